@@ -22,8 +22,16 @@ package rpcserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,18 +39,18 @@ import (
 type Options struct {
 	MaxFrame           int64         // bytes of one WebSocket message or HTTP body; 16 MiB
 	MaxResponse        int           // bytes of one reply or batch of replies; 64 MiB
-	MaxConnections     int           // WebSocket connections at once; 256
+	MaxConnections     int           // WebSocket connections at once, and likewise POST requests; 256
 	MaxBatch           int           // requests in a batch; 100
 	MaxSubscriptions   int           // per connection; 1024
 	PerConnectionQueue int           // messages waiting to be written; 4096
 	ReadTimeout        time.Duration // from the first to the last byte of a message; 30 s
-	WriteTimeout       time.Duration // for one message to be taken by the client; 10 s
-	PingInterval       time.Duration // between keep-alive pings; 60 s; negative for none
+	WriteTimeout       time.Duration // for each started 4 MiB of a message to be taken by the client; 10 s
+	PingInterval       time.Duration // between keep-alive pings, and how long a pong may take; 60 s; negative for none
 
 	// Origins are the browser origins that may connect, as patterns of
-	// path.Match over the whole origin ("http://localhost:*"); "*" allows all.
-	// Requests without an Origin header are not from a browser and always
-	// allowed. Nil allows none.
+	// path.Match over the whole origin ("http://localhost:*"); "*" alone
+	// allows all. Requests without an Origin header are not from a browser
+	// and always allowed. Nil allows no browser.
 	Origins []string
 
 	// Logger takes what an operator should see (panics, failed methods). Nil
@@ -50,56 +58,265 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+func (o Options) withDefaults() Options {
+	def := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	defTime := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	if o.MaxFrame == 0 {
+		o.MaxFrame = 16 << 20
+	}
+	def(&o.MaxResponse, 64<<20)
+	def(&o.MaxConnections, 256)
+	def(&o.MaxBatch, 100)
+	def(&o.MaxSubscriptions, 1024)
+	def(&o.PerConnectionQueue, 4096)
+	defTime(&o.ReadTimeout, 30*time.Second)
+	defTime(&o.WriteTimeout, 10*time.Second)
+	defTime(&o.PingInterval, time.Minute)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
 // Handler answers one call. params is the raw array or object of the request,
 // nil if there was none. An [*Error] is sent as it is; any other error is
 // logged and sent as -32603 without its text. The result is encoded as JSON;
-// nil is null. It runs on the connection's goroutine, and ctx ends with the
-// connection.
+// nil is null. It runs on the connection's goroutine, which reads nothing
+// meanwhile; ctx ends with the connection.
 type Handler func(ctx context.Context, params json.RawMessage) (any, error)
 
 // SubscribeHandler accepts one subscription. It must not block; what it wants
 // to run it hands to [Subscription.Run]. An error refuses the subscription.
 type SubscribeHandler func(ctx context.Context, params json.RawMessage, sub *Subscription) error
 
+type method struct {
+	handle    Handler          // a call
+	subscribe SubscribeHandler // or a subscription
+	notify    string           // its notifications' method
+	end       bool             // or the end of one
+}
+
 // Server is an http.Handler. Methods are registered before the first request;
 // after that it is safe for concurrent use.
 type Server struct {
-	opts Options
+	opts    Options
+	methods map[string]method // read only once serving
+	nextSub atomic.Uint64
+	posts   chan struct{} // a slot per POST request in work
+
+	ctx    context.Context // ends all connections
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	conns  int
+	wg     sync.WaitGroup // one per connection; Add under mu while not closed
 }
 
 // New returns a Server without methods.
-func New(opts Options) *Server { return &Server{opts: opts} }
+func New(opts Options) *Server {
+	opts = opts.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{opts: opts, methods: map[string]method{}, posts: make(chan struct{}, opts.MaxConnections), ctx: ctx, cancel: cancel}
+}
 
 // Handle registers a method. It panics if the name is taken.
-func (s *Server) Handle(method string, h Handler) {}
+func (s *Server) Handle(name string, h Handler) { s.register(name, method{handle: h}) }
 
 // Subscribe registers a subscription method, the method that ends it (params
 // [id], result bool) and the name that its notifications carry. Only WebSocket
-// connections may subscribe. The unsubscribe method may be shared by several
-// subscriptions. It panics if the name is taken.
-func (s *Server) Subscribe(method, unsubscribe, notification string, h SubscribeHandler) {}
+// connections may subscribe. One unsubscribe method may end several kinds of
+// subscription. It panics if the name is taken.
+func (s *Server) Subscribe(name, unsubscribe, notification string, h SubscribeHandler) {
+	s.register(name, method{subscribe: h, notify: notification})
+	if !s.methods[unsubscribe].end {
+		s.register(unsubscribe, method{end: true})
+	}
+}
+
+func (s *Server) register(name string, m method) {
+	if _, taken := s.methods[name]; taken {
+		panic("rpcserver: method " + name + " registered twice")
+	}
+	s.methods[name] = m
+}
 
 // Methods returns the names of all methods in order, for rpc_methods.
-func (s *Server) Methods() []string { return nil }
+func (s *Server) Methods() []string { return slices.Sorted(maps.Keys(s.methods)) }
 
-// ServeHTTP serves one POST request or one WebSocket connection, until it ends.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+// Close drops all connections, refuses new ones, and waits for their
+// goroutines. POST requests in work are the caller's http.Server's to end.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	return nil
+}
 
-// Close drops all connections, refuses new ones, and waits for their goroutines.
-func (s *Server) Close() error { return nil }
+// enter takes a place for a connection.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.conns >= s.opts.MaxConnections {
+		return false
+	}
+	s.conns++
+	s.wg.Add(1)
+	return true
+}
 
-// Subscription is one client's subscription.
-type Subscription struct{ id string }
+func (s *Server) leave() {
+	s.mu.Lock()
+	s.conns--
+	s.mu.Unlock()
+	s.wg.Done()
+}
 
-// ID is the id that the client knows, unique in the connection.
-func (s *Subscription) ID() string { return s.id }
+// ServeHTTP serves one POST request, or one WebSocket connection until it ends.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if !s.originAllowed(origin) {
+			http.Error(w, "origin not allowed", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Vary", "Origin")
+	}
+	switch {
+	case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		s.serveWebSocket(w, r)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Access-Control-Allow-Methods", "POST")
+		w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", "POST, OPTIONS")
+		http.Error(w, "JSON-RPC: send a POST request or open a WebSocket", http.StatusMethodNotAllowed)
+	}
+}
 
-// Notify queues a notification; it never blocks. Before the handler has
-// returned, notifications wait for the reply to go first. If the client's
-// queue is full its connection is dropped. It returns false once the
-// subscription has ended.
-func (s *Subscription) Notify(result any) bool { return false }
+func (s *Server) originAllowed(origin string) bool {
+	for _, pattern := range s.opts.Origins {
+		if pattern == "*" {
+			return true
+		}
+		if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(origin)); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
 
-// Run starts f once the handler has accepted. ctx ends with the subscription
-// or the connection, which waits for f to return.
-func (s *Subscription) Run(f func(ctx context.Context)) {}
+// serveMessage answers one message. reply is nil if there is nothing to send.
+// accepted are the subscriptions that start once the reply is queued. c is nil
+// for a POST request.
+func (s *Server) serveMessage(ctx context.Context, c *conn, msg []byte) (reply []byte, accepted []*Subscription) {
+	reqs, batch, failed := parse(msg, s.opts.MaxBatch)
+	if failed != nil {
+		return appendError(nil, nullID, failed), nil
+	}
+	for _, r := range reqs {
+		result, sub, err := s.call(ctx, c, r)
+		if r.id == nil && r.invalid == nil {
+			if sub != nil { // nobody learns its id
+				sub.end()
+			}
+			continue
+		}
+		var one []byte
+		if err != nil {
+			one = appendError(nil, r.id, err)
+		} else {
+			one = appendResult(nil, r.id, result)
+		}
+		if len(reply)+len(one) > s.opts.MaxResponse {
+			if sub != nil {
+				sub.end()
+				sub = nil
+			}
+			one = appendError(nil, r.id, &Error{Code: CodeResponseTooBig, Message: "Response is too big", Data: s.opts.MaxResponse})
+		}
+		if sub != nil {
+			accepted = append(accepted, sub)
+		}
+		if !batch {
+			return one, accepted
+		}
+		sep := byte(',')
+		if reply == nil {
+			sep = '['
+		}
+		reply = append(append(reply, sep), one...)
+	}
+	if reply != nil {
+		reply = append(reply, ']')
+	}
+	return reply, accepted
+}
+
+// call runs one request.
+func (s *Server) call(ctx context.Context, c *conn, r request) (result json.RawMessage, sub *Subscription, failed *Error) {
+	if r.invalid != nil {
+		return nil, nil, r.invalid
+	}
+	m, known := s.methods[r.method]
+	if !known {
+		return nil, nil, &Error{Code: CodeMethodNotFound, Message: "Method not found"}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.opts.Logger.Error("rpc method panicked", "method", r.method, "panic", p, "stack", string(debug.Stack()))
+			result, failed = nil, &Error{Code: CodeInternal, Message: "Internal error"}
+			if sub != nil {
+				sub.end()
+				sub = nil
+			}
+		}
+	}()
+	var value any
+	var err error
+	switch {
+	case m.handle != nil:
+		value, err = m.handle(ctx, r.params)
+	case c == nil:
+		err = &Error{Code: CodeMethodNotFound, Message: "Subscriptions need a WebSocket connection"}
+	case m.end:
+		var id any
+		if err = Params(r.params, 1, &id); err == nil {
+			text, _ := id.(string)
+			value = c.endSubscription(text)
+		}
+	default:
+		if sub, err = c.newSubscription(m.notify); err == nil {
+			value = sub.id
+			if err = m.subscribe(ctx, r.params, sub); err != nil {
+				sub.end()
+				sub = nil
+			}
+		}
+	}
+	if err == nil {
+		if result, err = json.Marshal(value); err == nil {
+			return result, sub, nil
+		}
+	}
+	if errors.As(err, &failed) {
+		return nil, nil, failed
+	}
+	if ctx.Err() == nil {
+		s.opts.Logger.Error("rpc method failed", "method", r.method, "err", err)
+	}
+	return nil, nil, &Error{Code: CodeInternal, Message: "Internal error"}
+}
