@@ -1,0 +1,127 @@
+package sample
+
+import (
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+// AccountData is the balance part of [AccountInfo].
+type AccountData struct {
+	Free, Reserved, Frozen stf.Balance
+	Flags                  stf.Balance // bit 127 set: the default of current Substrate
+}
+
+// AccountInfo is the answer of account_info: 80 bytes, as frame_system has it.
+type AccountInfo struct {
+	Nonce       uint32
+	Consumers   uint32
+	Providers   uint32
+	Sufficients uint32
+	Data        AccountData
+}
+
+// SessionProxyRole is what a session proxy may do (not used yet).
+type SessionProxyRole struct {
+	_                 scale.Enum
+	ReadBalance       *struct{}    `scale:"0"`
+	ReadAny           *struct{}    `scale:"1"`
+	NonTransfer       *struct{}    `scale:"2"`
+	Any               *struct{}    `scale:"3"`
+	TransferAllowance *stf.Balance `scale:"4"`
+}
+
+// SessionProxyCredentials describe a session proxy (not used yet).
+type SessionProxyCredentials struct {
+	Role   SessionProxyRole
+	Expiry *uint64
+	Seed   [32]byte
+}
+
+// AssetID names an asset; this app holds none.
+type AssetID uint8
+
+// SCALEVariants lists the assets of the original.
+func (AssetID) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 10, Name: "USDT"}, {Index: 11, Name: "USDT_E"}, {Index: 20, Name: "USDC"}, {Index: 21, Name: "USDC_E"},
+		{Index: 23, Name: "EURC_E"}, {Index: 30, Name: "ETH"}, {Index: 31, Name: "WETH"}, {Index: 36, Name: "BTC"}, {Index: 37, Name: "WBTC_E"}, {Index: 40, Name: "PEPE_E"}}
+}
+
+// AssetBalance is the balance of one asset.
+type AssetBalance struct {
+	AssetID AssetID
+	Balance stf.Balance
+}
+
+// AccountEssentials is the answer of account_essentials. Proxies and assets
+// are empty.
+type AccountEssentials struct {
+	AccountInfo    AccountInfo
+	SessionProxies []SessionProxyCredentials
+	AssetBalances  []AssetBalance
+}
+
+// ParentchainID names a parentchain.
+type ParentchainID uint8
+
+// The parentchains. Only Integritee, the one that orders the calls, is served.
+const (
+	Integritee ParentchainID = 0
+	TargetA    ParentchainID = 1
+	TargetB    ParentchainID = 2
+)
+
+// SCALEVariants lists the parentchains.
+func (ParentchainID) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 0, Name: "Integritee"}, {Index: 1, Name: "TargetA"}, {Index: 2, Name: "TargetB"}}
+}
+
+// ParentchainInfo says what the state knows of a parentchain; times in ms.
+type ParentchainInfo struct {
+	ID                  ParentchainID
+	GenesisHash         *stf.Hash
+	BlockNumber         *stf.BlockNumber
+	Now                 *stf.Moment
+	CreationBlockNumber *stf.BlockNumber
+	CreationTimestamp   *stf.Moment
+}
+
+// ParentchainsInfo is the answer of parentchains_info.
+type ParentchainsInfo struct {
+	Integritee, TargetA, TargetB ParentchainInfo
+	ShieldingTarget              ParentchainID
+}
+
+// ShardMode is the mode of the shard.
+type ShardMode uint8
+
+// The modes.
+const (
+	Initializing       ShardMode = 0
+	Normal             ShardMode = 1
+	MaintenanceOngoing ShardMode = 2
+	Retired            ShardMode = 3
+)
+
+// String returns the mode's name.
+func (m ShardMode) String() string {
+	for _, v := range m.SCALEVariants() {
+		if v.Index == uint8(m) {
+			return v.Name
+		}
+	}
+	return "unknown"
+}
+
+// SCALEVariants lists the modes.
+func (ShardMode) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 0, Name: "Initializing"}, {Index: 1, Name: "Normal"}, {Index: 2, Name: "MaintenanceOngoing"}, {Index: 3, Name: "Retired"}}
+}
+
+// ShardInfo is the answer of shard_info. Status is never set.
+type ShardInfo struct {
+	Config          *integritee.UpgradableShardConfig
+	ConfigUpdatedAt *stf.BlockNumber
+	Status          *[]integritee.ShardSignerStatus
+	Mode            ShardMode
+}

@@ -1,0 +1,95 @@
+package sample
+
+import (
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+// Indexes of TrustedCall (P 1.3).
+const (
+	callNoop                                    = 0
+	callTimestampSet                            = 1
+	callBalanceTransfer                         = 2
+	callBalanceTransferWithNote                 = 5
+	callBalanceShieldThroughEnclaveBridgePallet = 6
+	callBalanceUnshieldThroughBridge            = 7
+)
+
+// Indexes of TrustedGetter and PublicGetter (P 1.6).
+const (
+	getterAccountInfo       = 0
+	getterAccountEssentials = 2
+	publicSomeValue         = 0
+	publicTotalIssuance     = 1
+	publicUndistributedFees = 2
+	publicParentchainsInfo  = 10
+	publicShardInfo         = 12
+)
+
+func accounts(index byte, who ...stf.AccountID) []byte {
+	b := []byte{index}
+	for _, a := range who {
+		b = append(b, a[:]...)
+	}
+	return b
+}
+
+// Noop returns SCALE(TrustedCall::noop), which does nothing but pay its fee.
+func Noop(who stf.AccountID) []byte { return accounts(callNoop, who) }
+
+// TimestampSet returns the call by which the enclave account tells the time.
+func TimestampSet(enclave stf.AccountID, now stf.Moment, chain ParentchainID) []byte {
+	return append(scale.AppendU64(accounts(callTimestampSet, enclave), uint64(now)), byte(chain))
+}
+
+// BalanceTransfer returns the call that moves amount from one account to another.
+func BalanceTransfer(from, to stf.AccountID, amount stf.Balance) []byte {
+	return scale.AppendU128(accounts(callBalanceTransfer, from, to), amount)
+}
+
+// BalanceTransferWithNote returns a transfer with a note of at most
+// [MaxNoteLen] bytes, each of which costs.
+func BalanceTransferWithNote(from, to stf.AccountID, amount stf.Balance, note []byte) []byte {
+	return scale.AppendBytes(scale.AppendU128(accounts(callBalanceTransferWithNote, from, to), amount), note)
+}
+
+// BalanceShield returns balance_shield_through_enclave_bridge_pallet, which
+// only the enclave account can call.
+func BalanceShield(enclave, who stf.AccountID, amount stf.Balance) []byte {
+	return scale.AppendU128(accounts(callBalanceShieldThroughEnclaveBridgePallet, enclave, who), amount)
+}
+
+// BalanceUnshield returns balance_unshield_through_enclave_bridge_pallet:
+// amount leaves the shard for the beneficiary's account on the parentchain.
+func BalanceUnshield(from, beneficiary stf.AccountID, amount stf.Balance, shard [32]byte) []byte {
+	return append(scale.AppendU128(accounts(callBalanceUnshieldThroughBridge, from, beneficiary), amount), shard[:]...)
+}
+
+// GetterAccountInfo returns SCALE(TrustedGetter::account_info); the answer is
+// an [AccountInfo]. The other trusted getter is alike.
+func GetterAccountInfo(who stf.AccountID) []byte { return accounts(getterAccountInfo, who) }
+
+// GetterAccountEssentials returns a trusted getter answered by [AccountEssentials].
+func GetterAccountEssentials(who stf.AccountID) []byte { return accounts(getterAccountEssentials, who) }
+
+// GetterSomeValue returns SCALE(PublicGetter::some_value); the answer is a
+// uint32, 42. The following are public getters, too.
+func GetterSomeValue() []byte { return []byte{publicSomeValue} }
+
+// GetterTotalIssuance returns a public getter answered by a [stf.Balance].
+func GetterTotalIssuance() []byte { return []byte{publicTotalIssuance} }
+
+// GetterUndistributedFees returns a public getter answered by a [stf.Balance]:
+// the fees collected in an asset, nil being the native one, less some noise.
+func GetterUndistributedFees(asset *AssetID) []byte {
+	if asset == nil {
+		return []byte{publicUndistributedFees, 0}
+	}
+	return []byte{publicUndistributedFees, 1, byte(*asset)}
+}
+
+// GetterParentchainsInfo returns a public getter answered by [ParentchainsInfo].
+func GetterParentchainsInfo() []byte { return []byte{publicParentchainsInfo} }
+
+// GetterShardInfo returns a public getter answered by [ShardInfo].
+func GetterShardInfo() []byte { return []byte{publicShardInfo} }
