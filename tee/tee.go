@@ -1,0 +1,167 @@
+// Package tee has the terms of attestation: evidence that a platform makes,
+// claims that a verifier reads out of genuine evidence, and the policy that
+// accepts or refuses claims.
+//
+// Attestation is two steps. A [Verifier] decides whether evidence is genuine
+// and says what it claims; a [Policy] decides whether these claims are good
+// enough. Genuine evidence of a debug enclave is still genuine; only the
+// policy refuses it. The zero Policy accepts nothing.
+//
+// What evidence vouches for is 64 bytes of report data, made by
+// [Binding.ReportData]: the worker's account, and a hash over trust config,
+// shard, keys, TLS key, a recent block and the purpose.
+//
+// The package does no I/O and knows no hardware: backends are below it
+// (tee/sim). Everything that comes from a peer is hostile.
+package tee
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mr-tron/base58"
+)
+
+// Kind names a family of trusted execution environments. The numbers are part
+// of encoded evidence.
+type Kind uint8
+
+// The kinds. Zero is none.
+const (
+	Sim Kind = 1 // simulated: protects nothing
+	SGX Kind = 2
+	TDX Kind = 3
+	SNP Kind = 4
+)
+
+// String returns the usual short name.
+func (k Kind) String() string {
+	switch k {
+	case Sim:
+		return "sim"
+	case SGX:
+		return "sgx"
+	case TDX:
+		return "tdx"
+	case SNP:
+		return "snp"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// Measurement identifies what runs: MRENCLAVE on SGX. Its text form is base58,
+// as the Integritee tools print it.
+type Measurement [32]byte
+
+// String returns the base58 form.
+func (m Measurement) String() string { return base58.Encode(m[:]) }
+
+// Hex returns 0x and 64 digits.
+func (m Measurement) Hex() string { return "0x" + hex.EncodeToString(m[:]) }
+
+// ReportData is what evidence vouches for.
+type ReportData [64]byte
+
+// Evidence is what a platform hands out to prove what runs on it. Its SCALE
+// encoding is part of the certificates and of the key hand-over.
+type Evidence struct {
+	Kind  Kind
+	Quote []byte // in the format of Kind
+	Aux   []byte // certificates that the verifier needs besides; empty for Sim
+}
+
+// MaxEvidence bounds the encoded size of evidence in bytes that this module
+// reads: three times the largest known quote with its certificates.
+const MaxEvidence = 64 << 10
+
+// Claims is what genuine evidence says. Only a Verifier makes one.
+type Claims struct {
+	Kind        Kind
+	Measurement Measurement
+	Debug       bool // the host can read its memory
+	ReportData  ReportData
+}
+
+// Platform is the trusted execution environment that this process runs on.
+// Implementations are safe for concurrent use.
+type Platform interface {
+	// Kind returns the family.
+	Kind() Kind
+	// Measurement identifies this program.
+	Measurement() Measurement
+	// Attest returns evidence that vouches for rd.
+	Attest(rd ReportData) (Evidence, error)
+	// SealingKey returns a key that only this program on this machine gets,
+	// another one for each label. It may change with firmware.
+	SealingKey(label string) ([32]byte, error)
+}
+
+// Verifier checks evidence of one kind. It takes no policy decisions.
+type Verifier interface {
+	// Kind returns which evidence it checks.
+	Kind() Kind
+	// Verify returns the claims of genuine evidence; an error wraps
+	// ErrNotGenuine.
+	Verify(e Evidence) (*Claims, error)
+}
+
+// Errors that callers test for. Appraise joins all that apply.
+var (
+	// ErrNotGenuine means that evidence does not verify.
+	ErrNotGenuine = errors.New("tee: evidence is not genuine")
+	// ErrKind means that the policy does not accept this kind of platform.
+	ErrKind = errors.New("tee: kind of platform not accepted")
+	// ErrMeasurement means that the policy does not accept what runs there.
+	ErrMeasurement = errors.New("tee: measurement not accepted")
+	// ErrDebug means that the enclave can be debugged by its host.
+	ErrDebug = errors.New("tee: debug enclave not accepted")
+	// ErrReportData means that the evidence vouches for something else.
+	ErrReportData = errors.New("tee: evidence vouches for other data")
+)
+
+// Verify checks evidence with the verifier of its kind. Evidence of a kind
+// without verifier is not genuine.
+func Verify(e Evidence, verifiers ...Verifier) (*Claims, error) {
+	for _, v := range verifiers {
+		if v.Kind() == e.Kind {
+			return v.Verify(e)
+		}
+	}
+	return nil, fmt.Errorf("%w: no verifier for kind %s", ErrNotGenuine, e.Kind)
+}
+
+// Policy says which claims are good enough. Empty lists accept nothing, so
+// the zero Policy accepts nothing.
+type Policy struct {
+	Kinds        []Kind        // accepted platforms
+	Measurements []Measurement // accepted programs
+	AllowDebug   bool          // accept enclaves that their host can read
+}
+
+// InsecureDev is the policy for development: simulated platforms, which
+// protect nothing, running one of the given programs.
+func InsecureDev(measurements ...Measurement) Policy {
+	return Policy{Kinds: []Kind{Sim}, Measurements: measurements, AllowDebug: true}
+}
+
+// Appraise returns nil if the claims are accepted and vouch for want. Otherwise
+// the error joins every reason.
+func (p Policy) Appraise(c *Claims, want ReportData) error {
+	var reasons []error
+	if !slices.Contains(p.Kinds, c.Kind) {
+		reasons = append(reasons, fmt.Errorf("%w: %s", ErrKind, c.Kind))
+	}
+	if !slices.Contains(p.Measurements, c.Measurement) {
+		reasons = append(reasons, fmt.Errorf("%w: %s", ErrMeasurement, c.Measurement))
+	}
+	if c.Debug && !p.AllowDebug {
+		reasons = append(reasons, ErrDebug)
+	}
+	// Report data is public, so an ordinary comparison will do.
+	if c.ReportData != want {
+		reasons = append(reasons, ErrReportData)
+	}
+	return errors.Join(reasons...)
+}
