@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"sync"
 )
 
 // FormatVersion is the version of the files that this package writes. Newer
 // ones are refused with [ErrNewer].
 const FormatVersion = 1
 
-// MaxFrame is the largest frame in bytes: what one Append may write.
+// MaxFrame is the largest frame in bytes of records: what one Append may write.
 const MaxFrame = 256 << 20
 
 // Errors that a caller may test for, beside [ErrLocked] and [*DamageError].
@@ -45,69 +47,219 @@ type Options struct {
 	FS FS // default OS
 }
 
-// Log is an open store. Append, Snapshot and Close may be called from several
+// Log is an open store. After Replay, its methods may be called from several
 // goroutines; a snapshot is written while records are appended.
-type Log struct{}
+type Log struct {
+	fs   FS
+	dir  string
+	keys keys
+	lock io.Closer
 
-// Open opens the store in dir, making it if there is none. The key must be
-// secret and belong to this store alone (from the platform's sealing key).
-// Open checks that every file continues its predecessor and cuts a torn tail;
-// damage is a [*DamageError].
-func Open(dir string, key [32]byte, opts Options) (*Log, error) { return nil, errors.ErrUnsupported }
+	mu       sync.Mutex
+	state    logState
+	segments []segment // by position, the last one is written to
+	snapshot *snapshotFile
+	file     File // of the last segment
+	sealer   *sealer
+	size     int64 // of the last segment, in good frames
+	position uint64
+	chain    [32]byte
+	dropped  int64
+	since    int64
+	pending  *PendingSnapshot
+}
+
+type logState uint8
+
+const (
+	stateOpened logState = iota // not replayed yet
+	stateReady
+	stateBroken
+	stateClosed
+)
+
+type segment struct {
+	name   string
+	header fileHeader
+}
+
+type snapshotFile struct {
+	name   string
+	header fileHeader
+	raw    []byte // the header's bytes
+}
+
+// Open opens the store in dir, making it if there is none, and takes its
+// lock. The key must be secret and belong to this store alone (from the
+// platform's sealing key). Open reads the files' headers; [Log.Replay] reads
+// and checks everything else and must follow.
+func Open(dir string, key [32]byte, opts Options) (*Log, error) {
+	l := &Log{fs: opts.FS, dir: dir, keys: newKeys(key)}
+	if l.fs == nil {
+		l.fs = OS
+	}
+	if err := l.fs.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	lock, err := l.fs.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	l.lock = lock
+	if err := l.load(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return l, nil
+}
 
 // Replay hands out what the store holds, oldest first: the snapshot if there
-// is one (read it to its end), then each record after it with its position.
-// It must be called once, before the first Append. A nil function skips its
-// part. An error of a function ends the replay and is returned.
+// is one, then each record after it with its position. It must be called
+// once, before anything else. A nil function skips its part, which is checked
+// all the same. An error of a function ends the replay and is returned. What
+// the functions get is theirs to keep.
+//
+// A torn tail is cut off; any other damage is a [*DamageError], found at the
+// latest when everything before it was handed out.
 func (l *Log) Replay(snapshot func(position uint64, r io.Reader) error, record func(position uint64, record []byte) error) error {
-	return errors.ErrUnsupported
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != stateOpened {
+		return l.unusable("replay")
+	}
+	if err := l.replaySnapshot(snapshot); err != nil {
+		return err
+	}
+	for i := range l.segments {
+		if err := l.replaySegment(i, record); err != nil {
+			return err
+		}
+	}
+	l.state = stateReady
+	return nil
 }
 
 // Append writes records as one frame and syncs once: after it returns nil all
 // of them are durable, after an error (disk full, say) none is and the log
 // stands where it stood. The records take the positions Position()+1 and on.
-func (l *Log) Append(records ...[]byte) error { return errors.ErrUnsupported }
+func (l *Log) Append(records ...[]byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != stateReady {
+		return l.unusable("append")
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	frame, err := l.sealer.sealFrame(l.chain, l.position+1, records)
+	if err != nil {
+		return err
+	}
+	if _, err = l.file.WriteAt(frame, l.size); err == nil {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		return l.takeBack(err)
+	}
+	l.size += int64(len(frame))
+	l.since += int64(len(frame))
+	l.chain = extend(l.chain, frame)
+	l.position += uint64(len(records))
+	return nil
+}
+
+// takeBack removes what a failed Append may have written. The cut must be
+// durable too: after a failed sync nobody knows what is on the disk, and half
+// a frame that turns up later would make the frame written over it look torn.
+func (l *Log) takeBack(cause error) error {
+	err := l.file.Truncate(l.size)
+	if err == nil {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		l.state = stateBroken
+		return fmt.Errorf("store: append: %w; %w (%w)", cause, ErrBroken, err)
+	}
+	return fmt.Errorf("store: append: %w", cause)
+}
+
+func (l *Log) unusable(what string) error {
+	switch l.state {
+	case stateClosed:
+		return ErrClosed
+	case stateBroken:
+		return ErrBroken
+	case stateOpened:
+		return fmt.Errorf("store: %s before replay", what)
+	}
+	return fmt.Errorf("store: %s after replay", what)
+}
 
 // Position returns the position of the last record; 0 in a new store, the
-// first record being 1.
-func (l *Log) Position() uint64 { return 0 }
+// first record being 1. It is known after Replay.
+func (l *Log) Position() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.position
+}
 
-// Dropped returns the size in bytes of the torn tail that Open cut off; 0 if
-// there was none. It was never acknowledged, or it was the last record.
-func (l *Log) Dropped() int64 { return 0 }
+// Dropped returns the size in bytes of the torn tail that Replay cut off, 0 if
+// there was none. What was dropped was the last frame: a crash left it half
+// written, or somebody damaged it, which looks the same.
+func (l *Log) Dropped() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
+}
 
 // Since returns how many bytes of log follow the last snapshot, for deciding
 // when to take the next one.
-func (l *Log) Since() int64 { return 0 }
-
-// BeginSnapshot marks the present position for a snapshot: the caller gathers
-// the state of exactly this position (before the next Append), and may then
-// write it at leisure on another goroutine with [PendingSnapshot.Write].
-// One snapshot can be pending at a time.
-func (l *Log) BeginSnapshot() (*PendingSnapshot, error) { return nil, errors.ErrUnsupported }
-
-// Snapshot is BeginSnapshot and Write in one.
-func (l *Log) Snapshot(write func(io.Writer) error) error { return errors.ErrUnsupported }
+func (l *Log) Since() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.since
+}
 
 // Close releases the folder. A pending snapshot is given up.
-func (l *Log) Close() error { return nil }
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == stateClosed {
+		return nil
+	}
+	l.state = stateClosed
+	var err error
+	if l.file != nil {
+		err = l.file.Close()
+	}
+	return errors.Join(err, l.lock.Close())
+}
 
-// PendingSnapshot is a snapshot that was begun and not yet written.
-type PendingSnapshot struct{}
-
-// Position returns the position that the snapshot stands for.
-func (p *PendingSnapshot) Position() uint64 { return 0 }
-
-// Write seals what the function writes into a temporary file, makes it
-// durable, puts it in place of the previous snapshot, and only then removes
-// the records that it covers. On error the store is as it was, and the
-// snapshot is over either way.
-func (p *PendingSnapshot) Write(write func(io.Writer) error) error { return errors.ErrUnsupported }
-
-// Cancel gives the snapshot up. It is harmless after Write.
-func (p *PendingSnapshot) Cancel() {}
-
-// Delete removes the store in dir and nothing else: segments, snapshot,
+// Delete removes the store in dir and nothing else: segments, snapshots,
 // temporary files. A missing folder is no error. It fails with [ErrLocked]
 // while the store is open.
-func Delete(dir string, opts Options) error { return errors.ErrUnsupported }
+func Delete(dir string, opts Options) (err error) {
+	fsys := opts.FS
+	if fsys == nil {
+		fsys = OS
+	}
+	if _, err := fsys.ReadDir(dir); err != nil {
+		return notExistIsFine(err)
+	}
+	lock, err := fsys.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	for _, name := range names {
+		if kindOf(name) != fileForeign {
+			if err := removeIfPresent(fsys, dir, name); err != nil {
+				return fmt.Errorf("store: %w", err)
+			}
+		}
+	}
+	return fsys.SyncDir(dir)
+}
