@@ -86,8 +86,7 @@ func ParseAccountID(s string) (AccountID, error) {
 }
 
 // MultiAddress is sp_runtime::MultiAddress<AccountId32, ()>: what calls take
-// and extrinsics are signed by. Exactly one field is set. Only Id is used by
-// this project; on current chains the others do not resolve.
+// and extrinsics are signed by. Exactly one field is set.
 type MultiAddress struct {
 	_         scale.Enum
 	Id        *AccountID `scale:"0"`
@@ -105,14 +104,11 @@ func (MultiAddress) MetadataPath() []string {
 // AddressOf returns the address of an account.
 func AddressOf(a AccountID) MultiAddress { return MultiAddress{Id: &a} }
 
-// Account returns the account that the address names: that of Id or
-// Address32. Others need a lookup that current chains do not have.
+// Account returns the account of Id. The other forms resolve to none: chains
+// without the pallet Indices refuse them (AccountIdLookup).
 func (m MultiAddress) Account() (AccountID, bool) {
-	switch {
-	case m.Id != nil:
-		return *m.Id, true
-	case m.Address32 != nil:
-		return *m.Address32, true
+	if m.Id == nil {
+		return AccountID{}, false
 	}
-	return AccountID{}, false
+	return *m.Id, true
 }

@@ -2,8 +2,15 @@ package keyring
 
 import (
 	"fmt"
+	"sync"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
 
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
 // Scheme is a signature scheme, numbered as in MultiSignature.
@@ -88,4 +95,48 @@ func (s *MultiSignature) DecodeSCALE(d *scale.Decoder) {
 // Verify reports whether s is who's signature over msg. Ed25519 follows
 // ZIP-215, as the host functions of Substrate do; sr25519 uses the signing
 // context "substrate"; ecdsa recovers the key from BLAKE2b-256 of msg.
-func (s MultiSignature) Verify(msg []byte, who AccountID) bool { return false }
+//
+// Of ecdsa signatures only one form is accepted: s in the lower half of the
+// order and a recovery id of 0 to 3. Substrate's host function accepts others
+// as well, but with them anyone could turn a signed call into another one with
+// the same meaning and a different hash (RULES 12).
+func (s MultiSignature) Verify(msg []byte, who AccountID) bool {
+	if n := s.Scheme.SignatureLen(); n == 0 || len(s.Bytes) != n {
+		return false
+	}
+	switch s.Scheme {
+	case Ed25519:
+		return ed25519.VerifyWithOptions(who[:], msg, s.Bytes, &ed25519.Options{Verify: ed25519.VerifyOptionsZIP_215})
+	case Sr25519:
+		key, err := sr25519.NewPublicKeyFromBytes(who[:])
+		if err != nil {
+			return false
+		}
+		signature, err := sr25519.NewSignatureFromBytes(s.Bytes)
+		if err != nil {
+			return false
+		}
+		return key.Verify(signingContext().NewTranscriptBytes(msg), signature)
+	}
+	return verifyEcdsa(s.Bytes, msg, who)
+}
+
+// signingContext is the sr25519 context of all Substrate signatures.
+var signingContext = sync.OnceValue(func() *sr25519.SigningContext {
+	return sr25519.NewSigningContext([]byte("substrate"))
+})
+
+// compactOffset is what the ecdsa library adds to the recovery id of a
+// compressed key.
+const compactOffset = 27 + 4
+
+func verifyEcdsa(signature, msg []byte, who AccountID) bool {
+	id := signature[64]
+	var sv secp256k1.ModNScalar
+	if overflow := sv.SetByteSlice(signature[32:64]); id > 3 || overflow || sv.IsOverHalfOrder() {
+		return false
+	}
+	h := hashing.Blake2b256(msg)
+	key, _, err := ecdsa.RecoverCompact(append([]byte{id + compactOffset}, signature[:64]...), h[:])
+	return err == nil && AccountID(hashing.Blake2b256(key.SerializeCompressed())) == who
+}
