@@ -1,0 +1,136 @@
+// Package worker assembles one worker: it follows the finalized blocks of the
+// parentchain, gives each to the core, stores what the core computed, sends
+// what the core wants sent, and answers clients.
+//
+// Start with [Run], or with [Start] where several workers live in one process.
+// [Main] is the whole program: flags, subcommands, signals.
+//
+//	follower → core.Execute → store.Append (fsync) → core.Adopt → view, submitter
+//
+// All parts run in one errgroup: the first that fails fatally stops the
+// worker, so that it never keeps running half dead. What the parentchain node
+// does wrong is not fatal: the worker reconnects, retries and says why in its
+// status. It never acts on what it could not verify.
+//
+// Trusted are the app, the platform's sealing key and what it sealed, and the
+// trust config. The node, peers, clients, the disk and the clock are not.
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/tee"
+)
+
+// Config says what worker to run. Required are App, DataDir and NodeURL.
+type Config struct {
+	App     *stf.App // the business logic
+	DataDir string   // keys and state; made if it does not exist
+	NodeURL string   // ws:// or wss:// URL of the parentchain node
+
+	// Addresses to listen on; port 0 takes a free one, "" is the default.
+	TrustedAddr string // trusted RPC, TLS WebSocket; 127.0.0.1:2000
+	MuRaAddr    string // key hand-over to peers; 127.0.0.1:3443
+	HTTPAddr    string // /is_initialized; 127.0.0.1:4545
+
+	// What is told to others; "" is made from the listening address.
+	TrustedURL   string // registered on chain; wss://127.0.0.1:2000
+	UntrustedURL string // of a server that this mode does not have; ws://127.0.0.1:2001
+	MuRaURL      string // host:port without scheme; 127.0.0.1:3443
+
+	// Shard is the shard to serve; zero is the measurement.
+	Shard [32]byte
+	// Dev funds the account from //Alice and takes block 0 of the connected
+	// chain as the start of trust, class insecure-dev (RULES 1).
+	Dev bool
+	// SkipRA registers with the attestation method Skip, the only one so far.
+	SkipRA bool
+	// CleanReset removes state and light client data (not keys) before the
+	// start, except what a guard file protects.
+	CleanReset bool
+	// ConfirmAll confirms every block, instead of those that concern the shard.
+	ConfirmAll bool
+	// ConfirmInterval confirms one block in so many as a sign of life; 0 is
+	// DefaultConfirmInterval.
+	ConfirmInterval uint32
+	// SimMeasurement names the simulated measurement; "" is the app's name.
+	SimMeasurement string
+
+	// Logger takes the log; nil discards it.
+	Logger *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	DefaultTrustedAddr     = "127.0.0.1:2000"
+	DefaultMuRaAddr        = "127.0.0.1:3443"
+	DefaultHTTPAddr        = "127.0.0.1:4545"
+	DefaultConfirmInterval = 64
+)
+
+// Status is what ocw_status answers: how the worker is doing.
+type Status struct {
+	App         string            `json:"app"`
+	Version     string            `json:"version"`
+	Phase       string            `json:"phase"` // what it is at: starting, funding, registering, joining, catching up, running, …
+	Account     keyring.AccountID `json:"account"`
+	Fingerprint tee.Measurement   `json:"fingerprint"`
+	MrEnclave   string            `json:"mrenclave"` // fingerprint in hex
+	Shard       string            `json:"shard"`     // base58
+	Genesis     hashing.Hash      `json:"genesis"`
+
+	// The last committed block.
+	Number    header.Number `json:"number"`
+	Hash      hashing.Hash  `json:"hash"`
+	StateRoot hashing.Hash  `json:"stateRoot"`
+
+	Finalized header.Number `json:"finalized"` // what the node holds final
+	Pending   int           `json:"pending"`   // effects that wait for their proof on the parentchain
+	Health    string        `json:"health"`    // "ok", or in a sentence what is wrong
+	Since     time.Time     `json:"since"`     // when Phase or Health last changed, by this machine's clock
+}
+
+// Worker is a running worker. All methods are safe for concurrent use.
+type Worker struct{}
+
+// Start makes a worker and runs it until Stop or until it fails. It returns
+// once the servers listen; ctx bounds the worker's whole life.
+func Start(ctx context.Context, cfg Config) (*Worker, error) { return nil, errors.ErrUnsupported }
+
+// Run runs a worker until ctx ends (then it returns nil) or it fails.
+func Run(ctx context.Context, cfg Config) error {
+	w, err := Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return w.Wait()
+}
+
+// Stop ends the worker in order and returns what Wait returns.
+func (w *Worker) Stop() error { return nil }
+
+// Wait blocks until the worker has ended; nil if it was stopped.
+func (w *Worker) Wait() error { return nil }
+
+// Ready is closed when the worker is registered and serves its shard, which is
+// when /is_initialized answers 200.
+func (w *Worker) Ready() <-chan struct{} { return nil }
+
+// Status returns how the worker is doing.
+func (w *Worker) Status() Status { return Status{} }
+
+// TrustedURL returns the URL of the trusted RPC on this machine, wss://….
+func (w *Worker) TrustedURL() string { return "" }
+
+// MuRaAddr returns the address of the key hand-over on this machine.
+func (w *Worker) MuRaAddr() string { return "" }
+
+// HTTPURL returns the URL of the HTTP server on this machine, http://….
+func (w *Worker) HTTPURL() string { return "" }
