@@ -119,12 +119,3 @@ func (b *Builder) AddAPI(a APISpec) error { return errStub }
 
 // Build returns the metadata. The Builder must not be used afterwards.
 func (b *Builder) Build(x ExtrinsicSpec) (*Metadata, error) { return nil, errStub }
-
-// SnakeCase turns a Go name into the form of Rust fields and functions:
-// WorkerURL becomes worker_url.
-func SnakeCase(name string) string { return name }
-
-// StructFields returns the fields of a struct as metadata describes them: names
-// in snake case unless the tag `metadata:"name"` gives another; `metadata:"_"`
-// makes a field without name. Fields tagged `scale:"-"` are left out.
-func StructFields(t reflect.Type) ([]FieldSpec, error) { return nil, nil }
