@@ -1,11 +1,27 @@
 package state
 
+import (
+	"bytes"
+
+	"github.com/tidwall/btree"
+)
+
+// write is what an overlay remembers of a key: its value, or nil if deleted.
+type write struct {
+	key, value []byte
+}
+
+func newWrites() *btree.BTreeG[write] {
+	return btree.NewBTreeGOptions(func(a, b write) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true, Degree: 16})
+}
+
 // Overlay collects writes over a base that it never touches. Overlays nest:
 // one for the block, one in it for each operation. Dropping an overlay undoes
 // exactly its writes. It is not safe for concurrent use.
 type Overlay struct {
 	base   Reader
 	parent *Overlay
+	writes *btree.BTreeG[write] // nil until the first write
 }
 
 // NewOverlay returns an empty overlay over base, which must not change while
@@ -16,22 +32,100 @@ func NewOverlay(base Reader) *Overlay { return &Overlay{base: base} }
 // child is merged or dropped.
 func (o *Overlay) Child() *Overlay { return &Overlay{base: o, parent: o} }
 
-// Merge moves the overlay's writes to its parent and empties it. It panics on
-// an overlay that was not made by Child.
-func (o *Overlay) Merge() {}
+// Merge moves the overlay's writes to its parent and leaves it empty. It
+// panics on an overlay that was not made by Child.
+func (o *Overlay) Merge() {
+	if o.parent == nil {
+		panic("state: merge of an overlay without parent")
+	}
+	if o.writes == nil {
+		return
+	}
+	if o.parent.writes == nil {
+		o.parent.writes = o.writes
+	} else {
+		o.writes.Scan(func(w write) bool {
+			o.parent.writes.Set(w)
+			return true
+		})
+	}
+	o.writes = nil
+}
 
 // Get returns the value of a key.
-func (o *Overlay) Get(key []byte) ([]byte, bool) { return nil, false }
+func (o *Overlay) Get(key []byte) ([]byte, bool) {
+	if o.writes != nil {
+		if w, ok := o.writes.Get(write{key: key}); ok {
+			return w.value, w.value != nil
+		}
+	}
+	return o.base.Get(key)
+}
 
 // Next returns the smallest key greater than key.
-func (o *Overlay) Next(key []byte) ([]byte, bool) { return nil, false }
+func (o *Overlay) Next(key []byte) ([]byte, bool) {
+	for {
+		// Of the overlay's next key and the base's the smaller counts; a key that
+		// the overlay deleted is skipped, and the search goes on behind it.
+		mine, found := o.nextWrite(key)
+		below, ok := o.base.Next(key)
+		switch {
+		case !found:
+			return below, ok
+		case ok && bytes.Compare(below, mine.key) < 0:
+			return below, true
+		case mine.value != nil:
+			return mine.key, true
+		}
+		key = mine.key
+	}
+}
+
+func (o *Overlay) nextWrite(key []byte) (next write, found bool) {
+	if o.writes == nil {
+		return write{}, false
+	}
+	o.writes.Ascend(write{key: key}, func(w write) bool {
+		if bytes.Equal(w.key, key) {
+			return true
+		}
+		next, found = w, true
+		return false
+	})
+	return next, found
+}
 
 // Set writes a value; nil is written as the empty value. Both slices are copied.
-func (o *Overlay) Set(key, value []byte) {}
+func (o *Overlay) Set(key, value []byte) {
+	// One allocation for both; the value's capacity ends where the block does.
+	b := make([]byte, len(key)+len(value))
+	copy(b[copy(b, key):], value)
+	o.set(write{key: b[:len(key):len(key)], value: b[len(key):]})
+}
 
 // Delete removes a key.
-func (o *Overlay) Delete(key []byte) {}
+func (o *Overlay) Delete(key []byte) { o.set(write{key: bytes.Clone(key)}) }
+
+func (o *Overlay) set(w write) {
+	if o.writes == nil {
+		o.writes = newWrites()
+	}
+	o.writes.Set(w)
+}
 
 // Changes returns the net effect on the base, sorted by key: only keys whose
-// value differs from the base's.
-func (o *Overlay) Changes() []Change { return nil }
+// value differs from the base's. The slices belong to the overlay.
+func (o *Overlay) Changes() []Change {
+	if o.writes == nil {
+		return nil
+	}
+	changes := make([]Change, 0, o.writes.Len())
+	o.writes.Scan(func(w write) bool {
+		old, ok := o.base.Get(w.key)
+		if ok != (w.value != nil) || ok && !bytes.Equal(old, w.value) {
+			changes = append(changes, Change{Key: w.key, Value: w.value})
+		}
+		return true
+	})
+	return changes
+}

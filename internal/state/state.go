@@ -1,54 +1,139 @@
 package state
 
 import (
+	"bytes"
+	"fmt"
 	"iter"
+
+	"github.com/tidwall/btree"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/trie"
 )
+
+// slot is one entry with its key, as the tree holds it.
+type slot struct {
+	key []byte
+	Entry
+}
 
 // State is the committed state of a shard. It is not safe for concurrent use;
 // its snapshots are.
-type State struct{}
+type State struct {
+	entries *btree.BTreeG[slot]
+	trie    trie.Trie
+	prfKey  [32]byte
+	hashes  *committer
+	last    header.Number // highest block that changed anything
+}
 
 // New returns an empty state. prfKey keys the commitment: every worker of the
 // shard derives the same one from the root seed, nobody else knows it.
-func New(prfKey [32]byte) *State { return &State{} }
+func New(prfKey [32]byte) *State {
+	return &State{
+		entries: btree.NewBTreeGOptions(func(a, b slot) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true}),
+		prfKey:  prfKey,
+		hashes:  newCommitter(prfKey),
+	}
+}
 
 // Load returns a state of the given entries, in any order, as a restart reads
-// them from sealed storage. It keeps the slices.
-func Load(prfKey [32]byte, entries iter.Seq2[[]byte, Entry]) *State { return &State{} }
+// them from sealed storage. It keeps the slices. Of a key that occurs twice
+// the later entry counts.
+func Load(prfKey [32]byte, entries iter.Seq2[[]byte, Entry]) *State {
+	s := New(prfKey)
+	for key, e := range entries {
+		s.set(key, e)
+	}
+	return s
+}
 
-// Clone returns an independent copy in O(1).
-func (s *State) Clone() *State { return s }
+// Clone returns an independent copy in O(1). It counts as a use of s, which
+// must not be used by others meanwhile.
+func (s *State) Clone() *State {
+	c := *s
+	c.entries = s.entries.Copy()
+	c.hashes = newCommitter(s.prfKey)
+	return &c
+}
 
-// Apply adopts the net changes of a block (see [Overlay.Changes]). A change
-// that equals what is there counts as none. Blocks must not go backwards.
-func (s *State) Apply(block header.Number, changes []Change) {}
+// Apply adopts the net changes of a block (see [Overlay.Changes]) and keeps
+// their slices. A change that equals what is there counts as none. It panics
+// if block is below that of an earlier change: salts would repeat.
+func (s *State) Apply(block header.Number, changes []Change) {
+	for _, c := range changes {
+		old, ok := s.entries.Get(slot{key: c.Key})
+		switch {
+		case c.Value == nil && !ok, c.Value != nil && ok && bytes.Equal(old.Value, c.Value):
+			continue
+		case block < s.last:
+			panic(fmt.Sprintf("state: block %d after block %d", block, s.last))
+		case c.Value == nil:
+			s.entries.Delete(slot{key: c.Key})
+			s.trie = s.hashes.remove(s.trie, c.Key)
+			s.last = block
+		default:
+			s.set(c.Key, Entry{Value: c.Value, Block: block})
+		}
+	}
+}
+
+func (s *State) set(key []byte, e Entry) {
+	s.entries.Set(slot{key, e})
+	s.trie = s.hashes.set(s.trie, key, e)
+	s.last = max(s.last, e.Block)
+}
 
 // Root returns the commitment to all entries.
-func (s *State) Root() hashing.Hash { return hashing.Hash{} }
+func (s *State) Root() hashing.Hash { return s.trie.Root(trie.V1) }
 
 // Len returns the number of keys.
-func (s *State) Len() int { return 0 }
+func (s *State) Len() int { return s.entries.Len() }
 
-// Entries iterates over all entries in key order. The slices belong to s.
-func (s *State) Entries() iter.Seq2[[]byte, Entry] { return nil }
+// Entries iterates over all entries in key order. The slices belong to s,
+// which must not be changed meanwhile.
+func (s *State) Entries() iter.Seq2[[]byte, Entry] { return entriesOf(s.entries) }
+
+func entriesOf(t *btree.BTreeG[slot]) iter.Seq2[[]byte, Entry] {
+	return func(yield func([]byte, Entry) bool) {
+		t.Scan(func(e slot) bool { return yield(e.key, e.Entry) })
+	}
+}
 
 // Snapshot returns an immutable view of the state as it is now, in O(1).
-func (s *State) Snapshot() *Snapshot { return &Snapshot{} }
+func (s *State) Snapshot() *Snapshot { return &Snapshot{entries: s.entries.Copy(), trie: s.trie} }
 
-// Snapshot is an immutable view, safe for concurrent use. It implements Reader.
-type Snapshot struct{}
+// Snapshot is an immutable view, safe for concurrent use. It implements
+// [Reader].
+type Snapshot struct {
+	entries *btree.BTreeG[slot]
+	trie    trie.Trie
+}
 
 // Get returns the value of a key.
-func (s *Snapshot) Get(key []byte) ([]byte, bool) { return nil, false }
+func (s *Snapshot) Get(key []byte) ([]byte, bool) {
+	e, ok := s.entries.Get(slot{key: key})
+	return e.Value, ok
+}
 
 // Next returns the smallest key greater than key.
-func (s *Snapshot) Next(key []byte) ([]byte, bool) { return nil, false }
+func (s *Snapshot) Next(key []byte) (next []byte, found bool) {
+	s.entries.Ascend(slot{key: key}, func(e slot) bool {
+		if bytes.Equal(e.key, key) {
+			return true
+		}
+		next, found = e.key, true
+		return false
+	})
+	return next, found
+}
 
-// Entries iterates over all entries in key order.
-func (s *Snapshot) Entries() iter.Seq2[[]byte, Entry] { return nil }
+// Len returns the number of keys.
+func (s *Snapshot) Len() int { return s.entries.Len() }
+
+// Entries iterates over all entries in key order. The slices belong to s.
+func (s *Snapshot) Entries() iter.Seq2[[]byte, Entry] { return entriesOf(s.entries) }
 
 // Root returns the commitment to the snapshot's entries.
-func (s *Snapshot) Root() hashing.Hash { return hashing.Hash{} }
+func (s *Snapshot) Root() hashing.Hash { return s.trie.Root(trie.V1) }
