@@ -30,9 +30,10 @@ const maxURI = 2048
 //	[mnemonic | 0x and 64 hex digits] ("/" soft | "//" hard)* ["///" password]
 //
 // Without a mnemonic or a seed it starts from [DevPhrase]. Ed25519 and ecdsa
-// have no soft junctions. A junction of digits is a number below 2^64; what
-// other implementations read in different ways (larger numbers, a leading
-// plus sign) is refused. A password counts for mnemonics only. Errors wrap
+// have no soft junctions. A junction of digits is a number below 2^64, any
+// other is text. Junctions from which Substrate and polkadot.js derive
+// different keys are refused: larger numbers, a plus sign before digits, and
+// 0x with hex digits. A password counts for mnemonics only. Errors wrap
 // ErrInvalidURI and quote nothing of the URI.
 func FromURI(scheme Scheme, uri string) (*Pair, error) {
 	phrase, junctions, password, err := parseURI(uri)
@@ -108,6 +109,9 @@ func chainCode(code string) (out [32]byte, err error) {
 		}
 		copy(out[:], scale.AppendU64(nil, n))
 		return out, nil
+	}
+	if digits, ok := strings.CutPrefix(code, "0x"); ok && strings.Trim(digits, "0123456789abcdefABCDEF") == "" {
+		return out, fmt.Errorf("%w: junction may be text or hex", ErrInvalidURI)
 	}
 	b := scale.AppendString(nil, code)
 	if len(b) > len(out) {
