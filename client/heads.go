@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// reconnectPause is how long to wait before a lost node is dialled again.
+const reconnectPause = time.Second
+
+// heads calls f with the newest head, finalized or best, and again whenever
+// there is a newer one, until f is done, fails, or ctx ends. Blocks may be
+// passed over, a subscription does not promise each of them; f must look at
+// what lies between. A lost connection is made again, as long as ctx allows;
+// errors of f that say so ([parentchain.ErrUnavailable]) count as such.
+func (c *Chain) heads(ctx context.Context, finalized bool, f func(ctx context.Context, number BlockNumber, hash Hash) (done bool, err error)) error {
+	for {
+		err := c.follow(ctx, finalized, f)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, parentchain.ErrUnavailable) && !errors.Is(err, ErrUnavailable) {
+			return c.nodeError(err)
+		}
+		if err := sleep(ctx, reconnectPause); err != nil {
+			return err
+		}
+	}
+}
+
+// follow is heads on one connection.
+func (c *Chain) follow(ctx context.Context, finalized bool, f func(context.Context, BlockNumber, Hash) (bool, error)) error {
+	subscribe := c.node.SubscribeNewHeads
+	if finalized {
+		subscribe = c.node.SubscribeFinalizedHeads
+	}
+	sub, err := subscribe(ctx)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	// Nodes send the present head at once, but not all do.
+	var h *header.Header
+	if finalized {
+		h, err = c.node.FinalizedHeader(ctx)
+	} else {
+		h, err = c.node.Header(ctx, Hash{})
+	}
+	for {
+		if err != nil {
+			return err
+		}
+		if done, err := f(ctx, h.Number, h.Hash()); done || err != nil {
+			return err
+		}
+		h, err = sub.Next(ctx)
+	}
+}

@@ -1,0 +1,353 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// Session runs operations on a shard: it submits them on Chain and learns
+// their outcome from Worker.
+type Session struct {
+	Chain  *Chain
+	Worker *Worker
+	// Progress, if set, is called from the goroutine that waits, once per
+	// stage, in order; an operation that moves to another block repeats them.
+	Progress func(Progress)
+}
+
+// Stage is how far an operation has come.
+type Stage uint8
+
+// The stages.
+const (
+	Submitted Stage = iota // in the pool of the parentchain's node
+	Included               // in a best block, perhaps not for good
+	Finalized              // in a finalized block, for good
+	Confirmed              // some worker has confirmed on chain that it executed the block
+	Committed              // the session's worker has committed the block
+)
+
+var stageNames = [...]string{"submitted", "included", "finalized", "confirmed", "committed"}
+
+// String returns the stage's name.
+func (s Stage) String() string {
+	if int(s) < len(stageNames) {
+		return stageNames[s]
+	}
+	return "unknown"
+}
+
+// Progress reports a stage that was reached.
+type Progress struct {
+	Stage     Stage
+	Extrinsic Hash
+	Inclusion *Inclusion // from Included on
+	// ConfirmedIn is the block that holds the confirmation (stage Confirmed).
+	ConfirmedIn BlockNumber
+}
+
+// Invocation is a trusted call to be made.
+type Invocation struct {
+	Shard       ShardID
+	Fingerprint Fingerprint // in force for the shard; it is part of what is signed
+	Call        []byte      // SCALE(TrustedCall), made by the app's package
+	Nonce       uint32      // exact nonce of the sender in the shard's state
+	// Sender is the account that the call acts for; Signer signs for it. They
+	// differ for session proxies only.
+	Sender AccountID
+	Signer *keyring.Pair
+	// Payer signs and pays the public extrinsic on the parentchain. Its
+	// account is public, so it should not be the sender's.
+	Payer *keyring.Pair
+}
+
+// Outcome is what became of an operation.
+type Outcome struct {
+	Operation Hash       // its hash, by which the receipt is found
+	Inclusion *Inclusion // in a finalized block
+	// Receipt is nil if the outcome is not known; Unknown then says why.
+	Receipt *stf.Receipt
+	Unknown string
+}
+
+// Known reports whether it is known how the operation ended.
+func (o *Outcome) Known() bool { return o.Receipt != nil }
+
+// Succeeded reports whether the operation was executed and its effects kept.
+func (o *Outcome) Succeeded() bool { return o.Receipt != nil && o.Receipt.Outcome.OK() }
+
+// Invoke makes a trusted call by indirect invocation and waits for its
+// outcome: until a finalized block holds it, any worker has confirmed that
+// block, and the session's worker has committed it (RULES 28), so that this
+// worker's getters and nonces already know of it. A call that failed inside
+// the shard is no error: see [Outcome].
+//
+// An error that comes with an Outcome means that the call is in a finalized
+// block, but the wait for its execution was in vain; the Outcome holds what is
+// known.
+func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) {
+	key, err := s.Worker.ShieldingKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signed := sign(inv)
+	top := signed.IndirectCall()
+	if chunks := (len(top) + shielding.MaxChunkPlaintext - 1) / shielding.MaxChunkPlaintext; chunks > shielding.MaxChunks {
+		return nil, fmt.Errorf("client: the call is too long: %d bytes, at most %d are executed", len(top), shielding.MaxChunks*shielding.MaxChunkPlaintext)
+	}
+	cyphertext, err := key.Encrypt(top)
+	if err != nil {
+		return nil, err
+	}
+	call, err := s.Chain.Compose(ctx, "EnclaveBridge", "invoke", integritee.InvokeArgs{Request: integritee.Request{Shard: inv.Shard, Cyphertext: cyphertext}})
+	if err != nil {
+		return nil, err
+	}
+	operation := integritee.OperationHash(top)
+	return s.run(ctx, inv.Shard, call, inv.Payer, query(inv.Shard, operation, inv.Sender, inv.Signer))
+}
+
+// sign signs the call, naming the signer as delegate if it is not the sender.
+func sign(inv Invocation) *integritee.TrustedCallSigned {
+	signed := integritee.SignCall(inv.Call, inv.Nonce, inv.Fingerprint, inv.Shard, inv.Signer)
+	// The signature does not cover the delegate.
+	if who := inv.Signer.AccountID(); who != inv.Sender {
+		signed.Delegate = &who
+	}
+	return signed
+}
+
+// SignGetter signs a trusted getter (SCALE(TrustedGetter)) about owner; a
+// signer other than owner is named as delegate. Whoever sees the result can
+// repeat it for ever.
+func SignGetter(getter []byte, owner AccountID, signer *keyring.Pair) Getter {
+	g := integritee.SignGetter(getter, signer)
+	if who := signer.AccountID(); who != owner {
+		g.Trusted.Delegate = &who
+	}
+	return g
+}
+
+// PublicGetter wraps SCALE(PublicGetter), which needs no signature.
+func PublicGetter(getter []byte) Getter { return Getter{Public: getter} }
+
+// Shielding moves funds from the parentchain into the shard.
+type Shielding struct {
+	Shard       ShardID
+	From        *keyring.Pair // account on the parentchain, which pays the fee, too
+	Beneficiary AccountID     // account in the shard; nobody but the workers learns it
+	Amount      Balance       // planck
+}
+
+// Shield shields funds and waits like [Session.Invoke]. It refuses to start if
+// the worker serves another shard, since the funds would be lost.
+func (s *Session) Shield(ctx context.Context, sh Shielding) (*Outcome, error) {
+	served, err := s.Worker.Shard(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if served != sh.Shard {
+		return nil, fmt.Errorf("client: the worker serves shard %v, not %v: the funds would be lost", served, sh.Shard)
+	}
+	key, err := s.Worker.ShieldingKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	encrypted, err := key.Encrypt(sh.Beneficiary[:])
+	if err != nil {
+		return nil, err
+	}
+	call, err := s.Chain.Compose(ctx, "EnclaveBridge", "shield_funds", integritee.ShieldFundsArgs{Shard: sh.Shard, AccountEncrypted: encrypted, Amount: sh.Amount})
+	if err != nil {
+		return nil, err
+	}
+	operation := hashing.Blake2b256(encrypted)
+	return s.run(ctx, sh.Shard, call, sh.From, query(sh.Shard, operation, sh.From.AccountID(), sh.From))
+}
+
+// query signs the question for a receipt.
+func query(shard ShardID, operation Hash, sender AccountID, signer *keyring.Pair) *stf.ReceiptQuery {
+	q := &stf.ReceiptQuery{Shard: shard, OperationHash: operation, Account: sender}
+	if who := signer.AccountID(); who != sender {
+		q.Delegate = &who
+	}
+	q.Signature = signer.Sign(q.Payload())
+	return q
+}
+
+// run submits a call and waits for what the shard makes of it.
+func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyring.Pair, q *stf.ReceiptQuery) (*Outcome, error) {
+	sub, err := s.Chain.Submit(ctx, call, payer)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Close()
+	report := Progress{Stage: Submitted, Extrinsic: sub.Hash()}
+	s.report(report)
+	if report.Inclusion, err = sub.InBlock(ctx); err != nil {
+		return nil, waited(ctx, err, "extrinsic %v is in no block yet", sub.Hash())
+	}
+	report.Stage = Included
+	s.report(report)
+	if report.Inclusion, err = sub.Finalized(ctx); err != nil {
+		return nil, waited(ctx, err, "block %d is not finalized", report.Inclusion.Number)
+	}
+	report.Stage = Finalized
+	s.report(report)
+	out := &Outcome{Operation: q.OperationHash, Inclusion: report.Inclusion}
+	return out, s.await(ctx, shard, q, out, report)
+}
+
+func (s *Session) report(p Progress) {
+	if s.Progress != nil {
+		s.Progress(p)
+	}
+}
+
+// await waits for the confirmation by anybody and for the session's worker
+// (RULES 28), then fetches the receipt.
+func (s *Session) await(ctx context.Context, shard ShardID, q *stf.ReceiptQuery, out *Outcome, report Progress) (err error) {
+	at := out.Inclusion
+	confirmed, cerr := s.Chain.AwaitConfirmation(ctx, shard, at)
+	if cerr == nil {
+		report.Stage, report.ConfirmedIn = Confirmed, confirmed
+		s.report(report)
+	} else if ctx.Err() != nil {
+		cerr = waited(ctx, cerr, "no worker has confirmed block %d, which holds the operation", at.Number)
+		// What the worker knows is worth telling all the same.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		defer cancel()
+	}
+	if werr := s.Worker.AwaitBlock(ctx, at.Number); errors.Is(werr, ErrNotSupported) {
+		out.Unknown = "the worker keeps no receipts"
+		return cerr
+	} else if werr != nil {
+		out.Unknown = "the worker has not executed the block yet"
+		if cerr != nil {
+			return cerr
+		}
+		return waited(ctx, werr, "block %d is confirmed, but the worker %s has not executed it", at.Number, s.Worker.URL())
+	}
+	report.Stage = Committed
+	if cerr == nil {
+		s.report(report)
+	}
+	var rerr error
+	out.Receipt, rerr = s.Worker.Receipt(ctx, q)
+	switch {
+	case errors.Is(rerr, ErrNotSupported):
+		out.Unknown = "the worker keeps no receipts"
+	case rerr != nil:
+		out.Unknown = "the worker gives no receipt: " + rerr.Error()
+	case out.Receipt == nil:
+		out.Unknown = "the worker has no receipt of this operation"
+	}
+	return cerr
+}
+
+// lastWord bounds the questions that are asked after the time is up.
+const lastWord = 3 * time.Second
+
+// AwaitConfirmation waits until a block holds the confirmation, by any worker,
+// that it has processed the block of an inclusion for a shard; it returns that
+// block's number.
+func (c *Chain) AwaitConfirmation(ctx context.Context, shard ShardID, at *Inclusion) (in BlockNumber, err error) {
+	// The confirmation itself need not be final: that it was made is what
+	// counts. Blocks are walked back from each new head, so that none is
+	// missed and none is read twice.
+	seen := map[Hash]bool{at.Block: true}
+	err = c.heads(ctx, false, func(ctx context.Context, number BlockNumber, hash Hash) (bool, error) {
+		for number > at.Number && !seen[hash] {
+			events, err := c.Events(ctx, hash)
+			if err != nil {
+				return false, err
+			}
+			for _, e := range events {
+				var ev integritee.EventProcessedParentchainBlock
+				if e.Is("EnclaveBridge", "ProcessedParentchainBlock") && scale.Unmarshal(e.Data, &ev) == nil &&
+					ev.Shard == shard && ev.BlockHash == at.Block {
+					in = number
+					return true, nil
+				}
+			}
+			h, err := c.node.Header(ctx, hash)
+			if err != nil {
+				return false, err
+			}
+			seen[hash] = true
+			hash, number = h.ParentHash, h.Number-1
+		}
+		return false, nil
+	})
+	return in, err
+}
+
+// commitPoll is how often a worker is asked for its progress.
+const commitPoll = 200 * time.Millisecond
+
+// AwaitBlock waits until the worker has committed block n of the parentchain,
+// also while the worker restarts. The error is [ErrNotSupported] from an
+// original Rust worker.
+func (w *Worker) AwaitBlock(ctx context.Context, n BlockNumber) error {
+	for {
+		status, err := w.Status(ctx)
+		if err == nil && status.Number >= n {
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		if serr := sleep(ctx, commitPoll); serr != nil {
+			if err == nil {
+				err = serr
+			}
+			return err
+		}
+	}
+}
+
+// Receipt returns the receipt that a query asks for, nil if the worker has
+// none. The error is [ErrNotSupported] from an original Rust worker.
+func (w *Worker) Receipt(ctx context.Context, q *stf.ReceiptQuery) (*stf.Receipt, error) {
+	v, err := w.value(ctx, "ocw_getReceipt", hexOf(scale.MustMarshal(q)))
+	if err != nil {
+		return nil, err
+	}
+	return decodeReceipt(v, q)
+}
+
+// decodeReceipt reads Option<Receipt> and checks that it answers the query.
+func decodeReceipt(v []byte, q *stf.ReceiptQuery) (*stf.Receipt, error) {
+	malformed := func(err error) error { return fmt.Errorf("%w: receipt: %w", ErrProtocol, err) }
+	d := scale.NewDecoder(v)
+	if !d.Option() {
+		if err := d.Finish(); err != nil {
+			return nil, malformed(err)
+		}
+		return nil, nil
+	}
+	r := new(stf.Receipt)
+	d.Decode(r)
+	if err := d.Finish(); err != nil {
+		return nil, malformed(err)
+	}
+	if r.OperationHash == nil || *r.OperationHash != q.OperationHash {
+		return nil, malformed(errors.New("it is of another operation"))
+	}
+	return r, nil
+}
+
+func encrypt(key *shielding.PublicKey, plaintext []byte) ([]byte, error) {
+	return key.Encrypt(rand.Reader, plaintext)
+}

@@ -1,0 +1,273 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+)
+
+const (
+	// workerReadLimit bounds an answer of a worker, in bytes: the metadata of
+	// a large app in hex fits several times.
+	workerReadLimit = 16 << 20
+	// workerCallTimeout bounds one request: every method answers from memory.
+	workerCallTimeout = 20 * time.Second
+	// codeMethodNotFound is the code of JSON-RPC 2.0.
+	codeMethodNotFound = -32601
+)
+
+// Worker is a connection to the RPC service of one worker. It is safe for
+// concurrent use. Methods end with their context, with an answer, or after 20
+// seconds.
+type Worker struct {
+	url     string
+	trust   Trust
+	subject Subject // of the first connection
+
+	mu     sync.Mutex // guards rpc and closed; held while dialling
+	rpc    *rpcclient.Client
+	closed bool
+}
+
+// DialWorker connects to the trusted RPC service of a worker (wss://host:port)
+// and checks it against trust before it returns. Errors wrap [ErrUnavailable]
+// or [ErrNotTrusted].
+func DialWorker(ctx context.Context, url string, trust Trust) (*Worker, error) {
+	if err := trust.check(url); err != nil {
+		return nil, err
+	}
+	w := &Worker{url: url, trust: trust}
+	var err error
+	w.rpc, w.subject, err = w.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// dial makes a connection that has passed the worker's Trust.
+func (w *Worker) dial(ctx context.Context) (*rpcclient.Client, Subject, error) {
+	rpc, err := rpcclient.Dial(ctx, w.url, rpcclient.Options{
+		// Workers have self-signed certificates: the name in them proves
+		// nothing. What counts is whose key it is, which trust decides below,
+		// before anything is asked.
+		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
+		ReadLimit:   workerReadLimit,
+		CallTimeout: workerCallTimeout,
+	})
+	if err != nil {
+		return nil, Subject{}, unreachable("worker", w.url, err)
+	}
+	subject, err := w.trust.verify(ctx, rpc.TLS())
+	if err != nil {
+		rpc.Close()
+		return nil, Subject{}, fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
+	}
+	return rpc, subject, nil
+}
+
+// conn returns the connection, which is made again if it was lost: a worker
+// may restart while a client waits.
+func (w *Worker) conn(ctx context.Context) (*rpcclient.Client, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, unreachable("worker", w.url, rpcclient.ErrClosed)
+	}
+	if w.rpc.Err() == nil {
+		return w.rpc, nil
+	}
+	rpc, _, err := w.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.rpc.Close()
+	w.rpc = rpc
+	return rpc, nil
+}
+
+// Close ends the connection.
+func (w *Worker) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	return w.rpc.Close()
+}
+
+// URL returns the address that was dialled.
+func (w *Worker) URL() string { return w.url }
+
+// Subject returns what the worker has shown about itself.
+func (w *Worker) Subject() Subject { return w.subject }
+
+// call sends one request and decodes its result into out.
+func (w *Worker) call(ctx context.Context, out any, method string, params ...any) error {
+	if params == nil {
+		params = []any{} // the Rust worker wants an array
+	}
+	rpc, err := w.conn(ctx)
+	if err != nil {
+		return err
+	}
+	err = rpc.Call(ctx, method, params, out)
+	var refused *rpcclient.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused) && refused.Code == codeMethodNotFound:
+		return fmt.Errorf("%w: %s", ErrNotSupported, method)
+	case errors.As(err, &refused):
+		return fmt.Errorf("worker refused %s: %w", method, err)
+	case errors.Is(err, rpcclient.ErrProtocol):
+		return fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return unreachable("worker", w.url, err)
+}
+
+// value calls a method that answers with an envelope, and returns what is in it.
+func (w *Worker) value(ctx context.Context, method string, params ...any) ([]byte, error) {
+	var text string
+	if err := w.call(ctx, &text, method, params...); err != nil {
+		return nil, err
+	}
+	v, err := integritee.ParseReturnValue(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
+	}
+	if err := v.Err(); err != nil {
+		return nil, fmt.Errorf("worker answers %s with: %w", method, err)
+	}
+	return v.Value, nil
+}
+
+// decode calls a method and decodes what is in its envelope into out.
+func (w *Worker) decode(ctx context.Context, out any, method string, params ...any) error {
+	v, err := w.value(ctx, method, params...)
+	if err != nil {
+		return err
+	}
+	if err := scale.Unmarshal(v, out); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
+	}
+	return nil
+}
+
+// ShieldingKey is the public key that operations of a shard are encrypted to.
+type ShieldingKey struct{ key *shielding.PublicKey }
+
+// Encrypt encrypts plaintext to the key, with fresh randomness.
+func (k *ShieldingKey) Encrypt(plaintext []byte) ([]byte, error) { return encrypt(k.key, plaintext) }
+
+// ShieldingKey returns the shard's public encryption key.
+func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
+	var text string
+	if err := w.decode(ctx, &text, "author_getShieldingKey"); err != nil {
+		return nil, err
+	}
+	key, err := shielding.ParsePublicKey([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%w: shielding key: %w", ErrProtocol, err)
+	}
+	return &ShieldingKey{key}, nil
+}
+
+// Shard returns the shard that the worker serves.
+func (w *Worker) Shard(ctx context.Context) (s ShardID, err error) {
+	return s, w.decode(ctx, &s, "author_getShard")
+}
+
+// Fingerprint returns the measurement that the worker claims.
+func (w *Worker) Fingerprint(ctx context.Context) (f Fingerprint, err error) {
+	return f, w.decode(ctx, &f, "author_getFingerprint")
+}
+
+// MuRaURL returns where the worker hands over keys to other workers.
+func (w *Worker) MuRaURL(ctx context.Context) (s string, err error) {
+	return s, w.decode(ctx, &s, "author_getMuRaUrl")
+}
+
+// UntrustedURL returns the address that the worker advertises for untrusted use.
+func (w *Worker) UntrustedURL(ctx context.Context) (s string, err error) {
+	return s, w.decode(ctx, &s, "author_getUntrustedUrl")
+}
+
+// Version returns the worker's name and version ("enclave-runtime: 1.2.3").
+func (w *Worker) Version(ctx context.Context) (string, error) {
+	v, err := w.value(ctx, "system_version")
+	if err != nil {
+		return "", err
+	}
+	if !utf8.Valid(v) {
+		return "", fmt.Errorf("%w: system_version: no UTF-8", ErrProtocol)
+	}
+	return string(v), nil
+}
+
+// Metadata returns the metadata of the app that the shard runs: "meta" and the
+// version byte first.
+func (w *Worker) Metadata(ctx context.Context) ([]byte, error) {
+	return w.value(ctx, "state_getMetadata")
+}
+
+// Get runs a getter on the worker's last committed state. some is false if the
+// state has no answer, for example for an unauthorised delegate. A refusal by
+// the worker is a [RequestError].
+func (w *Worker) Get(ctx context.Context, shard ShardID, g Getter) (value []byte, some bool, err error) {
+	request := integritee.Request{Shard: shard, Cyphertext: g.AppendSCALE(nil)}
+	var answer *[]byte
+	v, err := w.value(ctx, "state_executeGetter", hexOf(scale.MustMarshal(request)))
+	if err != nil {
+		return nil, false, err
+	}
+	d := scale.NewDecoder(v)
+	if d.Option() {
+		b := d.Bytes()
+		answer = &b
+	}
+	if err := d.Finish(); err != nil {
+		return nil, false, fmt.Errorf("%w: state_executeGetter: %w", ErrProtocol, err)
+	}
+	if answer == nil {
+		return nil, false, nil
+	}
+	return *answer, true, nil
+}
+
+// Status is what a worker says about its progress.
+type Status struct {
+	Phase     string      `json:"phase"`     // what it is at: catching up, running, …
+	Health    string      `json:"health"`    // "ok", or in a sentence what is wrong
+	Number    BlockNumber `json:"number"`    // last committed block
+	Hash      Hash        `json:"hash"`      // its hash
+	StateRoot Hash        `json:"stateRoot"` // of the private state after it
+	Finalized BlockNumber `json:"finalized"` // last block that its node holds final
+}
+
+// Status returns the worker's progress; [ErrNotSupported] from an original
+// Rust worker.
+func (w *Worker) Status(ctx context.Context) (Status, error) {
+	var raw json.RawMessage
+	if err := w.call(ctx, &raw, "ocw_status"); err != nil {
+		return Status{}, err
+	}
+	var s Status
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return Status{}, fmt.Errorf("%w: ocw_status: %w", ErrProtocol, err)
+	}
+	return s, nil
+}
+
+func hexOf(b []byte) string { return "0x" + hex.EncodeToString(b) }
