@@ -80,7 +80,7 @@ func check(t testing.TB, c content, n uint64) {
 }
 
 func snapshotText(n uint64) string {
-	return fmt.Sprintf("state at %d", n) + string(bytes.Repeat([]byte{'.'}, int(n%7)*100_000))
+	return fmt.Sprintf("state at %d", n) + string(bytes.Repeat([]byte{'.'}, int(n%3)*150_000))
 }
 
 func writeSnapshot(n uint64) func(io.Writer) error {
