@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -166,10 +167,10 @@ func (c *Client) Block(ctx context.Context, hash hashing.Hash) (*UnverifiedBlock
 	return b, nil
 }
 
-// ProveFinality returns an encoded FinalityProof for block n: a justification
-// of some block F ≥ n and the headers from n+1 to F. ErrNotFinal means that
-// there is none yet.
-func (c *Client) ProveFinality(ctx context.Context, n header.Number) ([]byte, error) {
+// ProveFinality returns a finality proof for block n: a justification of some
+// block F ≥ n and the headers from n+1 to F. ErrNotFinal means that there is
+// none yet.
+func (c *Client) ProveFinality(ctx context.Context, n header.Number) (*grandpa.FinalityProof, error) {
 	var s *string
 	err := c.Call(ctx, "grandpa_proveFinality", []any{n}, &s)
 	var reply *rpcclient.Error
@@ -183,7 +184,15 @@ func (c *Client) ProveFinality(ctx context.Context, n header.Number) ([]byte, er
 	if s == nil {
 		return nil, fmt.Errorf("block %d: %w", n, ErrNotFinal)
 	}
-	return unhex(*s)
+	raw, err := unhex(*s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := grandpa.DecodeFinalityProof(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNonsense, err)
+	}
+	return p, nil
 }
 
 // ReadProof returns the trie nodes that prove keys in the state after the
