@@ -55,7 +55,6 @@ type Metadata struct {
 
 	index map[TypeID]int // nil if the id of every type is its position
 	plans []plan         // by position in Types
-	calls outerPlan
 	event eventPlan
 }
 
