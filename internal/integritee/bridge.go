@@ -26,13 +26,13 @@ type ConfirmArgs struct {
 	Shard       ShardID
 	BlockHash   hashing.Hash
 	BlockNumber header.Number
-	Root        hashing.Hash // trusted_calls_merkle_root
+	Root        hashing.Hash `metadata:"trusted_calls_merkle_root"`
 }
 
 // ShieldFundsArgs are the arguments of EnclaveBridge.shield_funds.
 type ShieldFundsArgs struct {
 	Shard            ShardID
-	AccountEncrypted []byte // incognito_account_encrypted: 32 bytes encrypted to the shard's key
+	AccountEncrypted []byte `metadata:"incognito_account_encrypted"` // 32 bytes encrypted to the shard's key
 	Amount           scale.U128
 }
 
@@ -56,7 +56,7 @@ type PublishHashArgs struct {
 // The delay counts in blocks.
 type UpdateShardConfigArgs struct {
 	Shard          ShardID
-	Config         ShardConfig // shard_config
+	Config         ShardConfig `metadata:"shard_config"`
 	EnactmentDelay header.Number
 }
 
@@ -70,7 +70,7 @@ type PurgeEnclaveArgs struct {
 // EventIndirectInvocationRegistered is event 0 of EnclaveBridge. Its field has
 // no name on chain.
 type EventIndirectInvocationRegistered struct {
-	Shard ShardID
+	Shard ShardID `metadata:"_"`
 }
 
 // EventShieldFunds is event 1 of EnclaveBridge.
@@ -106,7 +106,7 @@ type EventPublishedHash struct {
 // EventShardConfigUpdated is event 5 of EnclaveBridge. Its field has no name
 // on chain.
 type EventShardConfigUpdated struct {
-	Shard ShardID
+	Shard ShardID `metadata:"_"`
 }
 
 // EventPurgedEnclaveFromShardConfig is event 6 of EnclaveBridge.

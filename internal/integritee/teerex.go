@@ -13,9 +13,9 @@ const (
 
 // RegisterSgxEnclaveArgs are the arguments of Teerex.register_sgx_enclave.
 type RegisterSgxEnclaveArgs struct {
-	Proof     []byte  // at most MaxProofBytes
-	WorkerURL *[]byte // at most MaxURLBytes
-	Method    SgxAttestationMethod
+	Proof     []byte               // at most MaxProofBytes
+	WorkerURL *[]byte              // at most MaxURLBytes
+	Method    SgxAttestationMethod `metadata:"attestation_method"`
 }
 
 // UnregisterSovereignEnclaveArgs are the arguments of
@@ -62,13 +62,13 @@ type EventAddedSgxEnclave struct {
 // EventRemovedSovereignEnclave is event 1 of Teerex. Its field has no name on
 // chain.
 type EventRemovedSovereignEnclave struct {
-	EnclaveSigner keyring.AccountID
+	EnclaveSigner keyring.AccountID `metadata:"_"`
 }
 
 // EventRemovedProxiedEnclave is event 2 of Teerex. Its field has no name on
 // chain.
 type EventRemovedProxiedEnclave struct {
-	Address EnclaveInstanceAddress
+	Address EnclaveInstanceAddress `metadata:"_"`
 }
 
 // EventSgxTcbInfoRegistered is event 3 of Teerex.
