@@ -279,6 +279,9 @@ func (c *Chain) Compose(ctx context.Context, pallet, call string, args any) (Cal
 	return encoded, nil
 }
 
+// NamedValue is a field of an event.
+type NamedValue = metadata.NamedValue
+
 // Event is an event of a block.
 type Event struct {
 	metadata.EventRecord
@@ -286,7 +289,7 @@ type Event struct {
 }
 
 // Fields decodes the event's fields for display.
-func (e Event) Fields() ([]metadata.NamedValue, error) { return e.meta.EventFields(e.EventRecord) }
+func (e Event) Fields() ([]NamedValue, error) { return e.meta.EventFields(e.EventRecord) }
 
 // Is reports whether the event is the one of these names.
 func (e Event) Is(pallet, name string) bool { return e.Pallet == pallet && e.Name == name }

@@ -36,3 +36,9 @@ type (
 	// RequestError is a failure that the worker reports in a regular answer.
 	RequestError = integritee.RequestError
 )
+
+// ParseShardID reads base58 of 32 bytes, or 0x and 64 hex digits.
+func ParseShardID(s string) (ShardID, error) { return integritee.ParseShardID(s) }
+
+// ParseFingerprint reads base58 of 32 bytes, or 0x and 64 hex digits.
+func ParseFingerprint(s string) (Fingerprint, error) { return integritee.ParseFingerprint(s) }

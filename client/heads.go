@@ -63,3 +63,22 @@ func (c *Chain) follow(ctx context.Context, finalized bool, f func(context.Conte
 		h, err = sub.Next(ctx)
 	}
 }
+
+// Blocks calls f with the events of each new best block, beginning with the
+// present one, until f is done, fails, or ctx ends. Blocks of a branch that was
+// replaced are passed over or followed by those that replace them.
+func (c *Chain) Blocks(ctx context.Context, f func(number BlockNumber, events []Event) (done bool, err error)) error {
+	var last Hash
+	var lastNumber BlockNumber
+	return c.heads(ctx, false, func(ctx context.Context, number BlockNumber, hash Hash) (bool, error) {
+		if hash == last || number < lastNumber {
+			return false, nil // announced before
+		}
+		events, err := c.Events(ctx, hash)
+		if err != nil {
+			return false, err
+		}
+		last, lastNumber = hash, number
+		return f(number, events)
+	})
+}

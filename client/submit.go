@@ -39,6 +39,7 @@ const (
 type Submission struct {
 	chain *Chain
 	raw   []byte
+	nonce uint32
 	watch parentchain.Watch
 	from  BlockNumber // first block that can hold it
 	death BlockNumber // first block that cannot any more
@@ -51,11 +52,11 @@ type Submission struct {
 // must Close the submission.
 func (c *Chain) Submit(ctx context.Context, call Call, signer *keyring.Pair) (*Submission, error) {
 	for try := 1; ; try++ {
-		raw, s, nonce, err := c.sign(ctx, call, signer)
+		s, err := c.sign(ctx, call, signer)
 		if err != nil {
-			return nil, err
+			return nil, c.nodeError(err)
 		}
-		s.watch, err = c.node.SubmitAndWatch(ctx, raw)
+		s.watch, err = c.node.SubmitAndWatch(ctx, s.raw)
 		if err == nil {
 			return s, nil
 		}
@@ -63,7 +64,7 @@ func (c *Chain) Submit(ctx context.Context, call Call, signer *keyring.Pair) (*S
 		if !errors.As(err, &refused) {
 			return nil, c.nodeError(err)
 		}
-		retry, rerr := c.nonceTaken(ctx, refused, signer.AccountID(), nonce)
+		retry, rerr := c.nonceTaken(ctx, refused, signer.AccountID(), s.nonce)
 		if rerr != nil {
 			return nil, rerr
 		}
@@ -77,40 +78,39 @@ func (c *Chain) Submit(ctx context.Context, call Call, signer *keyring.Pair) (*S
 }
 
 // sign makes the extrinsic for a call, with the account's next nonce.
-func (c *Chain) sign(ctx context.Context, call Call, signer *keyring.Pair) ([]byte, *Submission, uint32, error) {
-	fail := func(err error) ([]byte, *Submission, uint32, error) { return nil, nil, 0, c.nodeError(err) }
+func (c *Chain) sign(ctx context.Context, call Call, signer *keyring.Pair) (*Submission, error) {
 	r, err := c.runtimeAt(ctx, Hash{})
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	best, err := c.node.Header(ctx, Hash{})
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	// Anchored at a finalized block: no reorganisation can make it invalid.
 	// Where finality lags the era is longer by that much.
 	final, err := c.node.FinalizedHeader(ctx)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	lag := uint64(best.Number - min(best.Number, final.Number))
 	era := extrinsic.NewMortal(uint64(1)<<bits.Len64(eraBlocks+lag-1), final.Number)
 	birth, err := c.node.BlockHash(ctx, era.Birth(final.Number))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	nonce, err := c.node.AccountNextIndex(ctx, signer.AccountID())
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	raw, err := extrinsic.SignV4(call, signer, extrinsic.SignParams{
 		Meta: r.meta, Genesis: c.genesis, SpecVersion: r.version.SpecVersion, TxVersion: r.version.TransactionVersion,
 		Nonce: nonce, Era: era, EraHash: birth,
 	})
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	return raw, &Submission{chain: c, raw: raw, from: final.Number + 1, death: era.Death(final.Number)}, nonce, nil
+	return &Submission{chain: c, raw: raw, nonce: nonce, from: final.Number + 1, death: era.Death(final.Number)}, nil
 }
 
 // nonceTaken reports whether a refusal means that another extrinsic has the
@@ -132,6 +132,9 @@ func (s *Submission) Close() {
 		s.watch.Close()
 	}
 }
+
+// Nonce returns the account's nonce that the extrinsic uses.
+func (s *Submission) Nonce() uint32 { return s.nonce }
 
 // Hash returns the extrinsic's hash.
 func (s *Submission) Hash() Hash { return extrinsic.Hash(s.raw) }

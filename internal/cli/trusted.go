@@ -1,0 +1,300 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/keystore"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/spf13/cobra"
+)
+
+// trusted holds the options of the group "trusted".
+type trusted struct {
+	*app
+	mrenclave, shard string
+	xtSigner         string
+	direct           bool
+}
+
+var errDirect = errors.New("direct invocation needs a sidechain validateer: an offchain worker takes calls from the parentchain only, so leave out --direct")
+
+func (a *app) trustedGroup() *cobra.Command {
+	t := &trusted{app: a}
+	cmd := group("trusted [OPTIONS] <SUBCOMMAND>", "trusted calls to worker enclave")
+	f := cmd.Flags()
+	f.StringVarP(&t.mrenclave, "mrenclave", "m", "", "targeted worker MRENCLAVE (base58); without it the worker's own word is taken")
+	f.StringVarP(&t.shard, "shard", "s", "", "shard identifier (base58); by default the MRENCLAVE")
+	f.StringVarP(&t.xtSigner, "xt-signer", "a", "//Alice", "signer for publicly observable extrinsic")
+	f.BoolVarP(&t.direct, "direct", "d", false, "refused: direct invocation needs a sidechain validateer")
+	cmd.AddCommand(t.newAccountCommand(), t.listAccountsCommand(), t.transferCommand(), t.unshieldFundsCommand(), t.balanceCommand(), t.nonceCommand(),
+		t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version())
+	return cmd
+}
+
+// pinned returns the fingerprint given by --mrenclave, nil if none was.
+func (t *trusted) pinned() (*client.Fingerprint, error) {
+	if t.mrenclave == "" {
+		return nil, nil
+	}
+	f, err := fingerprintArgument(t.mrenclave)
+	return &f, err
+}
+
+// dial connects to the worker.
+func (t *trusted) dial(ctx context.Context) (*client.Worker, error) {
+	pin, err := t.pinned()
+	if err != nil {
+		return nil, err
+	}
+	return t.worker(ctx, pin)
+}
+
+// identifiers returns fingerprint and shard: as given, else the worker's
+// fingerprint, else the shard of the same bytes.
+func (t *trusted) identifiers(ctx context.Context) (fp client.Fingerprint, shard client.ShardID, err error) {
+	pin, err := t.pinned()
+	if err != nil {
+		return fp, shard, err
+	}
+	if t.shard != "" {
+		if shard, err = shardArgument(t.shard); err != nil {
+			return fp, shard, err
+		}
+	}
+	if pin != nil {
+		fp = *pin
+	} else {
+		worker, err := t.dial(ctx)
+		if err != nil {
+			return fp, shard, err
+		}
+		if fp, err = worker.Fingerprint(ctx); err != nil {
+			return fp, shard, err
+		}
+	}
+	if t.shard == "" {
+		shard = client.ShardID(fp)
+	}
+	return fp, shard, nil
+}
+
+// shardID is identifiers for commands that need the shard only, which asks the
+// worker only if neither option is given.
+func (t *trusted) shardID(ctx context.Context) (client.ShardID, error) {
+	if t.shard != "" {
+		return shardArgument(t.shard)
+	}
+	_, shard, err := t.identifiers(ctx)
+	return shard, err
+}
+
+func (t *trusted) newAccountCommand() *cobra.Command {
+	return t.command("new-account", "generate a new incognito account for the given shard", exactly(0), func(ctx context.Context, args []string) error {
+		shard, err := t.shardID(ctx)
+		if err != nil {
+			return err
+		}
+		return t.generate(trustedKeystore(shard))
+	})
+}
+
+func (t *trusted) listAccountsCommand() *cobra.Command {
+	return t.command("list-accounts", "list all incognito accounts in the local keystore in a given shard", exactly(0), func(ctx context.Context, args []string) error {
+		shard, err := t.shardID(ctx)
+		if err != nil {
+			return err
+		}
+		return t.list(trustedKeystore(shard), t.notice)
+	})
+}
+
+// party is the account that a trusted command is about, with the key that
+// signs for it: its own or that of a session proxy.
+type party struct {
+	account client.AccountID
+	signer  *keyring.Pair
+}
+
+func (t *trusted) party(account, proxy string, shard client.ShardID) (party, error) {
+	who, err := trustedAccount(account)
+	if err != nil {
+		return party{}, err
+	}
+	if proxy == "" {
+		proxy = account
+	}
+	pair, err := signer(proxy, trustedKeystore(shard), trustedKeystoreDir)
+	return party{who, pair}, err
+}
+
+// subject resolves the account of a query and connects to the worker.
+func (t *trusted) subject(ctx context.Context, account, proxy string) (*client.Worker, client.ShardID, party, error) {
+	_, shard, err := t.identifiers(ctx)
+	if err != nil {
+		return nil, shard, party{}, err
+	}
+	p, err := t.party(account, proxy, shard)
+	if err != nil {
+		return nil, shard, party{}, err
+	}
+	worker, err := t.dial(ctx)
+	return worker, shard, p, err
+}
+
+var errNoValue = errors.New("the worker has no answer to that")
+
+// accountInfo asks for an account's nonce and balance. some is false if the
+// worker does not tell.
+func accountInfo(ctx context.Context, w *client.Worker, shard client.ShardID, p party) (info sample.AccountInfo, some bool, err error) {
+	value, some, err := w.Get(ctx, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer))
+	if err != nil || !some {
+		return info, false, err
+	}
+	if err := scale.Unmarshal(value, &info); err != nil {
+		return info, false, fmt.Errorf("malformed account info from the worker: %w", err)
+	}
+	return info, true, nil
+}
+
+// query prints one number about an account. What the worker refuses counts as
+// 0, as with the Rust client.
+func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token string, object map[string]any)) *cobra.Command {
+	var proxy string
+	cmd := t.command(use, short, exactly(1), func(ctx context.Context, args []string) error {
+		worker, shard, p, err := t.subject(ctx, args[0], proxy)
+		if err != nil {
+			return err
+		}
+		info, some, err := accountInfo(ctx, worker, shard, p)
+		var refused *client.RequestError
+		switch {
+		case errors.As(err, &refused):
+			t.notice("warning: %s", t.describe(err))
+			info = sample.AccountInfo{}
+		case err != nil:
+			return err
+		case !some:
+			t.notice("warning: %v", errNoValue)
+		}
+		token, object := pick(info)
+		object["account"] = p.account
+		t.answer(token, object)
+		return nil
+	})
+	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	return cmd
+}
+
+func (t *trusted) balanceCommand() *cobra.Command {
+	return t.query("balance <ACCOUNT>", "query balance for incognito account", func(i sample.AccountInfo) (string, map[string]any) {
+		return i.Data.Free.String(), map[string]any{"balance": i.Data.Free}
+	})
+}
+
+func (t *trusted) nonceCommand() *cobra.Command {
+	return t.query("nonce <ACCOUNT>", "get the nonce of a given account", func(i sample.AccountInfo) (string, map[string]any) {
+		return fmt.Sprint(i.Nonce), map[string]any{"nonce": i.Nonce}
+	})
+}
+
+func (t *trusted) transferCommand() *cobra.Command {
+	var proxy string
+	cmd := t.command("transfer <FROM> <TO> <AMOUNT> [NOTE]", "send funds from one incognito account to another", between(3, 4), func(ctx context.Context, args []string) error {
+		value, err0 := amount(args[2])
+		to, err1 := recipient(args[1])
+		if err := each(err0, err1); err != nil {
+			return err
+		}
+		return t.invoke(ctx, args[0], proxy, "transfer", to, value, "", func(from client.AccountID, _ client.ShardID) []byte {
+			if len(args) == 4 {
+				return sample.BalanceTransferWithNote(from, to, value, []byte(args[3]))
+			}
+			return sample.BalanceTransfer(from, to, value)
+		})
+	})
+	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	return cmd
+}
+
+func (t *trusted) unshieldFundsCommand() *cobra.Command {
+	var proxy string
+	var bridge bool
+	cmd := t.command("unshield-funds <FROM> <TO> <AMOUNT>", "transfer funds from an incognito account to a parentchain account", exactly(3), func(ctx context.Context, args []string) error {
+		value, err0 := amount(args[2])
+		to, err1 := recipient(args[1])
+		if err := each(err0, err1); err != nil {
+			return err
+		}
+		if !bridge {
+			return errors.New("unshield-funds needs --enclave-bridge: an offchain worker has no shard vault")
+		}
+		return t.invoke(ctx, args[0], proxy, "unshield_funds", to, value, " through enclave-bridge", func(from client.AccountID, shard client.ShardID) []byte {
+			return sample.BalanceUnshield(from, to, value, shard)
+		})
+	})
+	cmd.Flags().BoolVarP(&bridge, "enclave-bridge", "e", false, "use enclave bridge instead of shard vault account")
+	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	return cmd
+}
+
+// invoke makes a trusted call of a sender, as composed by compose.
+func (t *trusted) invoke(ctx context.Context, sender, proxy, name string, to client.AccountID, value client.Balance, how string,
+	compose func(from client.AccountID, shard client.ShardID) []byte) error {
+	if t.direct {
+		return errDirect
+	}
+	payer, err := signer(t.xtSigner, keystore.New(keystoreDir), keystoreDir)
+	if err != nil {
+		return fmt.Errorf("--xt-signer: %w", err)
+	}
+	fp, shard, err := t.identifiers(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := t.party(sender, proxy, shard)
+	if err != nil {
+		return err
+	}
+	chain, err := t.chain(ctx)
+	if err != nil {
+		return err
+	}
+	worker, err := t.dial(ctx)
+	if err != nil {
+		return err
+	}
+	if err := serves(ctx, worker, shard); err != nil {
+		return err
+	}
+	info, _, err := accountInfo(ctx, worker, shard, p)
+	if err != nil {
+		return fmt.Errorf("the nonce of %v is not known: %w", p.account, err)
+	}
+	t.say("send trusted call %s from %v to %v: %v%s, nonce: %d, signing using mrenclave: %v and shard: %v", name, p.account, to, value, how, info.Nonce, fp, shard)
+	return t.operate(chain, worker, "invoke TrustedOperation extrinsic", client.Included, func(s *client.Session) (*client.Outcome, error) {
+		return s.Invoke(ctx, client.Invocation{Shard: shard, Fingerprint: fp, Call: compose(p.account, shard), Nonce: info.Nonce,
+			Sender: p.account, Signer: p.signer, Payer: payer})
+	}, map[string]any{"sender": p.account, "nonce": info.Nonce, "shard": shard})
+}
+
+// serves refuses a shard that the worker does not serve: nobody may ever
+// execute or confirm the call. A worker that does not tell is believed.
+func serves(ctx context.Context, w *client.Worker, shard client.ShardID) error {
+	served, err := w.Shard(ctx)
+	var refused *client.RequestError
+	if errors.Is(err, client.ErrNotSupported) || errors.As(err, &refused) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if served != shard {
+		return fmt.Errorf("the worker serves shard %v, not %v", served, shard)
+	}
+	return nil
+}
