@@ -2,65 +2,82 @@ package stf
 
 import (
 	"errors"
+	"fmt"
 
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/pallet"
-	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 )
 
 // Errors of decoding and queries.
 var (
-	// ErrUnknownCall is recorded for a call index that the app does not have.
+	// ErrUnknownCall is recorded for a path that is no call of the app.
 	ErrUnknownCall = errors.New("stf: unknown call")
-	// ErrUnknownGetter is recorded for a getter that the app does not have.
+	// ErrUnknownGetter is recorded for a path that is no getter of the app.
 	ErrUnknownGetter = errors.New("stf: unknown getter")
-	// ErrQuery is wrapped by the error of a getter that failed.
-	ErrQuery = errors.New("stf: getter failed")
+	// ErrGetter is wrapped by the error of a getter that failed.
+	ErrGetter = errors.New("stf: getter failed")
 )
 
 // Config declares an app.
 type Config struct {
-	// Name names the app in the trust config and the metadata.
+	// Name names the app in the trust config and in metadata.
 	Name string
 	// Modules in the order in which their hooks run.
 	Modules []ModuleDecl
-	// Flat gives all modules one space of call indexes, one byte per path; else
-	// a path is the module's index and the call's.
+	// Flat gives the calls of all modules one space of indexes: a path is then
+	// one byte, else the module's index and the call's. Getters alike.
 	Flat bool
 	// Fee charges the sender before the call runs; nil charges nothing. An
-	// error refuses the call with FeeUnpaid, and what Fee wrote is undone.
+	// error (or a panic) refuses the call, and what Fee wrote is undone.
 	Fee func(ctx Call, c DecodedCall) error
 	// Filter may refuse a call after its fee was paid; nil admits all.
 	Filter func(q Query, c DecodedCall) error
 	// MayCall reports whether delegate may make a call for its sender; nil
 	// means never.
 	MayCall func(q Query, c DecodedCall, delegate AccountID) bool
-	// MayRead reports whether delegate may read for owner; name is the
-	// getter's, "" for receipts. Nil means never.
-	MayRead func(q Query, owner, delegate AccountID, name string) bool
-	// Shield credits funds that arrived on the parentchain; the context's
+	// MayRead reports whether delegate may read for owner. getter is a name
+	// like DecodedCall.Name, or "" for receipts. Nil means never.
+	MayRead func(q Query, owner, delegate AccountID, getter string) bool
+	// Shield credits funds that arrived on the parentchain. The context's
 	// sender is the enclave account. Nil refuses them.
 	Shield func(ctx Call, who AccountID, amount Balance) error
-	// GasPerCall is the ceiling of one call or query; 0 means DefaultGasPerCall.
+	// GasPerCall is the ceiling of one call or getter; 0 means
+	// DefaultGasPerCall.
 	GasPerCall uint64
 }
 
-// ModuleDecl is a declared module; see [Module].
-type ModuleDecl struct{}
-
 // App is a compiled app. It holds no state: all methods may be called
-// concurrently as long as their overlays differ.
-type App struct{ cfg Config }
+// concurrently as far as their overlays allow.
+type App struct {
+	cfg      Config
+	system   *system
+	modules  []*module
+	calls    map[path]*callEntry
+	getters  map[path]*getterEntry
+	public   map[path]*getterEntry
+	events   map[eventType]*pallet.Descriptor
+	errors   *pallet.ErrorTable
+	metadata []byte
+}
 
-// NewApp checks the declaration and compiles it. The error lists everything
-// that is wrong, naming type, method and remedy.
-func NewApp(cfg Config) (*App, error) { return &App{cfg: cfg}, nil }
+// path selects a call or getter: in a flat app {0, index}.
+type path [2]byte
+
+type callEntry struct {
+	name string
+	call *pallet.Call
+}
+
+type getterEntry struct {
+	name  string
+	query *pallet.Query
+}
 
 // Name returns the app's name.
 func (a *App) Name() string { return a.cfg.Name }
 
-// DecodedCall is a call that the app has. Its slices refer to the decoder's input.
+// DecodedCall is a call that the app has. Its slices refer to the decoder's
+// input.
 type DecodedCall struct {
 	Raw    []byte // path, sender, arguments
 	Path   []byte
@@ -69,68 +86,99 @@ type DecodedCall struct {
 	Name   string // "Balances.balance_transfer"
 }
 
-// DecodeCall reads exactly one call. The decoder's error is ErrUnknownCall for
-// a path that the app does not have.
-func (a *App) DecodeCall(d *scale.Decoder) DecodedCall { return DecodedCall{} }
-
-// SkipPublicGetter reads over one public getter.
-func (a *App) SkipPublicGetter(d *scale.Decoder) {}
-
-// SkipTrustedGetter reads over one trusted getter.
-func (a *App) SkipTrustedGetter(d *scale.Decoder) {}
-
-// GetterOwner returns the account that a trusted getter asks about, for which
-// it must be signed.
-func (a *App) GetterOwner(getter []byte) (AccountID, error) { return AccountID{}, ErrUnknownGetter }
-
-// Operation is a trusted call whose signature was verified.
-type Operation struct {
-	Call     DecodedCall
-	Nonce    uint32
-	Delegate *AccountID
-	CallHash Hash // BLAKE2b-256 of SCALE(TrustedCallSigned)
-	Identity Identity
+func (a *App) readPath(d *scale.Decoder) (p path) {
+	if a.cfg.Flat {
+		p[1] = d.U8()
+	} else {
+		d.Read(p[:])
+	}
+	return p
 }
 
-// Genesis writes the first state: once, before the first block.
-func (a *App) Genesis(o *state.Overlay, env Env) error { return nil }
-
-// BeginBlock runs the modules' hooks before the block's operations.
-func (a *App) BeginBlock(o *state.Overlay, env Env) error { return nil }
-
-// EndBlock runs the modules' hooks after the block's operations and writes the
-// root of the block's receipts, which must be in order, into the state.
-func (a *App) EndBlock(o *state.Overlay, env Env, receipts []Receipt) error { return nil }
-
-// Execute runs an operation from the delegate's authority on (RULES 11, 12).
-// It never panics.
-func (a *App) Execute(o *state.Overlay, env Env, op Operation) Result { return Result{} }
-
-// Shield credits amount to who, as the framework does for ShieldFunds. It
-// never panics.
-func (a *App) Shield(o *state.Overlay, env Env, who AccountID, amount Balance, id Identity) Result {
-	return Result{}
+func (a *App) pathOf(raw []byte) (p path) {
+	d := scale.NewDecoder(raw)
+	return a.readPath(d)
 }
 
-// Query answers a getter whose signature was verified for GetterOwner. some is
-// false if the signer may not read; err wraps ErrQuery, ErrUnknownGetter or a
-// decoding error. It never panics.
-func (a *App) Query(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byte, some bool, err error) {
-	return nil, false, ErrUnknownGetter
+// DecodeCall reads exactly one call. The decoder's error wraps ErrUnknownCall
+// if the app has none of this path; on any error the result is empty.
+func (a *App) DecodeCall(d *scale.Decoder) DecodedCall {
+	start := d.Offset()
+	p := a.readPath(d)
+	c := DecodedCall{Path: d.Since(start)}
+	if d.Err() != nil {
+		return DecodedCall{}
+	}
+	e := a.calls[p]
+	if e == nil {
+		d.Fail(fmt.Errorf("%w: %#x", ErrUnknownCall, c.Path))
+		return DecodedCall{}
+	}
+	c.Name = e.name
+	d.Read(c.Sender[:])
+	args := d.Offset()
+	if _, err := e.call.Decode(d); err != nil {
+		d.Fail(err)
+		return DecodedCall{}
+	}
+	c.Args, c.Raw = d.Since(args), d.Since(start)
+	return c
 }
 
-// MayRead reports whether delegate may read the receipts of owner.
-func (a *App) MayRead(kv pallet.ReadKV, env Env, owner, delegate AccountID) bool { return false }
+// SkipPublicGetter reads over exactly one public getter. The decoder's error
+// wraps ErrUnknownGetter if the app has none of this path.
+func (a *App) SkipPublicGetter(d *scale.Decoder) { a.skipGetter(d, a.public) }
 
-// Nonce returns the nonce of an account.
-func (a *App) Nonce(kv pallet.ReadKV, who AccountID) uint32 { return 0 }
+// SkipTrustedGetter reads over exactly one trusted getter, like
+// [App.SkipPublicGetter].
+func (a *App) SkipTrustedGetter(d *scale.Decoder) { a.skipGetter(d, a.getters) }
 
-// Metadata returns the app's metadata, V14, as state_getMetadata serves it.
-func (a *App) Metadata() []byte { return nil }
+func (a *App) skipGetter(d *scale.Decoder, getters map[path]*getterEntry) {
+	start := d.Offset()
+	p := a.readPath(d)
+	if d.Err() != nil {
+		return
+	}
+	e := getters[p]
+	if e == nil {
+		d.Fail(fmt.Errorf("%w: %#x", ErrUnknownGetter, d.Since(start)))
+		return
+	}
+	if _, err := e.query.Decode(d); err != nil {
+		d.Fail(err)
+	}
+}
+
+// GetterOwner returns the account that a trusted getter (SCALE(TrustedGetter))
+// asks about, for which it must be signed.
+func (a *App) GetterOwner(getter []byte) (who AccountID, err error) {
+	d := scale.NewDecoder(getter)
+	p := a.readPath(d)
+	d.Read(who[:])
+	if d.Err() == nil && a.getters[p] == nil {
+		d.Fail(ErrUnknownGetter)
+	}
+	if err := d.Err(); err != nil {
+		return AccountID{}, err
+	}
+	return who, nil
+}
+
+// Metadata returns the app's metadata, V14: what state_getMetadata serves. The
+// fields of a call begin with its sender, as its bytes do. The caller must not
+// change it.
+func (a *App) Metadata() []byte { return a.metadata }
 
 // Reason says in a few words why an operation ended as it did.
-func (a *App) Reason(o Outcome) string { return o.Code.Reason() }
-
-// CallHash returns the call hash of the k-th unshield of an operation for
-// k >= 1, and of refunds (RULES 21).
-func (e *Env) CallHash(id Identity, k uint32) Hash { return Hash{} }
+func (a *App) Reason(o Outcome) string {
+	if o.Code == ModuleError {
+		for _, m := range a.modules {
+			for _, e := range m.desc.Errors {
+				if m.desc.Index == o.Module && e.Code == o.Error {
+					return m.desc.Name + "." + e.Error()
+				}
+			}
+		}
+	}
+	return o.Code.Reason()
+}

@@ -1,32 +1,235 @@
 package stf
 
-import "github.com/offchain-worker/sdk/internal/pallet"
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/internal/state"
+)
+
+// What the operations of a context cost in gas, beside GasPerByte for each
+// byte of keys written and of values read, written or emitted. Part of what
+// every worker must do alike: changing a number is a new logic version.
+const (
+	GasRead     = 500
+	GasWrite    = 1_000
+	GasEmit     = 500
+	GasRandom   = 1_000
+	GasUnshield = 20_000
+	GasPerByte  = 2
+
+	// DefaultGasPerCall is the ceiling of one call where an app sets none.
+	DefaultGasPerCall = 20_000_000
+)
+
+// errOutOfGas is what a context operation panics with above the ceiling.
+var errOutOfGas = errors.New("stf: out of gas")
 
 // frame is what a context refers to: one call, query or hook.
 type frame struct {
-	env *Env
+	app   *App
+	env   *Env
+	read  pallet.ReadKV
+	write *state.Overlay // nil if nothing may be written
+
+	gas, limit uint64
+	exhausted  bool // stays, so that an app cannot recover from it
+	closed     bool // the call is over, its context is of no use
+
+	op      *Operation // nil for queries and hooks
+	events  [][]byte
+	effects []Effect
+	randoms uint32
 }
 
-// Query is the context of getters: it can read, not write.
-type Query struct{ f *frame }
+func (a *App) newFrame(env *Env, kv pallet.ReadKV) *frame {
+	f := &frame{app: a, env: env, read: kv, limit: a.cfg.GasPerCall}
+	return f
+}
 
-// Call is the context of trusted calls.
-type Call struct{ f *frame }
+func (a *App) newWritingFrame(env *Env, o *state.Overlay, op *Operation) *frame {
+	f := a.newFrame(env, o)
+	f.write, f.op = o, op
+	return f
+}
+
+func (f *frame) charge(gas uint64) {
+	if f.closed {
+		panic("stf: a context was used after its call had ended")
+	}
+	if sum := f.gas + gas; !f.exhausted && sum >= gas && sum <= f.limit {
+		f.gas = sum
+		return
+	}
+	f.gas, f.exhausted = f.limit, true
+	panic(errOutOfGas)
+}
+
+// run calls fn and turns panics into errors. Afterwards the frame is closed.
+func (f *frame) run(fn func() error) (err error, panicked bool) {
+	defer func() {
+		f.closed = true
+		if p := recover(); p != nil {
+			err, panicked = fmt.Errorf("panic: %v", p), true
+		}
+		if f.exhausted {
+			err, panicked = errOutOfGas, false
+		}
+	}()
+	return fn(), false
+}
+
+// meter is a store that charges for what passes through it.
+type meter struct{ f *frame }
+
+func (m meter) Get(key []byte) ([]byte, bool) {
+	m.f.charge(GasRead)
+	v, ok := m.f.read.Get(key)
+	m.f.charge(GasPerByte * uint64(len(v)))
+	return v, ok
+}
+
+func (m meter) Next(key []byte) ([]byte, bool) {
+	m.f.charge(GasRead)
+	return m.f.read.Next(key)
+}
+
+// writeMeter is a meter that also writes. Queries never get one.
+type writeMeter struct{ meter }
+
+func (m writeMeter) Set(key, value []byte) {
+	m.f.charge(GasWrite + GasPerByte*uint64(len(key)+len(value)))
+	m.f.write.Set(key, value)
+}
+
+func (m writeMeter) Delete(key []byte) {
+	m.f.charge(GasWrite + GasPerByte*uint64(len(key)))
+	m.f.write.Delete(key)
+}
+
+// base has what all contexts can do.
+type base struct{ f *frame }
+
+// StorageReader is what storage items read from.
+func (b base) StorageReader() pallet.ReadKV { return meter(b) }
+
+// Shard returns the shard.
+func (b base) Shard() [32]byte { return b.f.env.Shard }
+
+// Genesis returns the parentchain's genesis hash.
+func (b base) Genesis() Hash { return b.f.env.Genesis }
+
+// BlockNumber returns the number of the block that is executed; in a query
+// that of the last one.
+func (b base) BlockNumber() BlockNumber { return b.f.env.Number }
+
+// BlockHash returns the hash of that block.
+func (b base) BlockHash() Hash { return b.f.env.Hash }
+
+// Now returns the parentchain's time in that block.
+func (b base) Now() Moment { return b.f.env.Now }
+
+// EnclaveAccount returns the account that collects fees and does what the
+// framework does itself.
+func (b base) EnclaveAccount() AccountID { return b.f.env.EnclaveAccount }
+
+// Nonce returns the number of calls of an account so far, which its next call
+// must carry. It outlives everything that business logic may delete.
+func (b base) Nonce(who AccountID) uint32 { return b.f.app.system.Nonces.Get(b, who) }
+
+// ShardConfig returns the shard's configuration on the parentchain before this
+// block, nil if there is none. It must not be changed.
+func (b base) ShardConfig() *integritee.UpgradableShardConfig { return b.f.env.ShardConfig }
+
+// MaintenanceMode reports whether the configuration in force at this block
+// puts the shard into maintenance.
+func (b base) MaintenanceMode() bool {
+	c := b.f.env.ShardConfig
+	return c != nil && c.ConfigAt(b.f.env.Number).MaintenanceMode
+}
+
+// Charge uses up gas for work that is no context operation: at least 1 for
+// each round of a loop that arguments or storage make long.
+func (b base) Charge(gas uint64) { b.f.charge(gas) }
+
+// Query is the context of getters: it can read, and nothing that writes takes
+// it. It ends with the getter.
+type Query struct{ base }
+
+// Random returns 32 bytes that nobody outside the enclaves can predict: the
+// same for a label within a block, others in the next.
+func (q Query) Random(label string) [32]byte {
+	q.f.charge(GasRandom)
+	return q.f.env.random(label)
+}
+
+// Call is the context of a trusted call. It ends with the call.
+type Call struct{ base }
+
+// StorageWriter is what storage items write to.
+func (c Call) StorageWriter() pallet.KV { return writeMeter{meter(c.base)} }
+
+// Sender returns the account in whose name the call is made.
+func (c Call) Sender() AccountID { return c.f.op.Call.Sender }
+
+// Delegate returns the account that signed in the sender's place, if one did.
+func (c Call) Delegate() (AccountID, bool) {
+	if c.f.op.Delegate == nil {
+		return AccountID{}, false
+	}
+	return *c.f.op.Delegate, true
+}
+
+// Query returns the context for helpers that only read.
+func (c Call) Query() Query { return Query{c.base} }
+
+// Random returns 32 bytes that nobody outside the enclaves can predict, other
+// ones at each use.
+func (c Call) Random(label string) [32]byte {
+	c.f.charge(GasRandom)
+	c.f.randoms++
+	return c.f.env.operationRandom(c.f.op.Identity, c.f.randoms, label)
+}
+
+// Emit deposits an event, a value of a type that a module lists in [Events].
+// Events are in the receipt, which the sender can read.
+func (c Call) Emit(event any) {
+	raw, err := c.f.app.encodeEvent(event)
+	if err != nil {
+		panic(err)
+	}
+	c.f.charge(GasEmit + GasPerByte*uint64(len(raw)))
+	c.f.events = append(c.f.events, raw)
+}
+
+// Unshield asks the parentchain to pay amount to beneficiary from the shard's
+// funds. The business logic must have taken the amount from somebody: that is
+// the app's own book-keeping.
+func (c Call) Unshield(beneficiary AccountID, amount Balance) {
+	c.f.charge(GasUnshield)
+	k := uint32(len(c.f.effects))
+	hash := c.f.op.CallHash
+	if k > 0 || hash.IsZero() { // no signed call, no hash of one
+		hash = c.f.env.CallHash(c.f.op.Identity, k)
+	}
+	c.f.effects = append(c.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash}})
+}
 
 // Hook is the context of what modules do at genesis and around each block.
-type Hook struct{ f *frame }
+type Hook struct{ base }
 
-// StorageReader is used by storage items.
-func (q Query) StorageReader() pallet.ReadKV { return nil }
+// StorageWriter is what storage items write to.
+func (h Hook) StorageWriter() pallet.KV { return writeMeter{meter(h.base)} }
 
-// StorageReader is used by storage items.
-func (c Call) StorageReader() pallet.ReadKV { return nil }
+// Query returns the context for helpers that only read.
+func (h Hook) Query() Query { return Query{h.base} }
 
-// StorageWriter is used by storage items.
-func (c Call) StorageWriter() pallet.KV { return nil }
+// Random returns 32 bytes like [Query.Random].
+func (h Hook) Random(label string) [32]byte { return h.Query().Random(label) }
 
-// StorageReader is used by storage items.
-func (h Hook) StorageReader() pallet.ReadKV { return nil }
-
-// StorageWriter is used by storage items.
-func (h Hook) StorageWriter() pallet.KV { return nil }
+// noLimit is the ceiling of hooks, which are the app's own and run on all
+// workers alike.
+const noLimit = math.MaxUint64

@@ -5,11 +5,61 @@ import "github.com/offchain-worker/sdk/stf"
 // Name is the app's name.
 const Name = "integritee-sample"
 
-// MaxNoteLen is the longest note of a transfer, in bytes: what is recorded
-// with it must not exceed 512.
-const MaxNoteLen = 416
+// Indexes of the modules, in events and errors.
+const (
+	balancesIndex    = 1
+	parentchainIndex = 2
+)
 
 // New returns the app.
 func New() (*stf.App, error) {
-	return stf.NewApp(stf.Config{Name: Name, Flat: true})
+	balances, parentchain := new(Balances), new(Parentchain)
+	return stf.NewApp(stf.Config{
+		Name:   Name,
+		Flat:   true,
+		Fee:    balances.fee,
+		Filter: filter,
+		Shield: balances.BalanceShieldThroughEnclaveBridgePallet,
+		Modules: []stf.ModuleDecl{
+			stf.Module("Balances", balances, stf.At(balancesIndex),
+				stf.Calls(
+					stf.Method("Noop", callNoop),
+					stf.Method("BalanceTransfer", callBalanceTransfer, "to", "amount"),
+					stf.Method("BalanceTransferWithNote", callBalanceTransferWithNote, "to", "amount", "note"),
+					stf.Method("BalanceShieldThroughEnclaveBridgePallet", callBalanceShieldThroughBridge, "who", "amount"),
+					stf.Method("BalanceUnshieldThroughEnclaveBridgePallet", callBalanceUnshieldThroughBridge, "beneficiary", "amount", "shard"),
+				),
+				stf.Getters(
+					stf.Method("AccountInfo", getterAccountInfo, "who"),
+					stf.Method("AccountEssentials", getterAccountEssentials, "who"),
+				),
+				stf.Public(
+					stf.Method("SomeValue", publicSomeValue),
+					stf.Method("TotalIssuance", publicTotalIssuance),
+					stf.Method("UndistributedFees", publicUndistributedFees, "asset_id"),
+				),
+				stf.Events(Transfer{}, Shielded{}, Unshielded{}),
+				stf.Errors(ErrInsufficientBalance, ErrExistentialDeposit, ErrOverflow, ErrEnclaveOnly, ErrWrongShard, ErrNoteTooLong, ErrMaintenance),
+				stf.Constant("ExistentialDeposit", ExistentialDeposit, "an account with less is removed and its rest burned"),
+				stf.Constant("MaxNoteLen", uint32(MaxNoteLen), "longest note of a transfer in bytes"),
+			),
+			stf.Module("Parentchain", parentchain, stf.At(parentchainIndex),
+				stf.Calls(stf.Method("TimestampSet", callTimestampSet, "now", "parentchain")),
+				stf.Public(
+					stf.Method("ParentchainsInfo", publicParentchainsInfo),
+					stf.Method("ShardInfo", publicShardInfo),
+				),
+				stf.Errors(ErrParentchainNotServed, ErrTimeForEnclaveOnly),
+			),
+		},
+	})
+}
+
+// filter admits only what the enclave does itself while the shard is in
+// maintenance.
+func filter(q stf.Query, c stf.DecodedCall) error {
+	if q.MaintenanceMode() && c.Path[0] != callTimestampSet && c.Path[0] != callBalanceShieldThroughBridge {
+		return ErrMaintenance
+	}
+	return nil
 }

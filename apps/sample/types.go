@@ -4,22 +4,15 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/system"
 )
 
-// AccountData is the balance part of [AccountInfo].
-type AccountData struct {
-	Free, Reserved, Frozen stf.Balance
-	Flags                  stf.Balance // bit 127 set: the default of current Substrate
-}
-
-// AccountInfo is the answer of account_info: 80 bytes, as frame_system has it.
-type AccountInfo struct {
-	Nonce       uint32
-	Consumers   uint32
-	Providers   uint32
-	Sufficients uint32
-	Data        AccountData
-}
+// AccountInfo is the answer of account_info, 80 bytes as frame_system has
+// them; AccountData is its balance part.
+type (
+	AccountInfo = system.AccountInfo
+	AccountData = system.AccountData
+)
 
 // SessionProxyRole is what a session proxy may do (not used yet).
 type SessionProxyRole struct {

@@ -7,12 +7,12 @@ import (
 
 // Indexes of TrustedCall (P 1.3).
 const (
-	callNoop                                    = 0
-	callTimestampSet                            = 1
-	callBalanceTransfer                         = 2
-	callBalanceTransferWithNote                 = 5
-	callBalanceShieldThroughEnclaveBridgePallet = 6
-	callBalanceUnshieldThroughBridge            = 7
+	callNoop                         = 0
+	callTimestampSet                 = 1
+	callBalanceTransfer              = 2
+	callBalanceTransferWithNote      = 5
+	callBalanceShieldThroughBridge   = 6
+	callBalanceUnshieldThroughBridge = 7
 )
 
 // Indexes of TrustedGetter and PublicGetter (P 1.6).
@@ -56,7 +56,7 @@ func BalanceTransferWithNote(from, to stf.AccountID, amount stf.Balance, note []
 // BalanceShield returns balance_shield_through_enclave_bridge_pallet, which
 // only the enclave account can call.
 func BalanceShield(enclave, who stf.AccountID, amount stf.Balance) []byte {
-	return scale.AppendU128(accounts(callBalanceShieldThroughEnclaveBridgePallet, enclave, who), amount)
+	return scale.AppendU128(accounts(callBalanceShieldThroughBridge, enclave, who), amount)
 }
 
 // BalanceUnshield returns balance_unshield_through_enclave_bridge_pallet:

@@ -1,0 +1,293 @@
+package stf
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/substrate/metadata"
+)
+
+type eventType = reflect.Type
+
+var (
+	callType    = reflect.TypeFor[Call]()
+	queryType   = reflect.TypeFor[Query]()
+	accountType = reflect.TypeFor[AccountID]()
+)
+
+// module is a compiled module.
+type module struct {
+	desc   *pallet.Descriptor
+	impl   any
+	public []*pallet.Query
+}
+
+// compiler collects the problems of a declaration, so that all are reported.
+type compiler struct {
+	app      *App
+	problems []error
+}
+
+func (c *compiler) problem(format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf("stf: "+format, args...))
+}
+
+// NewApp checks the declaration and compiles it. The error joins all that is
+// wrong, each naming type, method and remedy. A module's struct belongs to one
+// app; its fields that are no storage items must not be changed afterwards.
+func NewApp(cfg Config) (*App, error) {
+	if cfg.GasPerCall == 0 {
+		cfg.GasPerCall = DefaultGasPerCall
+	}
+	a := &App{cfg: cfg, system: new(system), calls: map[path]*callEntry{}, getters: map[path]*getterEntry{},
+		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}}
+	c := &compiler{app: a}
+	if cfg.Name == "" {
+		c.problem("the app has no name; set Config.Name")
+	}
+	c.module(ModuleDecl{name: systemName, module: a.system, index: systemIndex})
+	for _, d := range cfg.Modules {
+		c.declared(d)
+	}
+	c.errors()
+	if err := errors.Join(c.problems...); err != nil {
+		return nil, err
+	}
+	_ = a.buildMetadata() // an error until package metadata is complete
+	return a, nil
+}
+
+// declared checks what the kit cannot know and compiles a module of the app.
+func (c *compiler) declared(d ModuleDecl) {
+	switch {
+	case d.index < 0:
+		c.problem("module %s has no index; add stf.At with a number that never changes", d.name)
+	case d.index == systemIndex || d.name == systemName:
+		c.problem("module %s: name %s and index %d are the framework's; choose others", d.name, systemName, systemIndex)
+	}
+	for _, m := range c.app.modules {
+		if m.desc.Name == d.name {
+			c.problem("two modules are named %s; rename one", d.name)
+			return
+		}
+		if int(m.desc.Index) == d.index && d.index != systemIndex {
+			c.problem("modules %s and %s both have index %d; give each its own", m.desc.Name, d.name, d.index)
+		}
+	}
+	c.module(d)
+}
+
+func (c *compiler) module(d ModuleDecl) {
+	decl := pallet.Declaration{
+		Name: d.name, Index: uint8(max(d.index, 0)), Module: d.module, Errors: d.errors, Constants: d.constants,
+		Context: callType, Query: queryType, Doc: paramNames(append(slices.Concat(d.calls, d.getters), d.public...)),
+	}
+	for i, e := range d.events {
+		if i > 255 {
+			c.problem("module %s has more than 256 events; remove some", d.name)
+			break
+		}
+		decl.Events = append(decl.Events, pallet.EventDecl{Index: uint8(i), Prototype: e})
+	}
+	used := map[string]bool{}
+	decl.CallIndex = c.lookup(d, d.calls, used, "stf.Call", "stf.Calls")
+	decl.QueryIndex = func(method string) (uint8, bool) {
+		// Public getters are described below; here they only count as listed.
+		if i := find(d.public, method); i >= 0 && find(d.getters, method) < 0 {
+			return 0, false
+		}
+		return c.lookup(d, d.getters, used, "stf.Query", "stf.Getters or stf.Public")(method)
+	}
+	desc, err := pallet.Describe(decl)
+	if err != nil {
+		c.problems = append(c.problems, err)
+		return
+	}
+	m := &module{desc: desc, impl: d.module}
+
+	// Public getters have an index space of their own, so they are described
+	// on their own: the same module, only these queries.
+	again := pallet.Declaration{Name: decl.Name, Index: decl.Index, Module: d.module, Query: queryType, Doc: decl.Doc}
+	again.QueryIndex = func(method string) (uint8, bool) {
+		i := find(d.public, method)
+		if i < 0 {
+			return 0, false
+		}
+		used[method] = true
+		return d.public[i].index, true
+	}
+	pub, err := pallet.Describe(again)
+	if err != nil {
+		c.problems = append(c.problems, err)
+		return
+	}
+	m.public = pub.Queries
+
+	for _, list := range [][]MethodDecl{d.calls, d.getters, d.public} {
+		for i, md := range list {
+			switch {
+			case !used[md.method]:
+				c.problem("module %s lists method %s, which %T does not have with a context of its kind first; correct the name, or write the method as func(ctx stf.Call, args…) error or func(q stf.Query, args…) (T, error)", d.name, md.method, d.module)
+			case find(list, md.method) != i:
+				c.problem("module %s lists method %s twice; remove one", d.name, md.method)
+			}
+		}
+	}
+	for _, md := range d.public {
+		if find(d.getters, md.method) >= 0 {
+			c.problem("module %s lists method %s both in stf.Getters and in stf.Public; keep one", d.name, md.method)
+		}
+	}
+	c.app.modules = append(c.app.modules, m)
+	c.dispatch(m)
+	c.events(m, d.events)
+	c.hooks(d)
+}
+
+// lookup returns the index function for a list of methods. Every method that
+// takes the context must be listed: an unlisted one is a mistake, not a helper.
+func (c *compiler) lookup(d ModuleDecl, list []MethodDecl, used map[string]bool, context, option string) func(string) (uint8, bool) {
+	return func(method string) (uint8, bool) {
+		i := find(list, method)
+		if i < 0 {
+			c.problem("method %T.%s takes a %s but has no index; add stf.Method(%q, N) to %s of module %s, or begin its name with a small letter if it is a helper", d.module, method, context, method, option, d.name)
+			return 0, false
+		}
+		used[method] = true
+		return list[i].index, true
+	}
+}
+
+func find(list []MethodDecl, method string) int {
+	return slices.IndexFunc(list, func(m MethodDecl) bool { return m.method == method })
+}
+
+func paramNames(list []MethodDecl) func(string) ([]string, []string) {
+	return func(method string) (params, doc []string) {
+		if i := find(list, method); i >= 0 {
+			return list[i].params, nil
+		}
+		return nil, nil
+	}
+}
+
+// dispatch enters calls and getters into the app's tables.
+func (c *compiler) dispatch(m *module) {
+	a, d := c.app, m.desc
+	at := func(index uint8) path {
+		if a.cfg.Flat {
+			return path{0, index}
+		}
+		return path{d.Index, index}
+	}
+	for _, call := range d.Calls {
+		p, name := at(call.Index), d.Name+"."+call.Name
+		if other := a.calls[p]; other != nil {
+			c.problem("calls %s and %s both have index %d; give each its own", other.name, name, call.Index)
+			continue
+		}
+		a.calls[p] = &callEntry{name, call}
+	}
+	for _, q := range d.Queries {
+		p, name := at(q.Index), d.Name+"."+q.Name
+		if other := a.getters[p]; other != nil {
+			c.problem("getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
+			continue
+		}
+		if len(q.Args) == 0 || q.Args[0].Type != accountType {
+			c.problem("getter %T.%s belongs to an owner, but its first parameter after the context is not stf.AccountID; add it, or list the method in stf.Public", m.impl, q.Method)
+			continue
+		}
+		a.getters[p] = &getterEntry{name, q}
+	}
+	for _, q := range m.public {
+		p, name := at(q.Index), d.Name+"."+q.Name
+		if other := a.public[p]; other != nil {
+			c.problem("public getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
+			continue
+		}
+		a.public[p] = &getterEntry{name, q}
+	}
+}
+
+func (c *compiler) events(m *module, prototypes []any) {
+	for _, p := range prototypes {
+		t := reflect.TypeOf(p)
+		for t.Kind() == reflect.Pointer { // the kit has refused nil
+			t = t.Elem()
+		}
+		if other := c.app.events[t]; other != nil {
+			c.problem("event type %v is listed by modules %s and %s; let one of them emit it", t, other.Name, m.desc.Name)
+			continue
+		}
+		c.app.events[t] = m.desc
+	}
+}
+
+func (c *compiler) errors() {
+	var list []*pallet.Descriptor
+	for _, m := range c.app.modules {
+		list = append(list, m.desc)
+	}
+	t, err := pallet.NewErrorTable(list...)
+	if err != nil {
+		c.problems = append(c.problems, err)
+		return
+	}
+	c.app.errors = t
+}
+
+// hooks refuses methods that look like hooks but would never run.
+func (c *compiler) hooks(d ModuleDecl) {
+	check := func(name string, ok bool) {
+		if _, has := reflect.TypeOf(d.module).MethodByName(name); has && !ok {
+			c.problem("method %T.%s is no hook; write it as func(stf.Hook) error or rename it", d.module, name)
+		}
+	}
+	_, ok := d.module.(genesisHook)
+	check("Genesis", ok)
+	_, ok = d.module.(beginBlockHook)
+	check("BeginBlock", ok)
+	_, ok = d.module.(endBlockHook)
+	check("EndBlock", ok)
+}
+
+func (a *App) encodeEvent(event any) ([]byte, error) {
+	t := reflect.TypeOf(event)
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	d := a.events[t]
+	if d == nil {
+		return nil, fmt.Errorf("stf: no module lists event type %T; add a value of it to stf.Events", event)
+	}
+	index, data, err := d.EncodeEvent(event)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{d.Index, index}, data...), nil
+}
+
+// buildMetadata describes the modules as pallets. The framework adds the
+// sender to the arguments, since it stands between path and arguments.
+func (a *App) buildMetadata() error {
+	b := metadata.NewBuilder(metadata.SnakeCase(a.cfg.Name))
+	for _, m := range a.modules {
+		spec := m.desc.Spec()
+		for i, call := range spec.Calls {
+			spec.Calls[i].Fields = append([]metadata.FieldSpec{{Name: "sender", Type: accountType}}, call.Fields...)
+		}
+		if err := b.AddPallet(spec); err != nil {
+			return fmt.Errorf("stf: metadata of module %s: %w", spec.Name, err)
+		}
+	}
+	md, err := b.Build(metadata.ExtrinsicSpec{})
+	if err != nil {
+		return fmt.Errorf("stf: metadata: %w", err)
+	}
+	a.metadata, err = md.Encode(14)
+	return err
+}

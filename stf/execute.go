@@ -1,0 +1,148 @@
+package stf
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
+)
+
+// Operation is a trusted call whose signature was verified.
+type Operation struct {
+	Call     DecodedCall
+	Nonce    uint32
+	Delegate *AccountID // who signed, if not the sender
+	CallHash Hash       // BLAKE2b-256 of SCALE(TrustedCallSigned)
+	Identity Identity
+}
+
+// Execute runs an operation from the delegate's authority on: authority,
+// refused before, nonce, fee, filter, call (RULES 11, 12). A refusal leaves
+// the state as it was but for what RULES 12 remembers; after the fee, nonce
+// and fee stay and everything else is undone on error or panic. It never
+// panics. The overlay's base must hold the state after the operations before.
+func (a *App) Execute(o *state.Overlay, env Env, op Operation) (res Result) {
+	own := o.Child()
+	defer func() {
+		// The framework itself panics only on a state that this app did not
+		// write; then nothing is kept.
+		if p := recover(); p != nil {
+			res = Result{Outcome: Outcome{Code: Panicked}, Err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	res = a.execute(own, &env, &op)
+	own.Merge()
+	return res
+}
+
+func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
+	e := a.calls[a.pathOf(op.Call.Path)]
+	if e == nil {
+		return refusal(UnknownCall, ErrUnknownCall)
+	}
+	if op.Delegate != nil && !a.mayCall(o, env, op) {
+		return refusal(NotAuthorized, nil)
+	}
+	w := plain{o}
+	if a.system.Refused.Contains(w, nonceOf{op.Call.Sender, op.Nonce}, op.CallHash) {
+		return refusal(FailedBefore, nil)
+	}
+	// The last nonce is never used: the next one would be 0 again.
+	if nonce := a.system.Nonces.Get(w, op.Call.Sender); op.Nonce != nonce || nonce == math.MaxUint32 {
+		if op.Nonce >= nonce { // else the nonce has passed it already
+			a.system.refuse(w, op, env.Number)
+		}
+		return refusal(BadNonce, nil)
+	}
+	fee := a.runOn(o, env, op, func(ctx Call) error { return a.fee(ctx, op) })
+	if !fee.Outcome.OK() {
+		a.system.refuse(w, op, env.Number)
+		return refusal(FeeUnpaid, fee.Err)
+	}
+	a.system.pass(w, op)
+
+	if err := a.filter(o, env, op); err != nil {
+		return Result{Outcome: a.outcome(err), Events: fee.Events, Err: err}
+	}
+	res := a.runOn(o, env, op, func(ctx Call) error {
+		args, err := e.call.Decode(scale.NewDecoder(op.Call.Args))
+		if err != nil {
+			return err // not for a call from DecodeCall
+		}
+		return e.call.Run(ctx, args)
+	})
+	res.Events = append(fee.Events, res.Events...)
+	return res
+}
+
+func refusal(code Code, err error) Result { return Result{Outcome: Outcome{Code: code}, Err: err} }
+
+// runOn runs fn in a child of o, which is merged if fn succeeds and dropped
+// with its events and effects if not.
+func (a *App) runOn(o *state.Overlay, env *Env, op *Operation, fn func(Call) error) Result {
+	child := o.Child()
+	f := a.newWritingFrame(env, child, op)
+	err, panicked := f.run(func() error { return fn(Call{base{f}}) })
+	switch {
+	case panicked:
+		return Result{Outcome: Outcome{Code: Panicked}, Gas: f.gas, Err: err}
+	case err != nil:
+		return Result{Outcome: a.outcome(err), Gas: f.gas, Err: err}
+	}
+	child.Merge()
+	return Result{Gas: f.gas, Events: f.events, Effects: f.effects}
+}
+
+// outcome gives an error its numbers.
+func (a *App) outcome(err error) Outcome {
+	if err == errOutOfGas {
+		return Outcome{Code: OutOfGas}
+	}
+	if m, code, ok := a.errors.ModuleError(err); ok {
+		return Outcome{Code: ModuleError, Module: m, Error: code}
+	}
+	return Outcome{Code: Failed}
+}
+
+func (a *App) fee(ctx Call, op *Operation) error {
+	if a.cfg.Fee == nil {
+		return nil
+	}
+	err := a.cfg.Fee(ctx, op.Call)
+	if err == nil && len(ctx.f.effects) > 0 {
+		panic("stf: a fee cannot unshield")
+	}
+	return err
+}
+
+func (a *App) mayCall(o *state.Overlay, env *Env, op *Operation) (ok bool) {
+	if a.cfg.MayCall == nil {
+		return false
+	}
+	f := a.newFrame(env, o)
+	err, _ := f.run(func() error {
+		ok = a.cfg.MayCall(Query{base{f}}, op.Call, *op.Delegate)
+		return nil
+	})
+	return ok && err == nil
+}
+
+func (a *App) filter(o *state.Overlay, env *Env, op *Operation) error {
+	if a.cfg.Filter == nil {
+		return nil
+	}
+	f := a.newFrame(env, o)
+	err, _ := f.run(func() error { return a.cfg.Filter(Query{base{f}}, op.Call) })
+	return err
+}
+
+// Shield credits amount to who: what the framework does itself for a
+// ShieldFunds event. On any error nothing is credited. It never panics.
+func (a *App) Shield(o *state.Overlay, env Env, who AccountID, amount Balance, id Identity) Result {
+	if a.cfg.Shield == nil {
+		return refusal(NotCredited, nil)
+	}
+	op := &Operation{Call: DecodedCall{Sender: env.EnclaveAccount}, Identity: id}
+	return a.runOn(o, &env, op, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
+}

@@ -1,0 +1,95 @@
+package stf
+
+import "github.com/offchain-worker/sdk/internal/pallet"
+
+// ModuleDecl is a declared module; see [Module].
+type ModuleDecl struct {
+	name      string
+	module    any
+	index     int // -1 if not set
+	calls     []MethodDecl
+	getters   []MethodDecl
+	public    []MethodDecl
+	events    []any
+	errors    []*Error
+	constants []pallet.Constant
+}
+
+// Option adds to the declaration of a module.
+type Option func(*ModuleDecl)
+
+// Module declares a module. name is the first part of its storage keys and
+// what clients call it; m is a pointer to the struct with the storage items
+// and methods. Methods that take a [Call] first must all be listed in [Calls],
+// those that take a [Query] first in [Getters] or [Public].
+//
+// m may also have methods Genesis, BeginBlock and EndBlock of the form
+// func(stf.Hook) error: they run once before the first block, and before and
+// after the operations of every block, in the order of the app's modules.
+func Module(name string, m any, opts ...Option) ModuleDecl {
+	d := ModuleDecl{name: name, module: m, index: -1}
+	for _, o := range opts {
+		o(&d)
+	}
+	return d
+}
+
+// MethodDecl gives a method its index; see [Method].
+type MethodDecl struct {
+	method string
+	index  uint8
+	params []string
+}
+
+// Method names a method of the module's struct, the index byte that selects it
+// for ever, and its parameters after the context, as clients show them.
+func Method(name string, index uint8, params ...string) MethodDecl {
+	return MethodDecl{name, index, params}
+}
+
+// At sets the module's index, 1 to 255: it is in the path of calls and getters
+// unless the app is flat, in events and in the numbers of errors.
+func At(index uint8) Option { return func(d *ModuleDecl) { d.index = int(index) } }
+
+// Calls lists the trusted calls: methods func(ctx stf.Call, args…) error.
+func Calls(methods ...MethodDecl) Option {
+	return func(d *ModuleDecl) { d.calls = append(d.calls, methods...) }
+}
+
+// Getters lists the getters that only the owner may ask, or a delegate whom
+// the app admits: methods func(q stf.Query, owner stf.AccountID, args…) (T, error).
+func Getters(methods ...MethodDecl) Option {
+	return func(d *ModuleDecl) { d.getters = append(d.getters, methods...) }
+}
+
+// Public lists the getters that anybody may ask without a signature: methods
+// func(q stf.Query, args…) (T, error). In a flat app their indexes are apart
+// from those of [Getters].
+func Public(methods ...MethodDecl) Option {
+	return func(d *ModuleDecl) { d.public = append(d.public, methods...) }
+}
+
+// Events lists values of the event types; the position is the event's index.
+// Later versions may append, never insert or remove.
+func Events(prototypes ...any) Option {
+	return func(d *ModuleDecl) { d.events = append(d.events, prototypes...) }
+}
+
+// Errors lists the module's errors.
+func Errors(list ...*Error) Option {
+	return func(d *ModuleDecl) { d.errors = append(d.errors, list...) }
+}
+
+// Constant adds a constant to the module's metadata.
+func Constant(name string, value any, doc string) Option {
+	return func(d *ModuleDecl) {
+		d.constants = append(d.constants, pallet.Constant{Name: name, Value: value, Doc: doc})
+	}
+}
+
+// The hooks that a module may have.
+type (
+	genesisHook    interface{ Genesis(Hook) error }
+	beginBlockHook interface{ BeginBlock(Hook) error }
+	endBlockHook   interface{ EndBlock(Hook) error }
+)
