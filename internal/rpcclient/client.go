@@ -167,7 +167,7 @@ func (c *Client) dispatch(data []byte) error {
 	id, err := strconv.ParseUint(string(m.ID), 10, 64)
 	if err != nil {
 		if m.Error != nil {
-			return fmt.Errorf("server error without a request: %w", m.Error)
+			return fmt.Errorf("server error without a request: %w", m.Error.clip())
 		}
 		return nil
 	}
@@ -179,7 +179,7 @@ func (c *Client) dispatch(data []byte) error {
 	r := reply{result: bytes.Clone(m.Result)}
 	switch {
 	case m.Error != nil:
-		r = reply{err: m.Error}
+		r = reply{err: m.Error.clip()}
 	case m.Result == nil:
 		r.result = json.RawMessage("null")
 	}

@@ -59,3 +59,15 @@ func (e *Error) Error() string {
 	}
 	return fmt.Sprintf("%s (%d)", e.Message, e.Code)
 }
+
+// maxErrorText bounds what an error keeps of the server's words, in bytes:
+// they end up in logs.
+const maxErrorText = 1024
+
+func (e *Error) clip() *Error {
+	e.Message = e.Message[:min(len(e.Message), maxErrorText)]
+	if len(e.Data) > maxErrorText {
+		e.Data = nil
+	}
+	return e
+}
