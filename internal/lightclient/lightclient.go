@@ -9,139 +9,149 @@
 //
 // Trusted are the block hash given to VerifyStart and the [State] given to
 // Restore, which the caller has sealed. Nothing else is. Whether block time
-// runs forward is for the core to check.
+// runs forward is for the core to check, and so is which chain a Client
+// follows: see [State.Start].
 package lightclient
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
-	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
-// Start is a trusted block with the authority set that finalizes the block
-// after it.
-type Start struct {
-	Header      header.Header
-	Authorities []grandpa.Authority
-	SetID       uint64
+// Errors. A node that causes one of the kind ErrUnverified is stale, broken or
+// lying; another node may do better, and nothing has changed.
+var (
+	// ErrUnverified is the kind of all errors that a node's data cause.
+	ErrUnverified = errors.New("lightclient: not verified")
+	// ErrNotLinked means that the headers are no chain that starts with the
+	// child of the last finalized block.
+	ErrNotLinked = fmt.Errorf("%w: headers do not link", ErrUnverified)
+	// ErrTarget means that a justification is for another block than the
+	// last header.
+	ErrTarget = fmt.Errorf("%w: justification is for another block", ErrUnverified)
+	// ErrAuthorityChange means that a header announces a change of the
+	// authority set that no node would have imported.
+	ErrAuthorityChange = fmt.Errorf("%w: impossible change of the authority set", ErrUnverified)
+	// ErrExtrinsicsRoot means that a body is not the one of the header.
+	ErrExtrinsicsRoot = fmt.Errorf("%w: body does not match the extrinsics root", ErrUnverified)
+	// ErrStateProof means that a read proof is refused; the error of package
+	// trie, which tells why, is wrapped too.
+	ErrStateProof = fmt.Errorf("%w: read proof", ErrUnverified)
+	// ErrStart means that a header or a proof does not fit the trusted start.
+	ErrStart = fmt.Errorf("%w: start", ErrUnverified)
+
+	// ErrNotProven means that a storage key was not asked for in time, so
+	// that nothing is known about it: a mistake of the caller.
+	ErrNotProven = errors.New("lightclient: storage key was not proven")
+	// ErrState means that a State cannot be used.
+	ErrState = errors.New("lightclient: unusable state")
+)
+
+// SetChangeError means that a justification's headers pass the last block
+// that the present authority set finalizes. That block has a justification of
+// its own (nodes keep those): finalize it first. It is ErrUnverified.
+type SetChangeError struct {
+	Last  header.Number // last block of the set
+	SetID uint64
 }
 
-// StartKeys returns the storage keys whose read proof at block number
-// VerifyStart needs.
-func StartKeys(number header.Number) [][]byte { panic("lightclient: not written yet") }
-
-// VerifyStart checks that h has the trusted hash (of the genesis or of a
-// checkpoint) and that proof, a read proof of StartKeys at h, gives the
-// authority set. At block 0 the set id is 0.
-func VerifyStart(trusted hashing.Hash, h *header.Header, proof [][]byte) (Start, error) {
-	panic("lightclient: not written yet")
+// Error names the block.
+func (e *SetChangeError) Error() string {
+	return fmt.Sprintf("lightclient: headers pass block %d, the last one of authority set %d: finalize that first", e.Last, e.SetID)
 }
 
-// AuthoritySetHash identifies an authority set in a trust config.
-func AuthoritySetHash(setID uint64, authorities []grandpa.Authority) hashing.Hash {
-	panic("lightclient: not written yet")
+// Unwrap returns ErrUnverified.
+func (e *SetChangeError) Unwrap() error { return ErrUnverified }
+
+// ForcedChangeError means that a header announces a forced change of the
+// authority set. No proof leads over it.
+type ForcedChangeError struct {
+	Number header.Number
+	Hash   hashing.Hash
+	// Err is nil if the present authority set has finalized the block. Else
+	// it says what the proof lacks and wraps ErrUnverified, since a lying node
+	// could have made the block up.
+	Err error
 }
 
-// State is all that a Client has to remember between runs. It encodes with
-// package scale.
-type State struct {
-	Version     uint8 // of this format: 1
-	Start       hashing.Hash
-	Number      header.Number // last finalized block
-	Hash        hashing.Hash
-	SetID       uint64
-	Authorities []grandpa.Authority
-	Pending     []PendingChange
+// Error names the block and the remedy.
+func (e *ForcedChangeError) Error() string {
+	s := fmt.Sprintf("lightclient: block %d %v announces a forced change of the authority set, which the old set cannot prove; "+
+		"if the chain really went this way, a worker has to start from a trusted block after it (a new trust config)", e.Number, e.Hash)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
 }
 
-// PendingChange is an announced change of the authority set that is not in
-// force yet.
-type PendingChange struct {
-	Last header.Number // last block that the present set finalizes
-	Next []grandpa.Authority
-}
+// Unwrap returns Err.
+func (e *ForcedChangeError) Unwrap() error { return e.Err }
 
 // Client follows the finality of one chain. It is not safe for concurrent use.
 type Client struct{ state State }
 
-// New returns a client at a verified start.
-func New(s Start) *Client { panic("lightclient: not written yet") }
+// New returns a client at a start, which the caller has from VerifyStart or
+// trusts for another reason.
+func New(s Start) *Client {
+	hash := s.Header.Hash()
+	return &Client{state: State{Version: stateVersion, Start: hash, Number: s.Header.Number, Hash: hash,
+		SetID: s.SetID, Authorities: slices.Clone(s.Authorities)}}
+}
 
 // Restore returns a client that goes on from a State that was kept in a
-// trusted place.
-func Restore(s State) (*Client, error) { panic("lightclient: not written yet") }
+// trusted place. The error wraps ErrState.
+func Restore(s State) (*Client, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return &Client{state: s}, nil
+}
 
 // State returns the present state; the caller must not change its slices.
 func (c *Client) State() State { return c.state }
 
 // Finalize proves headers final: they link by parent hash from the last
 // finalized block to the target of justification, an encoded GRANDPA
-// justification. On error nothing changes.
+// justification by the present authority set. It returns one FinalHeader for
+// each; nothing is kept of the arguments. On error nothing changes.
+//
+// Headers must not go past the last block of the present authority set
+// (*SetChangeError). The caller limits their number; their cost is linear.
 func (c *Client) Finalize(headers []header.Header, justification []byte) ([]FinalHeader, error) {
-	panic("lightclient: not written yet")
+	final, forced, err := c.state.link(headers)
+	if err != nil {
+		return nil, err
+	}
+	last := &final[len(final)-1]
+	err = c.prove(last, justification)
+	if forced != nil {
+		forced.Err = err
+		return nil, forced
+	}
+	if err != nil {
+		return nil, err
+	}
+	last.state = last.state.enact()
+	c.state = last.state
+	return final, nil
 }
 
-// FinalHeader is a header that was proven final. Only Client.Finalize makes one.
-type FinalHeader struct {
-	header header.Header
-	hash   hashing.Hash
-	state  State
-}
-
-// Header returns the header; the caller must not change its digest.
-func (f FinalHeader) Header() header.Header { return f.header }
-
-// Hash returns the block hash.
-func (f FinalHeader) Hash() hashing.Hash { return f.hash }
-
-// Number returns the block number.
-func (f FinalHeader) Number() header.Number { return f.header.Number }
-
-// State returns the light client state as of this block: a client restored
-// from it goes on with the next block, even where one justification
-// finalized many.
-func (f FinalHeader) State() State { return f.state }
-
-// Verify checks body against the extrinsics root in layout v (V0 for system
-// versions 0 and 1 of the runtime, V1 from 2) and proof, a read proof of
-// System.Events and the extra keys, against the state root of f. Extrinsics
-// are encoded with their length prefixes.
-func (f FinalHeader) Verify(v trie.Version, body, proof [][]byte, extra ...[]byte) (*VerifiedBlock, error) {
-	panic("lightclient: not written yet")
-}
-
-// VerifiedBlock is a final block with its body, its events and some of its
-// storage, all proven. Only FinalHeader.Verify makes one.
-type VerifiedBlock struct {
-	final      FinalHeader
-	extrinsics [][]byte
-	events     []byte
-	storage    map[string]trie.ProofValue
-}
-
-// Header returns the header; the caller must not change its digest.
-func (b *VerifiedBlock) Header() header.Header { return b.final.header }
-
-// Hash returns the block hash.
-func (b *VerifiedBlock) Hash() hashing.Hash { return b.final.hash }
-
-// Number returns the block number.
-func (b *VerifiedBlock) Number() header.Number { return b.final.header.Number }
-
-// State returns the light client state as of this block (see FinalHeader.State).
-func (b *VerifiedBlock) State() State { return b.final.state }
-
-// Extrinsics returns the body: encoded extrinsics with their length prefixes,
-// in order. The caller must not change them.
-func (b *VerifiedBlock) Extrinsics() [][]byte { return b.extrinsics }
-
-// Events returns the encoded value of System.Events: a Vec of event records,
-// the empty Vec where the block's state holds none.
-func (b *VerifiedBlock) Events() []byte { return b.events }
-
-// Storage returns what the state after this block holds under key. The error
-// is ErrNotProven if the key was not among those that Verify was given.
-func (b *VerifiedBlock) Storage(key []byte) (value []byte, present bool, err error) {
-	panic("lightclient: not written yet")
+// prove checks that justification is for f.
+func (c *Client) prove(f *FinalHeader, justification []byte) error {
+	j, err := grandpa.DecodeJustification(justification)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnverified, err)
+	}
+	if j.TargetHash != f.hash || j.TargetNumber != f.Number() {
+		return fmt.Errorf("%w: for %d %v, want %d %v", ErrTarget, j.TargetNumber, j.TargetHash, f.Number(), f.hash)
+	}
+	if err := j.Verify(c.state.SetID, c.state.Authorities); err != nil {
+		return fmt.Errorf("%w: block %d, authority set %d: %w", ErrUnverified, f.Number(), c.state.SetID, err)
+	}
+	return nil
 }
