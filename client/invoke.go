@@ -113,8 +113,13 @@ func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
+	// An operation that the worker cannot decrypt or decode has no hash and no
+	// sender that it could know: its receipt goes by the ciphertext and belongs
+	// to whoever signed the extrinsic.
 	operation := integritee.OperationHash(top)
-	return s.run(ctx, inv.Shard, call, inv.Payer, query(inv.Shard, operation, inv.Sender, inv.Signer))
+	return s.run(ctx, inv.Shard, call, inv.Payer,
+		query(inv.Shard, operation, inv.Sender, inv.Signer),
+		query(inv.Shard, hashing.Blake2b256(cyphertext), inv.Payer.AccountID(), inv.Payer))
 }
 
 // sign signs the call, naming the signer as delegate if it is not the sender.
@@ -185,8 +190,9 @@ func query(shard ShardID, operation Hash, sender AccountID, signer *keyring.Pair
 	return q
 }
 
-// run submits a call and waits for what the shard makes of it.
-func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyring.Pair, q *stf.ReceiptQuery) (*Outcome, error) {
+// run submits a call and waits for what the shard makes of it. The first query
+// that has a receipt counts.
+func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyring.Pair, queries ...*stf.ReceiptQuery) (*Outcome, error) {
 	sub, err := s.Chain.Submit(ctx, call, payer)
 	if err != nil {
 		return nil, err
@@ -204,8 +210,8 @@ func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyr
 	}
 	report.Stage = Finalized
 	s.report(report)
-	out := &Outcome{Operation: q.OperationHash, Inclusion: report.Inclusion}
-	return out, s.await(ctx, shard, q, out, report)
+	out := &Outcome{Operation: queries[0].OperationHash, Inclusion: report.Inclusion}
+	return out, s.await(ctx, shard, queries, out, report)
 }
 
 func (s *Session) report(p Progress) {
@@ -216,7 +222,7 @@ func (s *Session) report(p Progress) {
 
 // await waits for the confirmation by anybody and for the session's worker
 // (RULES 28), then fetches the receipt.
-func (s *Session) await(ctx context.Context, shard ShardID, q *stf.ReceiptQuery, out *Outcome, report Progress) (err error) {
+func (s *Session) await(ctx context.Context, shard ShardID, queries []*stf.ReceiptQuery, out *Outcome, report Progress) error {
 	at := out.Inclusion
 	confirmed, cerr := s.Chain.AwaitConfirmation(ctx, shard, at)
 	if cerr == nil {
@@ -230,7 +236,7 @@ func (s *Session) await(ctx context.Context, shard ShardID, q *stf.ReceiptQuery,
 		defer cancel()
 	}
 	if werr := s.Worker.AwaitBlock(ctx, at.Number); errors.Is(werr, ErrNotSupported) {
-		out.Unknown = "the worker keeps no receipts"
+		out.Unknown = noReceipts
 		return cerr
 	} else if werr != nil {
 		out.Unknown = "the worker has not executed the block yet"
@@ -243,18 +249,28 @@ func (s *Session) await(ctx context.Context, shard ShardID, q *stf.ReceiptQuery,
 	if cerr == nil {
 		s.report(report)
 	}
-	var rerr error
-	out.Receipt, rerr = s.Worker.Receipt(ctx, q)
-	switch {
-	case errors.Is(rerr, ErrNotSupported):
-		out.Unknown = "the worker keeps no receipts"
-	case rerr != nil:
-		out.Unknown = "the worker gives no receipt: " + rerr.Error()
-	case out.Receipt == nil:
-		out.Unknown = "the worker has no receipt of this operation"
-	}
+	out.Receipt, out.Unknown = s.receipt(ctx, queries)
 	return cerr
 }
+
+// receipt returns the first receipt that the worker has, or why there is none.
+func (s *Session) receipt(ctx context.Context, queries []*stf.ReceiptQuery) (r *stf.Receipt, unknown string) {
+	for _, q := range queries {
+		r, err := s.Worker.Receipt(ctx, q)
+		switch {
+		case errors.Is(err, ErrNotSupported):
+			return nil, noReceipts
+		case err != nil:
+			return nil, "the worker gives no receipt: " + err.Error()
+		case r != nil:
+			return r, ""
+		}
+	}
+	return nil, "the worker has no receipt of this operation"
+}
+
+// noReceipts is why the outcome of an original Rust worker is not known.
+const noReceipts = "the worker keeps no receipts"
 
 // lastWord bounds the questions that are asked after the time is up.
 const lastWord = 3 * time.Second
