@@ -1,0 +1,100 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/system"
+)
+
+// Origin says on whose behalf a call runs.
+type Origin struct {
+	kind originKind
+	who  keyring.AccountID
+}
+
+type originKind uint8
+
+const (
+	originNone originKind = iota
+	originRoot
+	originSigned
+)
+
+// Signed is the origin of an extrinsic that an account has signed.
+func Signed(who keyring.AccountID) Origin { return Origin{originSigned, who} }
+
+// Root is the origin of the chain's own authority.
+func Root() Origin { return Origin{kind: originRoot} }
+
+// Context is what calls get: storage, origin, and the block that runs them.
+// It is used by one goroutine.
+type Context struct {
+	rt     *Runtime
+	kv     *state.Overlay
+	origin Origin
+	block  *Execution
+}
+
+var _ pallet.Writer = (*Context)(nil)
+
+// StorageReader is for the storage items of pallets.
+func (c *Context) StorageReader() pallet.ReadKV { return c.kv }
+
+// StorageWriter is for the storage items of pallets.
+func (c *Context) StorageWriter() pallet.KV { return c.kv }
+
+// signed returns the account of a signed origin, else BadOrigin.
+func (c *Context) signed() (keyring.AccountID, error) {
+	if c.origin.kind != originSigned {
+		return keyring.AccountID{}, errBadOrigin
+	}
+	return c.origin.who, nil
+}
+
+// root returns BadOrigin unless the origin is root.
+func (c *Context) root() error {
+	if c.origin.kind != originRoot {
+		return errBadOrigin
+	}
+	return nil
+}
+
+// number is the number of the block that is being executed.
+func (c *Context) number() header.Number { return c.rt.System.Number.Get(c) }
+
+// deposit records an event of a pallet in the present phase. Events of a call
+// that fails are dropped with its writes.
+func (c *Context) deposit(event any, topics ...hashing.Hash) {
+	d := c.rt.eventOwner(event)
+	index, data, err := d.EncodeEvent(event)
+	if err != nil {
+		panic(fmt.Sprintf("devchain: event %T: %v", event, err)) // declared event types always encode
+	}
+	raw := append([]byte{d.Index, index}, data...)
+	c.block.events = append(c.block.events, system.EventRecord{Phase: c.block.phase, Event: raw, Topics: topics})
+}
+
+// nested runs f in a storage layer of its own: its writes and events stay only
+// if it returns nil.
+func (c *Context) nested(f func() error) error {
+	outer, mark := c.kv, len(c.block.events)
+	c.kv = outer.Child()
+	err := f()
+	if err == nil {
+		c.kv.Merge()
+	} else {
+		c.block.events = c.block.events[:mark]
+	}
+	c.kv = outer
+	return err
+}
+
+// reader adapts a plain view of the state for the storage items of pallets.
+type reader struct{ kv pallet.ReadKV }
+
+func (r reader) StorageReader() pallet.ReadKV { return r.kv }

@@ -1,0 +1,198 @@
+// Package runtime is the state transition function of the dev chain: its
+// pallets, the rules by which extrinsics are valid and blocks are executed, its
+// metadata and its runtime API.
+//
+// Start with [New]; [Runtime.Genesis] gives the first state, [Runtime.Begin]
+// executes a block over a state, [Runtime.Validate] checks an extrinsic for the
+// pool, [Runtime.Call] answers the runtime API.
+//
+// Everything here is pure: bytes in, bytes out, no clock, no disk. Extrinsics are
+// not trusted; the state below is, because the chain wrote it. A Runtime is
+// not changed after New and may be used concurrently.
+//
+// Source: frame-system, frame-executive, pallet-balances and others of the
+// Polkadot SDK; for the pallets Teerex and EnclaveBridge
+// ../shared/spec/integritee-protocol.md section 3 and parentchains.md section 7.
+package runtime
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/extrinsic"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/metadata"
+	"github.com/offchain-worker/sdk/substrate/system"
+)
+
+// What identifies the runtime to clients.
+const (
+	SpecName           = "ocw-dev"
+	ImplName           = "ocw-node"
+	SpecVersion        = 1
+	TransactionVersion = 1
+	SystemVersion      = 1 // state layout V1, extrinsics root V0
+	SS58Prefix         = 42
+	TokenSymbol        = "UNIT"
+	TokenDecimals      = 12
+)
+
+// Options are what a chain may choose.
+type Options struct {
+	// BareV4 writes inherents with the first byte 0x04, as chains did before
+	// extrinsics of version 5; otherwise 0x05.
+	BareV4 bool
+}
+
+// Runtime is the dev chain's runtime.
+type Runtime struct {
+	Version  system.RuntimeVersion
+	Metadata *metadata.Metadata
+
+	System             System
+	Timestamp          Timestamp
+	Balances           Balances
+	TransactionPayment TransactionPayment
+	Grandpa            Grandpa
+	Teerex             Teerex
+	EnclaveBridge      EnclaveBridge
+
+	opts    Options
+	pallets []*pallet.Descriptor
+	byIndex [256]*pallet.Descriptor
+	owners  map[reflect.Type]*pallet.Descriptor // of events
+	errors  *pallet.ErrorTable
+	encoded map[uint8][]byte // metadata by version
+}
+
+var extrinsicIndexKey = []byte(":extrinsic_index")
+
+// New builds the runtime.
+func New(opts Options) (*Runtime, error) {
+	r := &Runtime{opts: opts, owners: map[reflect.Type]*pallet.Descriptor{}, encoded: map[uint8][]byte{}}
+	r.Version = system.RuntimeVersion{
+		SpecName: SpecName, ImplName: ImplName, AuthoringVersion: 1, SpecVersion: SpecVersion, ImplVersion: 1,
+		TransactionVersion: TransactionVersion, SystemVersion: SystemVersion,
+	}
+	for _, a := range runtimeAPIs {
+		r.Version.APIs = append(r.Version.APIs, system.RuntimeAPI{ID: hashing.Blake2b64([]byte(a.spec.Name)), Version: a.version})
+	}
+	r.Balances.system = &r.System
+	r.Teerex.timestamp = &r.Timestamp
+	r.EnclaveBridge.balances, r.EnclaveBridge.teerex = &r.Balances, &r.Teerex
+
+	b := metadata.NewBuilder("ocw_dev_runtime")
+	for _, d := range []pallet.Declaration{
+		r.System.declare(r.Version), r.Timestamp.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
+		r.Grandpa.declare(), r.Teerex.declare(), r.EnclaveBridge.declare(),
+	} {
+		p, err := pallet.Describe(d)
+		if err != nil {
+			return nil, err
+		}
+		r.pallets = append(r.pallets, p)
+		r.byIndex[p.Index] = p
+		for _, e := range d.Events {
+			r.owners[reflect.TypeOf(e.Prototype)] = p
+		}
+		if err := b.AddPallet(p.Spec()); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if r.errors, err = pallet.NewErrorTable(r.pallets...); err != nil {
+		return nil, err
+	}
+	for _, a := range runtimeAPIs {
+		if err := b.AddAPI(a.spec); err != nil {
+			return nil, err
+		}
+	}
+	if r.Metadata, err = b.Build(metadata.ExtrinsicSpec{Extensions: extensions}); err != nil {
+		return nil, err
+	}
+	for _, v := range []uint8{14, 15} {
+		if r.encoded[v], err = r.Metadata.Encode(v); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// MetadataBytes returns the metadata in a version (14 or 15), nil if it is not
+// offered. It starts with "meta".
+func (r *Runtime) MetadataBytes(version uint8) []byte { return r.encoded[version] }
+
+// Code is what stands under `:code`: a WebAssembly module without functions
+// that names the runtime. The dev chain executes Go.
+func (r *Runtime) Code() []byte {
+	section := scale.AppendString(nil, fmt.Sprintf("%s/%d", SpecName, SpecVersion))
+	name := "ocw_runtime"
+	body := append([]byte{byte(len(name))}, name...)
+	body = append(body, section...)
+	return append([]byte{0, 'a', 's', 'm', 1, 0, 0, 0, 0 /* custom section */, byte(len(body))}, body...)
+}
+
+func (r *Runtime) eventOwner(event any) *pallet.Descriptor {
+	d := r.owners[reflect.TypeOf(event)]
+	if d == nil {
+		panic(fmt.Sprintf("devchain: event %T is not declared", event))
+	}
+	return d
+}
+
+// indexes is a Declaration.CallIndex that looks methods up.
+func indexes(m map[string]uint8) func(string) (uint8, bool) {
+	return func(method string) (uint8, bool) {
+		i, ok := m[method]
+		return i, ok
+	}
+}
+
+// The transaction extensions, as integritee-node has them.
+type (
+	checkNonce struct {
+		Nonce scale.CompactU32 `metadata:"_,T::Nonce"`
+	}
+	chargeTransactionPayment struct {
+		Tip scale.CompactU128 `metadata:"_,BalanceOf<T>"`
+	}
+	checkMetadataHash struct {
+		Mode metadataHashMode `metadata:"mode,Mode"`
+	}
+	metadataHashMode uint8
+)
+
+func (checkNonce) MetadataPath() []string {
+	return []string{"frame_system", "extensions", "check_nonce", "CheckNonce"}
+}
+
+func (chargeTransactionPayment) MetadataPath() []string {
+	return []string{"pallet_transaction_payment", "ChargeTransactionPayment"}
+}
+
+func (checkMetadataHash) MetadataPath() []string {
+	return []string{"frame_metadata_hash_extension", "CheckMetadataHash"}
+}
+
+func (metadataHashMode) MetadataPath() []string {
+	return []string{"frame_metadata_hash_extension", "Mode"}
+}
+
+func (metadataHashMode) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 0, Name: "Disabled"}, {Index: 1, Name: "Enabled"}}
+}
+
+var extensions = []metadata.ExtensionSpec{
+	{Identifier: "CheckNonZeroSender"},
+	{Identifier: "CheckSpecVersion", Additional: reflect.TypeFor[uint32]()},
+	{Identifier: "CheckTxVersion", Additional: reflect.TypeFor[uint32]()},
+	{Identifier: "CheckGenesis", Additional: reflect.TypeFor[hashing.Hash]()},
+	{Identifier: "CheckMortality", Type: reflect.TypeFor[extrinsic.Era](), Additional: reflect.TypeFor[hashing.Hash]()},
+	{Identifier: "CheckNonce", Type: reflect.TypeFor[checkNonce]()},
+	{Identifier: "CheckWeight"},
+	{Identifier: "ChargeTransactionPayment", Type: reflect.TypeFor[chargeTransactionPayment]()},
+	{Identifier: "CheckMetadataHash", Type: reflect.TypeFor[checkMetadataHash](), Additional: reflect.TypeFor[*[32]byte]()},
+}
