@@ -76,9 +76,11 @@ func (v *CompactU128) DecodeSCALE(d *Decoder) { *v = CompactU128(d.CompactU128()
 //
 // Integers are little-endian; string and []byte are Vec<u8>; slices are Vec;
 // arrays and structs are their parts in order; a pointer inside a value is an
-// Option; U128 is u128. Struct fields tagged `scale:"-"` are left out. Types
-// without an encoding (maps, floats, int, channels, functions, interfaces)
-// and enums with other than one variant set are errors.
+// Option; U128 is u128. Struct fields tagged `scale:"-"` are left out. A type
+// with the methods of [Marshaler] and [Unmarshaler], on itself or its pointer,
+// uses them. Types without an encoding (maps, floats, int, channels, functions,
+// interfaces, and those with one of the two methods) and enums with other than
+// one variant set are errors.
 func Marshal(v any) ([]byte, error) { return Append(nil, v) }
 
 // MustMarshal is Marshal for types known to have an encoding; it panics on
@@ -179,15 +181,8 @@ func compile(t reflect.Type, building map[reflect.Type]*codec) (*codec, error) {
 }
 
 func fill(c *codec, t reflect.Type, building map[reflect.Type]*codec) error {
-	if t.Implements(marshalerType) && reflect.PointerTo(t).Implements(unmarshalerType) {
-		c.enc = func(b []byte, v reflect.Value) ([]byte, error) { return v.Interface().(Marshaler).AppendSCALE(b), nil }
-		c.dec = func(d *Decoder, v reflect.Value) {
-			if d.Enter() {
-				v.Addr().Interface().(Unmarshaler).DecodeSCALE(d)
-				d.Leave()
-			}
-		}
-		return nil
+	if p := reflect.PointerTo(t); p.Implements(marshalerType) || p.Implements(unmarshalerType) {
+		return fillMarshaler(c, t)
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -224,6 +219,33 @@ func fill(c *codec, t reflect.Type, building map[reflect.Type]*codec) error {
 		return fillStruct(c, t, building)
 	default:
 		return fmt.Errorf("%w: type %v has no SCALE encoding", ErrInvalid, t)
+	}
+	return nil
+}
+
+func fillMarshaler(c *codec, t reflect.Type) error {
+	p := reflect.PointerTo(t)
+	if !p.Implements(marshalerType) || !p.Implements(unmarshalerType) {
+		// Falling back to the fields would give other bytes than the method.
+		return fmt.Errorf("%w: type %v has only one of AppendSCALE and DecodeSCALE", ErrInvalid, t)
+	}
+	onValue := t.Implements(marshalerType)
+	c.enc = func(b []byte, v reflect.Value) ([]byte, error) {
+		if !onValue {
+			if !v.CanAddr() {
+				addressable := reflect.New(t).Elem()
+				addressable.Set(v)
+				v = addressable
+			}
+			v = v.Addr()
+		}
+		return v.Interface().(Marshaler).AppendSCALE(b), nil
+	}
+	c.dec = func(d *Decoder, v reflect.Value) {
+		if d.Enter() {
+			v.Addr().Interface().(Unmarshaler).DecodeSCALE(d)
+			d.Leave()
+		}
 	}
 	return nil
 }
@@ -275,9 +297,13 @@ func fillUint(c *codec, t reflect.Type) error {
 	return nil
 }
 
+// isByte reports whether items of type t are plain bytes, which are copied in
+// bulk. Named byte types may have rules of their own.
+func isByte(t reflect.Type) bool { return t == reflect.TypeFor[byte]() }
+
 func fillSlice(c *codec, t reflect.Type, building map[reflect.Type]*codec) error {
 	c.min = 1
-	if t.Elem().Kind() == reflect.Uint8 && !t.Elem().Implements(listerType) && !t.Elem().Implements(marshalerType) {
+	if isByte(t.Elem()) {
 		c.enc = func(b []byte, v reflect.Value) ([]byte, error) { return AppendBytes(b, v.Bytes()), nil }
 		c.dec = func(d *Decoder, v reflect.Value) { v.SetBytes(d.Bytes()) }
 		return nil
@@ -316,17 +342,16 @@ func fillSlice(c *codec, t reflect.Type, building map[reflect.Type]*codec) error
 
 func fillArray(c *codec, t reflect.Type, building map[reflect.Type]*codec) error {
 	n := t.Len()
-	if t.Elem().Kind() == reflect.Uint8 {
+	if isByte(t.Elem()) {
 		c.min = n
 		c.enc = func(b []byte, v reflect.Value) ([]byte, error) {
-			start := len(b)
 			b = append(b, make([]byte, n)...)
-			reflect.Copy(reflect.ValueOf(b[start:]), v.Convert(reflect.ArrayOf(n, reflect.TypeFor[byte]())))
+			reflect.Copy(reflect.ValueOf(b[len(b)-n:]), v)
 			return b, nil
 		}
 		c.dec = func(d *Decoder, v reflect.Value) {
 			if raw := d.take(n); raw != nil {
-				reflect.Copy(v, reflect.ValueOf(raw).Convert(reflect.SliceOf(t.Elem())))
+				reflect.Copy(v, reflect.ValueOf(raw))
 			}
 		}
 		return nil
@@ -385,8 +410,12 @@ func fillStruct(c *codec, t reflect.Type, building map[reflect.Type]*codec) erro
 	var fields []fieldCodec
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Tag.Get("scale") == "-" {
+		switch tag := f.Tag.Get("scale"); tag {
+		case "":
+		case "-":
 			continue
+		default:
+			return fmt.Errorf("%w: field %v.%s has the unknown tag %q", ErrInvalid, t, f.Name, tag)
 		}
 		if !f.IsExported() {
 			return fmt.Errorf("%w: field %v.%s is not exported", ErrInvalid, t, f.Name)
