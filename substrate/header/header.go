@@ -129,38 +129,42 @@ func (h *Header) RuntimeUpdated() bool {
 }
 
 type headerJSON struct {
-	ParentHash     hashing.Hash `json:"parentHash"`
-	Number         string       `json:"number"`
-	StateRoot      hashing.Hash `json:"stateRoot"`
-	ExtrinsicsRoot hashing.Hash `json:"extrinsicsRoot"`
-	Digest         struct {
-		Logs []string `json:"logs"`
-	} `json:"digest"`
+	ParentHash     *hashing.Hash `json:"parentHash"`
+	Number         string        `json:"number"`
+	StateRoot      *hashing.Hash `json:"stateRoot"`
+	ExtrinsicsRoot *hashing.Hash `json:"extrinsicsRoot"`
+	Digest         *digestJSON   `json:"digest"`
+}
+
+type digestJSON struct {
+	Logs []string `json:"logs"`
 }
 
 // MarshalJSON writes the form of the JSON-RPC API: the number as minimal hex,
 // digest items as hex of their encoding.
 func (h Header) MarshalJSON() ([]byte, error) {
-	j := headerJSON{ParentHash: h.ParentHash, Number: "0x" + strconv.FormatUint(uint64(h.Number), 16),
-		StateRoot: h.StateRoot, ExtrinsicsRoot: h.ExtrinsicsRoot}
-	j.Digest.Logs = []string{}
+	logs := []string{}
 	for _, i := range h.Digest {
-		j.Digest.Logs = append(j.Digest.Logs, "0x"+hex.EncodeToString(i.AppendSCALE(nil)))
+		logs = append(logs, "0x"+hex.EncodeToString(i.AppendSCALE(nil)))
 	}
-	return json.Marshal(j)
+	return json.Marshal(headerJSON{&h.ParentHash, "0x" + strconv.FormatUint(uint64(h.Number), 16), &h.StateRoot, &h.ExtrinsicsRoot, &digestJSON{logs}})
 }
 
-// UnmarshalJSON reads the form of the JSON-RPC API; a padded number is accepted.
+// UnmarshalJSON reads the form of the JSON-RPC API. All fields must be there;
+// a padded number is accepted.
 func (h *Header) UnmarshalJSON(b []byte) error {
 	var j headerJSON
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
+	if j.ParentHash == nil || j.StateRoot == nil || j.ExtrinsicsRoot == nil || j.Digest == nil {
+		return fmt.Errorf("header: %w: a field is missing", scale.ErrInvalid)
+	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(j.Number, "0x"), 16, 32)
 	if err != nil {
 		return fmt.Errorf("header: block number %q: %w", j.Number, scale.ErrInvalid)
 	}
-	*h = Header{ParentHash: j.ParentHash, Number: Number(n), StateRoot: j.StateRoot, ExtrinsicsRoot: j.ExtrinsicsRoot}
+	out := Header{ParentHash: *j.ParentHash, Number: Number(n), StateRoot: *j.StateRoot, ExtrinsicsRoot: *j.ExtrinsicsRoot}
 	for _, l := range j.Digest.Logs {
 		raw, err := hex.DecodeString(strings.TrimPrefix(l, "0x"))
 		if err != nil {
@@ -170,7 +174,8 @@ func (h *Header) UnmarshalJSON(b []byte) error {
 		if err := scale.Unmarshal(raw, &i); err != nil {
 			return fmt.Errorf("header: digest item: %w", err)
 		}
-		h.Digest = append(h.Digest, i)
+		out.Digest = append(out.Digest, i)
 	}
+	*h = out
 	return nil
 }
