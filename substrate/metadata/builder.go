@@ -14,7 +14,7 @@ type Builder struct {
 	byGo    map[reflect.Type]TypeID
 	byShape map[string]TypeID     // by encoding without id
 	open    map[reflect.Type]bool // being made
-	outer   map[string]TypeID     // RuntimeCall, RuntimeEvent, RuntimeError
+	outer   map[string]TypeID     // by name; see Outer
 	pallets []Pallet
 	apis    []API
 }
@@ -26,7 +26,7 @@ func NewBuilder(crate string) *Builder {
 		crate: crate, byGo: map[reflect.Type]TypeID{}, byShape: map[string]TypeID{},
 		open: map[reflect.Type]bool{}, outer: map[string]TypeID{},
 	}
-	for _, name := range []string{"RuntimeCall", "RuntimeEvent", "RuntimeError"} {
+	for _, name := range []string{"RuntimeCall", "RuntimeEvent", "RuntimeError", "UncheckedExtrinsic"} {
 		b.outer[name] = b.reserve()
 	}
 	return b
@@ -35,7 +35,7 @@ func NewBuilder(crate string) *Builder {
 func (b *Builder) outerEnum(name string) (TypeID, error) {
 	id, ok := b.outer[name]
 	if !ok {
-		return 0, fmt.Errorf("metadata: MetadataOuter returns %q; it must be RuntimeCall, RuntimeEvent or RuntimeError", name)
+		return 0, fmt.Errorf("metadata: MetadataOuter returns %q; it must be RuntimeCall, RuntimeEvent, RuntimeError or UncheckedExtrinsic", name)
 	}
 	return id, nil
 }
@@ -213,11 +213,12 @@ func (b *Builder) extrinsic(x *Extrinsic, s ExtrinsicSpec, call TypeID) (err err
 		extra = append(extra, ext.Type)
 	}
 	x.Extra = ref(b.shape(Type{Kind: KindTuple, Tuple: extra}))
-	x.Type = ref(b.shape(Type{
+	x.Type = ref(b.outer["UncheckedExtrinsic"])
+	b.define(*x.Type, Type{
 		Path:   []string{"sp_runtime", "generic", "unchecked_extrinsic", "UncheckedExtrinsic"},
 		Params: []TypeParam{{"Address", &x.Address}, {"Call", &x.Call}, {"Signature", &x.Signature}, {"Extra", x.Extra}},
 		Kind:   KindComposite, Fields: []Field{{Type: b.bytes()}},
-	}))
+	})
 	return nil
 }
 

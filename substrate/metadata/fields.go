@@ -73,8 +73,9 @@ type Pather interface {
 	MetadataPath() []string
 }
 
-// Outer is implemented by types that hold an encoded call, event or error of the
-// runtime. The result is "RuntimeCall", "RuntimeEvent" or "RuntimeError".
+// Outer is implemented by types that hold an encoded call, event, error or
+// extrinsic of the runtime. The result is "RuntimeCall", "RuntimeEvent",
+// "RuntimeError" or "UncheckedExtrinsic".
 type Outer interface {
 	MetadataOuter() string
 }

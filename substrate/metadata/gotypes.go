@@ -24,7 +24,7 @@ import (
 //   - a type with MetadataPath gets that path (a named integer, array or slice
 //     becomes a struct of one field); other named structs and enums get the
 //     last part of their package's path and their name
-//   - a type with MetadataOuter is that outer enum
+//   - a type with MetadataOuter is that type of the runtime, see [Outer]
 //
 // Types that write their own encoding need a path whose layout is known: Era,
 // MultiSignature, MultiAddress. The error names the type. nil is the unit type.
