@@ -1,11 +1,14 @@
 package enclave
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -25,7 +28,7 @@ type Commit struct {
 	// block, nil if there is none: it decides the fingerprint of the next.
 	ShardConfig *integritee.UpgradableShardConfig
 	// Changes of the private state, sorted by key. Value nil means deleted.
-	Changes   []state.Change
+	Changes   []state.Change `scale:"-"`
 	StateRoot hashing.Hash
 	// Receipts of the block's operations in the order of execution.
 	Receipts []stf.Receipt
@@ -48,8 +51,14 @@ type Commit struct {
 	// Alarms are what somebody should look at.
 	Alarms []Alarm
 	Stats  Stats
+	// NewRuntime says that the next block is executed by another runtime, whose
+	// metadata must be given first (RULES 18).
+	NewRuntime bool
 	// LightClient is the light client's state at this block.
 	LightClient lightclient.State
+
+	made *Core        `scale:"-"` // by which Execute; nil if decoded
+	next *state.State `scale:"-"` // the state after the block, if made is set
 }
 
 // OwnExtrinsic is an extrinsic that the worker's account signed.
@@ -90,7 +99,25 @@ const (
 	// AlarmShieldSender: funds were shielded that could not be credited, and
 	// nobody is known to pay them back to.
 	AlarmShieldSender AlarmKind = 5
+	// AlarmHook: a hook of the app failed and was undone.
+	AlarmHook AlarmKind = 6
 )
+
+var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
+	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}}
+
+// SCALEVariants lists the kinds.
+func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }
+
+// String returns a few words for a log.
+func (k AlarmKind) String() string {
+	for _, v := range alarmNames {
+		if v.Index == uint8(k) {
+			return v.Name
+		}
+	}
+	return fmt.Sprintf("AlarmKind(%d)", uint8(k))
+}
 
 // Alarm is something that should not happen, with its place in the block.
 type Alarm struct {
@@ -99,8 +126,67 @@ type Alarm struct {
 	Event     *uint32 // position in System.Events
 }
 
-// Encode returns the store's record of the commit.
-func (c *Commit) Encode() []byte { return nil }
+// commitVersion is the first byte of an encoded commit.
+const commitVersion = 1
+
+// Encode returns the store's record of the commit: a version byte, SCALE of
+// the fields in order, then the changes as Vec<(Vec<u8>, Option<Vec<u8>>)>.
+func (c *Commit) Encode() []byte {
+	b, err := scale.Append([]byte{commitVersion}, c)
+	if err != nil {
+		panic("enclave: commit: " + err.Error()) // an enum that this package set wrongly
+	}
+	b = scale.AppendCompact(b, uint64(len(c.Changes)))
+	for _, change := range c.Changes {
+		b = scale.AppendBytes(b, change.Key)
+		b = scale.AppendBool(b, change.Value != nil)
+		if change.Value != nil {
+			b = scale.AppendBytes(b, change.Value)
+		}
+	}
+	return b
+}
+
+// ErrCommit is wrapped by errors about encoded commits.
+var ErrCommit = errors.New("enclave: invalid commit")
 
 // DecodeCommit reads exactly what Encode wrote. A newer version is refused.
-func DecodeCommit(b []byte) (*Commit, error) { return nil, errors.ErrUnsupported }
+// Errors wrap ErrCommit.
+func DecodeCommit(b []byte) (*Commit, error) {
+	d := scale.NewDecoder(b)
+	if v := d.U8(); d.Err() == nil && v != commitVersion {
+		return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrCommit, v, commitVersion)
+	}
+	c := new(Commit)
+	d.Decode(c)
+	for n := d.Length(2); n > 0 && d.Err() == nil; n-- {
+		change := state.Change{Key: d.Bytes()}
+		if d.Option() {
+			change.Value = d.Bytes()
+		}
+		if last := len(c.Changes) - 1; last >= 0 && bytes.Compare(c.Changes[last].Key, change.Key) >= 0 {
+			d.Fail(fmt.Errorf("%w: changes are not sorted", scale.ErrInvalid))
+		}
+		c.Changes = append(c.Changes, change)
+	}
+	if err := d.Finish(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommit, err)
+	}
+	if err := checkEffects(c.Added); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommit, err)
+	}
+	return c, nil
+}
+
+// checkEffects checks what decoding does not: one kind each, ascending IDs.
+func checkEffects(list []Effect) error {
+	for i, e := range list {
+		if (e.Confirm == nil) == (e.Payout == nil) {
+			return fmt.Errorf("%w: effect of no kind or of two", scale.ErrInvalid)
+		}
+		if i > 0 && list[i-1].ID.Compare(e.ID) >= 0 {
+			return fmt.Errorf("%w: effects are not sorted", scale.ErrInvalid)
+		}
+	}
+	return nil
+}

@@ -2,14 +2,22 @@ package enclave
 
 import (
 	"errors"
-	"io"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/substrate/metadata"
+	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // Defaults of Config.
@@ -48,6 +56,35 @@ type Config struct {
 	Parallelism int
 }
 
+// check fills in defaults and reports every problem.
+func (cfg *Config) check() error {
+	var all []error
+	if cfg.App == nil {
+		all = append(all, errors.New("no app"))
+	} else if cfg.App.Name() != cfg.Trust.App {
+		all = append(all, fmt.Errorf("the app is %q, the trust config wants %q", cfg.App.Name(), cfg.Trust.App))
+	}
+	if cfg.Keys == nil || cfg.Keys.Shielding == nil {
+		all = append(all, errors.New("no key material"))
+	}
+	if err := cfg.Trust.Check(); err != nil {
+		all = append(all, err)
+	}
+	if cfg.ConfirmInterval == 0 {
+		cfg.ConfirmInterval = DefaultConfirmInterval
+	}
+	if cfg.ReceiptBlocks == 0 {
+		cfg.ReceiptBlocks = DefaultReceiptBlocks
+	}
+	if cfg.Parallelism <= 0 {
+		cfg.Parallelism = runtime.GOMAXPROCS(0)
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("%w: %w", ErrFatal, errors.Join(all...))
+	}
+	return nil
+}
+
 // Start is the block whose state is the first one of the shard.
 type Start struct {
 	// Header of the trusted start block.
@@ -58,64 +95,206 @@ type Start struct {
 	LightClient lightclient.State
 }
 
+// tip is what a core knows after a block, beside the private state. It is part
+// of snapshots.
+type tip struct {
+	Number      header.Number
+	Hash        hashing.Hash
+	ParentHash  hashing.Hash
+	Now         stf.Moment
+	ShardConfig *integritee.UpgradableShardConfig // after this block
+	StateRoot   hashing.Hash
+	Registered  *header.Number // block of the account's first registration
+	LightClient lightclient.State
+}
+
 // Core executes blocks. Its methods belong to one goroutine, except View.
-type Core struct{}
+type Core struct {
+	cfg       Config
+	appSecret [32]byte
+	fees      keyring.AccountID // the enclave account
+	tip       tip
+	state     *state.State
+	outbox    outbox
+	receipts  receiptIndex
+	runtime   *runtimeInfo // nil until SetMetadata
+	view      atomic.Pointer[View]
+}
 
 // New returns a core at the start block, with the app's genesis state. The
 // error wraps ErrFatal.
-func New(cfg Config, start Start) (*Core, error) { return nil, errors.ErrUnsupported }
+func New(cfg Config, start Start) (*Core, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	config, err := checkStart(&cfg.Trust, &start)
+	if err != nil {
+		return nil, fmt.Errorf("%w: start block: %w", ErrFatal, err)
+	}
+	c := newCore(cfg, tip{
+		Number:      start.Header.Number,
+		Hash:        start.Header.Hash(),
+		ParentHash:  start.Header.ParentHash,
+		ShardConfig: config,
+		LightClient: start.LightClient,
+	})
+	o := state.NewOverlay(c.state.Snapshot())
+	if err := c.cfg.App.Genesis(o, c.env(&c.tip, config)); err != nil {
+		return nil, fmt.Errorf("%w: genesis of the app: %w", ErrFatal, err)
+	}
+	c.state.Apply(c.tip.Number, o.Changes())
+	c.tip.StateRoot = c.state.Root()
+	c.publish()
+	return c, nil
+}
 
-// Restore returns a core as it was when SnapshotWriter was called. cfg must be
-// of the same shard, key material and account.
-func Restore(cfg Config, r io.Reader) (*Core, error) { return nil, errors.ErrUnsupported }
+func newCore(cfg Config, t tip) *Core {
+	return &Core{
+		cfg:       cfg,
+		appSecret: cfg.Keys.prf(labelPRFApp),
+		fees:      cfg.Keys.EnclaveAccount(),
+		tip:       t,
+		state:     state.New(cfg.Keys.prf(labelPRFState)),
+		receipts:  newReceiptIndex(cfg.ReceiptBlocks),
+	}
+}
 
-// SnapshotWriter returns a function that writes the core as it is now. It may
-// run on another goroutine, at any time, while the core goes on.
-func (c *Core) SnapshotWriter() func(io.Writer) error { return nil }
+// checkStart checks the start block against the trust config and returns the
+// shard's configuration in its state.
+func checkStart(t *TrustConfig, s *Start) (*integritee.UpgradableShardConfig, error) {
+	hash := s.Header.Hash()
+	if s.Header.Number != t.StartNumber || hash != t.StartHash {
+		return nil, fmt.Errorf("the trust config starts at block %d %v, this is %d %v", t.StartNumber, t.StartHash, s.Header.Number, hash)
+	}
+	if s.LightClient.Number != s.Header.Number || s.LightClient.Hash != hash {
+		return nil, fmt.Errorf("the light client stands at block %d %v", s.LightClient.Number, s.LightClient.Hash)
+	}
+	if want := t.StartAuthoritySetHash; !want.IsZero() {
+		if got := lightclient.AuthoritySetHash(s.LightClient.SetID, s.LightClient.Authorities); got != want {
+			return nil, fmt.Errorf("its authority set has hash %v, the trust config wants %v", got, want)
+		}
+	}
+	values, err := trie.Verify(s.Header.StateRoot, s.Proof, RequiredKeys(t.Shard, s.Header.Number)...)
+	if err != nil {
+		return nil, err
+	}
+	return decodeShardConfig(values[0].Value, values[0].Present)
+}
+
+func decodeShardConfig(value []byte, present bool) (*integritee.UpgradableShardConfig, error) {
+	if !present {
+		return nil, nil
+	}
+	config := new(integritee.UpgradableShardConfig)
+	if err := scale.Unmarshal(value, config); err != nil {
+		return nil, fmt.Errorf("EnclaveBridge.ShardConfigRegistry has an unknown layout: %w", err)
+	}
+	return config, nil
+}
+
+// shardConfigKey is the storage key of EnclaveBridge.ShardConfigRegistry[shard].
+func shardConfigKey(shard integritee.ShardID) []byte {
+	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix(bridgePallet, "ShardConfigRegistry"), shard[:])
+}
 
 // RequiredKeys returns the storage keys of which the worker must prove the
 // values, beside System.Events, at the block of the given number, the start
 // block included.
-func RequiredKeys(shard integritee.ShardID, number header.Number) [][]byte { return nil }
+func RequiredKeys(shard integritee.ShardID, _ header.Number) [][]byte {
+	return [][]byte{shardConfigKey(shard)}
+}
 
 // RequiredKeys is the function of the same name for the core's shard.
-func (c *Core) RequiredKeys(number header.Number) [][]byte { return nil }
+func (c *Core) RequiredKeys(number header.Number) [][]byte {
+	return RequiredKeys(c.cfg.Trust.Shard, number)
+}
 
 // SetMetadata gives the metadata of the runtime that executes the blocks from
 // the next one on. It must be given again after a block whose header announces
 // a new runtime (RULES 18) and after a restart; until then Execute returns
 // ErrNoMetadata.
-func (c *Core) SetMetadata(specVersion uint32, m *metadata.Metadata) error { return nil }
-
-// NeedsMetadata reports whether SetMetadata must be called before the next block.
-func (c *Core) NeedsMetadata() bool { return false }
-
-// Metadata returns what SetMetadata gave, nil if NeedsMetadata.
-func (c *Core) Metadata() (specVersion uint32, m *metadata.Metadata) { return 0, nil }
-
-// LightClient returns the light client's state at the last adopted block.
-func (c *Core) LightClient() lightclient.State { return lightclient.State{} }
-
-// Execute computes what the block after the last adopted one does. It changes
-// nothing, and returns the same for the same block on every worker, as far as
-// that is not about the worker's own account. Errors that wrap ErrFatal are
-// final: the worker must stop before this block.
-func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
-	return nil, errors.ErrUnsupported
+func (c *Core) SetMetadata(specVersion uint32, m *metadata.Metadata) error {
+	r, err := newRuntimeInfo(specVersion, m)
+	if err != nil {
+		return err
+	}
+	c.runtime = r
+	return nil
 }
 
-// Adopt makes a commit count: one of Execute after it is durable, or one of
-// DecodeCommit at a restart. Commits are adopted in order, each once. On error
-// nothing changes.
-func (c *Core) Adopt(commit *Commit) error { return errors.ErrUnsupported }
+// NeedsMetadata reports whether SetMetadata must be called before the next block.
+func (c *Core) NeedsMetadata() bool { return c.runtime == nil }
+
+// Metadata returns what SetMetadata gave; nil if NeedsMetadata.
+func (c *Core) Metadata() (specVersion uint32, m *metadata.Metadata) {
+	if c.runtime == nil {
+		return 0, nil
+	}
+	return c.runtime.specVersion, c.runtime.meta
+}
+
+// LightClient returns the light client's state at the last adopted block.
+func (c *Core) LightClient() lightclient.State { return c.tip.LightClient }
 
 // View returns the present view. It may be called by any goroutine.
-func (c *Core) View() *View { return nil }
+func (c *Core) View() *View { return c.view.Load() }
 
 // Pending returns what is owed to the parentchain, in the order in which it
 // should be sent. An entry leaves only by a block that proves it done.
-func (c *Core) Pending() []Effect { return nil }
+func (c *Core) Pending() []Effect { return c.outbox.list() }
 
 // Registered returns the block in which the worker's account was first seen to
 // register with Teerex. Only later blocks are confirmed.
-func (c *Core) Registered() (header.Number, bool) { return 0, false }
+func (c *Core) Registered() (header.Number, bool) {
+	if c.tip.Registered == nil {
+		return 0, false
+	}
+	return *c.tip.Registered, true
+}
+
+// nextFingerprint returns the fingerprint in force at the next block, or a
+// *FingerprintError if this enclave must not execute it (RULES 2).
+func (c *Core) nextFingerprint() (integritee.Fingerprint, error) {
+	n := c.tip.Number + 1
+	f := integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, n)
+	if f != c.cfg.Fingerprint && !slices.Contains(c.cfg.Approved, f) {
+		return f, &FingerprintError{Block: n, InForce: f, Own: c.cfg.Fingerprint}
+	}
+	return f, nil
+}
+
+// env is what the app sees of block t; config is the shard's configuration in
+// the state of its parent.
+func (c *Core) env(t *tip, config *integritee.UpgradableShardConfig) stf.Env {
+	return stf.Env{
+		Shard:          c.cfg.Trust.Shard,
+		Genesis:        c.cfg.Trust.Genesis,
+		Number:         t.Number,
+		Hash:           t.Hash,
+		ParentHash:     t.ParentHash,
+		Now:            t.Now,
+		EnclaveAccount: c.fees,
+		Secret:         c.appSecret,
+		ShardConfig:    config,
+	}
+}
+
+// publish makes the present state the one that getters see.
+func (c *Core) publish() {
+	c.view.Store(&View{
+		app:         c.cfg.App,
+		env:         c.env(&c.tip, c.tip.ShardConfig),
+		state:       c.state.Snapshot(),
+		root:        c.tip.StateRoot,
+		receipts:    c.receipts.snapshot(),
+		fingerprint: integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, c.tip.Number+1),
+	})
+}
+
+// Format writes a placeholder: a core holds secrets.
+func (c *Core) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "enclave.Core(block %d)", c.tip.Number)
+}
+
+// LogValue returns the block number: a core holds secrets.
+func (c *Core) LogValue() slog.Value { return slog.Uint64Value(uint64(c.tip.Number)) }

@@ -1,6 +1,7 @@
 package enclave
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -8,10 +9,14 @@ import (
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
 // trustConfigVersion is the first byte of an encoded trust config.
 const trustConfigVersion = 1
+
+// maxAppName is the longest name of an app in bytes.
+const maxAppName = 64
 
 // ErrTrustConfig is wrapped by errors about trust configs.
 var ErrTrustConfig = errors.New("enclave: invalid trust config")
@@ -68,8 +73,8 @@ const (
 // UpgradeKeys are those of whom Threshold must sign a new measurement
 // (RULES 8). Without keys there are no upgrades.
 type UpgradeKeys struct {
-	Threshold uint32     `json:"threshold"`
-	Keys      [][32]byte `json:"keys"` // ed25519 public keys, ascending
+	Threshold uint32              `json:"threshold"`
+	Keys      []keyring.AccountID `json:"keys"` // ed25519 public keys, ascending
 }
 
 // RelayTrust is the trusted start on the relay chain of a parachain.
@@ -89,8 +94,9 @@ type TrustConfig struct {
 	StartNumber header.Number `json:"startNumber"`
 	StartHash   hashing.Hash  `json:"startHash"` // the genesis hash for block 0
 	// StartAuthoritySetHash is [lightclient.AuthoritySetHash] of the set that
-	// finalizes the block after the start; zero for block 0, where the
-	// genesis state proves the set, and for parachains.
+	// finalizes the block after the start. It is zero for block 0, of which
+	// the genesis state proves the set, and for parachains, whose finality is
+	// that of their relay chain.
 	StartAuthoritySetHash hashing.Hash       `json:"startAuthoritySetHash"`
 	Relay                 *RelayTrust        `json:"relay,omitempty"` // for parachains
 	Shard                 integritee.ShardID `json:"shard"`
@@ -139,4 +145,44 @@ func DecodeTrustConfig(b []byte) (TrustConfig, error) {
 }
 
 // Check reports what contradicts itself, all of it. Errors wrap ErrTrustConfig.
-func (t TrustConfig) Check() error { return nil }
+// There is one encoding of what means the same, since hashes are compared.
+func (t TrustConfig) Check() error {
+	var all []error
+	refuse := func(format string, args ...any) {
+		all = append(all, fmt.Errorf("%w: "+format, append([]any{ErrTrustConfig}, args...)...))
+	}
+	if t.Genesis.IsZero() {
+		refuse("no genesis hash")
+	}
+	if (t.StartNumber == 0) != (t.StartHash == t.Genesis) || t.StartHash.IsZero() {
+		refuse("start block %d cannot have hash %v", t.StartNumber, t.StartHash)
+	}
+	if own := t.StartNumber > 0 && t.Relay == nil; own == t.StartAuthoritySetHash.IsZero() {
+		refuse("a start block after the genesis of a solo chain needs the hash of its authority set, others have none")
+	}
+	if r := t.Relay; r != nil && (r.Genesis.IsZero() || (r.StartNumber == 0) != (r.StartHash == r.Genesis) ||
+		r.StartHash.IsZero() || (r.StartNumber == 0) != r.StartAuthoritySetHash.IsZero()) {
+		refuse("start of the relay chain: block %d, hash %v, authority set %v", r.StartNumber, r.StartHash, r.StartAuthoritySetHash)
+	}
+	if t.App == "" || len(t.App) > maxAppName {
+		refuse("app name of %d bytes, want 1 to %d", len(t.App), maxAppName)
+	}
+	if t.Class != Production && t.Class != InsecureDev {
+		refuse("class %d", t.Class)
+	}
+	if n := len(t.Upgrade.Keys); int64(t.Upgrade.Threshold) > int64(n) || n > 0 && t.Upgrade.Threshold == 0 {
+		refuse("%d of %d upgrade keys", t.Upgrade.Threshold, n)
+	}
+	for i := 1; i < len(t.Upgrade.Keys); i++ {
+		if bytes.Compare(t.Upgrade.Keys[i-1][:], t.Upgrade.Keys[i][:]) >= 0 {
+			refuse("upgrade keys are not ascending, each once")
+		}
+	}
+	if t.Insecure&^TrustParentchainRPC != 0 {
+		refuse("unknown insecure flags %#x", uint32(t.Insecure))
+	}
+	if t.Insecure != 0 && t.Class != InsecureDev {
+		refuse("insecure flags in class %v", t.Class)
+	}
+	return errors.Join(all...)
+}

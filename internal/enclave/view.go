@@ -1,7 +1,14 @@
 package enclave
 
 import (
+	"fmt"
+	"log/slog"
+
+	"github.com/tidwall/btree"
+
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -9,39 +16,90 @@ import (
 
 // View is the committed state after one block. It is immutable and safe for
 // concurrent use; it never waits for the execution of blocks.
-type View struct{}
+type View struct {
+	app         *stf.App
+	env         stf.Env
+	state       *state.Snapshot
+	root        hashing.Hash
+	receipts    *btree.BTreeG[receiptEntry]
+	fingerprint integritee.Fingerprint
+}
 
 // Number returns the number of the last committed block.
-func (v *View) Number() header.Number { return 0 }
+func (v *View) Number() header.Number { return v.env.Number }
 
 // Hash returns the hash of the last committed block.
-func (v *View) Hash() hashing.Hash { return hashing.Hash{} }
+func (v *View) Hash() hashing.Hash { return v.env.Hash }
 
 // Now returns that block's time in ms, 0 while unknown.
-func (v *View) Now() stf.Moment { return 0 }
+func (v *View) Now() stf.Moment { return v.env.Now }
 
 // StateRoot returns the commitment to the private state.
-func (v *View) StateRoot() hashing.Hash { return hashing.Hash{} }
+func (v *View) StateRoot() hashing.Hash { return v.root }
 
 // Fingerprint returns the fingerprint that will be in force at the next block:
 // the one to sign calls for.
-func (v *View) Fingerprint() integritee.Fingerprint { return integritee.Fingerprint{} }
+func (v *View) Fingerprint() integritee.Fingerprint { return v.fingerprint }
 
 // Shard returns the shard.
-func (v *View) Shard() integritee.ShardID { return integritee.ShardID{} }
+func (v *View) Shard() integritee.ShardID { return v.env.Shard }
 
-// Getter answers state_executeGetter: Cyphertext is SCALE(Getter) in plain.
-// some is false where the app answers None, for instance to a delegate without
-// the right. Errors are ErrUnknownShard, ErrUndecodable, ErrNotAuthorized or
-// wrap stf.ErrQuery.
+// Metadata returns the app's metadata, V14.
+func (v *View) Metadata() []byte { return v.app.Metadata() }
+
+// Getter answers state_executeGetter: Cyphertext is SCALE(Getter) in plain,
+// bytes behind it are ignored. some is false where the app answers None, for
+// instance to a delegate without the right. Errors are ErrUnknownShard,
+// ErrUndecodable, ErrNotAuthorized or those of [stf.App.Query].
 func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error) {
-	return nil, false, ErrUnknownShard
+	if r.Shard != v.env.Shard {
+		return nil, false, ErrUnknownShard
+	}
+	d := scale.NewDecoder(r.Cyphertext)
+	g := integritee.DecodeGetter(d, v.app.SkipPublicGetter, v.app.SkipTrustedGetter)
+	if d.Err() != nil {
+		return nil, false, ErrUndecodable
+	}
+	if g.Trusted != nil {
+		owner, err := v.app.GetterOwner(g.Trusted.Getter)
+		if err != nil {
+			return nil, false, ErrUndecodable
+		}
+		if !g.Trusted.Verify(owner) {
+			return nil, false, ErrNotAuthorized
+		}
+	}
+	return v.app.Query(v.state, v.env, g)
 }
 
 // Receipt answers a signed query; nil if there is no such receipt, or none any
 // more. If there are several, it is the latest. Errors are ErrUnknownShard and
 // ErrNotAuthorized.
-func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) { return nil, nil }
+func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
+	if q.Shard != v.env.Shard {
+		return nil, ErrUnknownShard
+	}
+	if !q.Verify() || q.Delegate != nil && !v.app.MayRead(v.state, v.env, q.Account, *q.Delegate) {
+		return nil, ErrNotAuthorized
+	}
+	r := latestReceipt(v.receipts, q.OperationHash, q.Account)
+	if r == nil {
+		return nil, nil
+	}
+	out := *r
+	switch out.Outcome.Code {
+	case stf.Undecryptable, stf.UnknownCall:
+		// Whoever sends a ciphertext learns that it gave no call, and not how
+		// far it came: the worker must be no oracle for what others encrypted.
+		out.Outcome.Code = stf.Undecodable
+	}
+	return &out, nil
+}
 
-// Metadata returns the app's metadata, V14.
-func (v *View) Metadata() []byte { return nil }
+// Format writes a placeholder: a view holds private state.
+func (v *View) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "enclave.View(block %d)", v.env.Number)
+}
+
+// LogValue returns the block number: a view holds private state.
+func (v *View) LogValue() slog.Value { return slog.Uint64Value(uint64(v.env.Number)) }

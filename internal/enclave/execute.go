@@ -1,0 +1,211 @@
+package enclave
+
+import (
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+// Refunds of shieldings whose beneficiary cannot be credited (RULES 13). Both
+// are part of every shard's history and never change; amounts in planck.
+const (
+	// RefundCost stays with the bonding account: it pays for the extrinsic of
+	// the refund and makes refunds no cheap way to keep workers busy. It is
+	// what the sample app takes for an unshield on a chain of 12 decimals.
+	RefundCost = 30_000_000_000
+	// RefundMinimum is the smallest amount that is refunded. What is left of
+	// it exceeds the existential deposit of the chains served.
+	RefundMinimum = 60_000_000_000
+)
+
+// Execute computes what the block after the last adopted one does. It changes
+// nothing, and returns the same for the same block on every worker, as far as
+// that is not about the worker's own account. Errors that wrap ErrFatal are
+// final: the worker must stop before this block.
+func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
+	head := b.Header()
+	if head.Number != c.tip.Number+1 || head.ParentHash != c.tip.Hash {
+		return nil, fmt.Errorf("%w: block %d %v on %v, the last one is %d %v", ErrNotNext, head.Number, b.Hash(), head.ParentHash, c.tip.Number, c.tip.Hash)
+	}
+	if c.runtime == nil {
+		return nil, ErrNoMetadata
+	}
+	fingerprint, err := c.nextFingerprint()
+	if err != nil {
+		return nil, err
+	}
+	value, present, err := b.Storage(shardConfigKey(c.cfg.Trust.Shard))
+	if err != nil {
+		return nil, fmt.Errorf("enclave: block %d: shard configuration: %w", head.Number, err)
+	}
+	config, err := decodeShardConfig(value, present)
+	if err != nil {
+		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
+	}
+	s, err := c.scan(b)
+	if err != nil {
+		return nil, err
+	}
+	now := c.tip.Now
+	if s.now != nil {
+		now = *s.now
+	}
+	if now < c.tip.Now {
+		return nil, fmt.Errorf("%w: block %d: its time %d is before that of its parent, %d", ErrFatal, head.Number, now, c.tip.Now)
+	}
+	leaves := c.prepare(s, fingerprint)
+
+	commit := &Commit{
+		Number:           head.Number,
+		Hash:             b.Hash(),
+		ParentHash:       head.ParentHash,
+		Now:              now,
+		Fingerprint:      fingerprint,
+		ShardConfig:      config,
+		ConfirmationRoot: integritee.MerkleRoot(leaves),
+		Registers:        s.registers && c.tip.Registered == nil,
+		NewRuntime:       head.RuntimeUpdated(),
+		Alarms:           s.alarms,
+		Stats:            s.stats,
+		LightClient:      b.State(),
+		made:             c,
+	}
+	c.run(commit, s)
+	c.settle(commit, s)
+	c.owe(commit, s.named)
+	return commit, nil
+}
+
+// run executes the operations in order and computes the state after the block.
+func (c *Core) run(commit *Commit, s *scan) {
+	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
+	o := state.NewOverlay(c.state.Snapshot())
+	if err := c.cfg.App.BeginBlock(o, env); err != nil {
+		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
+	}
+	for i := range s.operations {
+		op := &s.operations[i]
+		r := c.runOperation(commit, o, env, op)
+		commit.Receipts = append(commit.Receipts, stf.Receipt{
+			Block: commit.Number, Index: op.event, OperationHash: op.hash, Sender: op.sender,
+			Outcome: r.Outcome, Gas: r.Gas, Events: r.Events,
+		})
+		if !r.Outcome.OK() && r.Outcome.Code != stf.Refunded {
+			continue
+		}
+		for _, e := range r.Effects {
+			if e.Unshield != nil {
+				commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash}})
+			}
+		}
+	}
+	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {
+		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
+	}
+	commit.Changes = o.Changes()
+	commit.next = c.state.Clone()
+	commit.next.Apply(commit.Number, commit.Changes)
+	commit.StateRoot = commit.next.Root()
+}
+
+func (c *Core) runOperation(commit *Commit, o *state.Overlay, env stf.Env, op *operation) stf.Result {
+	id := stf.Identity{Block: commit.Number, Index: op.event}
+	switch {
+	case op.shield != nil:
+		return c.runShielding(commit, o, env, op, id)
+	case op.call == nil:
+		return stf.Result{Outcome: stf.Outcome{Code: op.code}}
+	}
+	op.call.Identity = id
+	return c.cfg.App.Execute(o, env, *op.call)
+}
+
+// runShielding credits funds that have moved to the bonding account. If that
+// is impossible they go back to the sender; where nobody is known to have sent
+// them, or too little, there is a receipt and nothing else.
+func (c *Core) runShielding(commit *Commit, o *state.Overlay, env stf.Env, op *operation, id stf.Identity) stf.Result {
+	amount := op.shield.Amount
+	failed := stf.Result{Outcome: stf.Outcome{Code: stf.NotCredited}}
+	if amount.IsZero() {
+		return failed
+	}
+	if op.beneficiary.ok {
+		r := c.cfg.App.Shield(o, env, op.beneficiary.account, amount, id)
+		if r.Outcome.OK() {
+			return r
+		}
+		failed.Gas = r.Gas
+	}
+	if amount.Less(scale.NewU128(RefundMinimum)) {
+		return failed
+	}
+	if op.sender == nil {
+		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmShieldSender, Event: &op.event})
+		return failed
+	}
+	back, _ := amount.Sub(scale.NewU128(RefundCost))
+	failed.Outcome.Code = stf.Refunded
+	failed.Effects = []stf.Effect{{Unshield: &stf.Unshield{Beneficiary: *op.sender, Amount: back, CallHash: env.CallHash(id, 0)}}}
+	return failed
+}
+
+// owe adds the confirmation of the block if there has to be one (RULES 23). It
+// is the last effect of its block: payouts matter more.
+func (c *Core) owe(commit *Commit, named bool) {
+	registered, ok := c.Registered()
+	if !ok || commit.Number <= registered {
+		return
+	}
+	if named || c.cfg.ConfirmAll || uint32(commit.Number)%c.cfg.ConfirmInterval == 0 {
+		commit.add(Effect{Confirm: &Confirm{commit.Number, commit.Hash, commit.ConfirmationRoot}})
+	}
+}
+
+func (commit *Commit) add(e Effect) {
+	e.ID = EffectID{commit.Number, uint32(len(commit.Added))}
+	commit.Added = append(commit.Added, e)
+}
+
+// Adopt makes a commit count: one of Execute after it is durable, or one of
+// DecodeCommit at a restart. Commits are adopted in order, each once. On error
+// nothing changes.
+func (c *Core) Adopt(commit *Commit) error {
+	if commit.Number != c.tip.Number+1 || commit.ParentHash != c.tip.Hash {
+		return fmt.Errorf("%w: commit of block %d on %v, the last one is %d %v", ErrNotNext, commit.Number, commit.ParentHash, c.tip.Number, c.tip.Hash)
+	}
+	next := commit.next
+	if commit.made != c { // read from the store, or of another core
+		next = c.state.Clone()
+		next.Apply(commit.Number, commit.Changes)
+		if root := next.Root(); root != commit.StateRoot {
+			return fmt.Errorf("%w: block %d: its record gives state root %v, not %v as it says", ErrFatal, commit.Number, root, commit.StateRoot)
+		}
+	}
+	registered := c.tip.Registered
+	if commit.Registers && registered == nil {
+		n := commit.Number
+		registered = &n
+	}
+	c.tip = tip{
+		Number:      commit.Number,
+		Hash:        commit.Hash,
+		ParentHash:  commit.ParentHash,
+		Now:         commit.Now,
+		ShardConfig: commit.ShardConfig,
+		StateRoot:   commit.StateRoot,
+		Registered:  registered,
+		LightClient: commit.LightClient,
+	}
+	c.state = next
+	c.outbox.apply(commit)
+	c.receipts.add(commit.Number, commit.Receipts)
+	if commit.NewRuntime {
+		c.runtime = nil
+	}
+	c.publish()
+	return nil
+}

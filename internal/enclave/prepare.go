@@ -1,0 +1,177 @@
+package enclave
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// maxForeignChunks is how many chunks of a ShieldFunds for another shard are
+// tried, for its leaf only (RULES 14). An account fits into one.
+const maxForeignChunks = 2
+
+// beneficiary is the decrypted account of a shielding.
+type beneficiary struct {
+	account keyring.AccountID
+	ok      bool
+}
+
+// leaf is a leaf of the confirmation tree; that of a shielding counts only if
+// its beneficiary could be decrypted.
+type leaf struct {
+	hash  hashing.Hash
+	needs *beneficiary
+}
+
+// preparation is the work that does not depend on the state: decryption,
+// decoding, signatures. It can be done in any order.
+type preparation struct {
+	core          *Core
+	fingerprint   integritee.Fingerprint
+	jobs          []func()
+	beneficiaries map[beneficiaryKey]*beneficiary
+	leaves        []leaf
+}
+
+type beneficiaryKey struct {
+	ciphertext string
+	chunks     int
+}
+
+// prepare decrypts and checks everything in the scan, on several cores. What
+// it computes for one operation does not depend on any other, so neither does
+// the result depend on the order.
+func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Hash {
+	p := &preparation{core: c, fingerprint: fingerprint, beneficiaries: map[beneficiaryKey]*beneficiary{}}
+	for i := range s.operations {
+		op := &s.operations[i]
+		switch {
+		case op.shield != nil:
+			op.beneficiary = p.beneficiary(op.shield.EncryptedBeneficiary, shielding.MaxChunks)
+		case op.code == stf.Success:
+			p.jobs = append(p.jobs, func() { c.open(op, fingerprint) })
+		}
+	}
+	p.collectLeaves(s)
+	p.run()
+	var leaves []hashing.Hash
+	for _, l := range p.leaves {
+		if l.needs == nil || l.needs.ok {
+			leaves = append(leaves, l.hash)
+		}
+	}
+	return leaves
+}
+
+// collectLeaves lists the leaves of the confirmation tree (RULES 14):
+// top-level calls of successful extrinsics, of every shard.
+func (p *preparation) collectLeaves(s *scan) {
+	for i := range s.extrinsics {
+		x := &s.extrinsics[i]
+		if x.status != statusSuccess {
+			continue
+		}
+		switch x.calls.top {
+		case callTimestamp:
+			p.leaves = append(p.leaves, leaf{hash: integritee.LeafTimestampSet(x.calls.now)})
+		case callInvoke:
+			p.leaves = append(p.leaves, leaf{hash: integritee.IndirectLeafInvoke(x.calls.invokes[0])})
+		case callShield:
+			a, chunks := x.calls.shield, maxForeignChunks
+			if a.Shard == p.core.cfg.Trust.Shard {
+				chunks = shielding.MaxChunks
+			}
+			hash := integritee.LeafShieldFunds(a.Shard, a.AccountEncrypted, a.Amount)
+			p.leaves = append(p.leaves, leaf{hash, p.beneficiary(a.AccountEncrypted, chunks)})
+		}
+	}
+}
+
+// beneficiary schedules the decryption of an account, once per ciphertext: a
+// shielding is met as an event and as a leaf.
+func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
+	key := beneficiaryKey{string(ciphertext), chunks}
+	if b := p.beneficiaries[key]; b != nil {
+		return b
+	}
+	b := new(beneficiary)
+	p.beneficiaries[key] = b
+	p.jobs = append(p.jobs, func() {
+		plain, err := p.core.cfg.Keys.Shielding.Decrypt(ciphertext, chunks)
+		// Bytes behind the account are ignored, as upstream does.
+		if err == nil && len(plain) >= len(b.account) {
+			b.ok = true
+			copy(b.account[:], plain)
+		}
+	})
+	return b
+}
+
+// run does the jobs on a bounded number of goroutines and waits for all.
+func (p *preparation) run() {
+	n := min(p.core.cfg.Parallelism, len(p.jobs))
+	if n <= 1 {
+		for _, job := range p.jobs {
+			job()
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(p.jobs)); i = next.Add(1) - 1 {
+				p.jobs[i]()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// open decrypts an invocation and checks it up to the signature (RULES 11).
+func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) {
+	plain, err := c.cfg.Keys.Shielding.Decrypt(op.ciphertext, shielding.MaxChunks)
+	switch {
+	case errors.Is(err, shielding.ErrTooLong):
+		op.code = stf.TooLong
+		return
+	case err != nil:
+		op.code = stf.Undecryptable
+		return
+	}
+	d := scale.NewDecoder(plain)
+	kind := integritee.DecodeOperation(d)
+	if d.Err() == nil && kind == integritee.TOPGet {
+		op.code = stf.WrongKind
+		return
+	}
+	var call stf.DecodedCall
+	signed := integritee.DecodeTrustedCallSigned(d, func(d *scale.Decoder) { call = c.cfg.App.DecodeCall(d) })
+	switch err := d.Err(); {
+	case errors.Is(err, stf.ErrUnknownCall):
+		op.code = stf.UnknownCall
+		return
+	case err != nil:
+		op.code = stf.Undecodable
+		return
+	}
+	// Bytes behind the operation are ignored, as upstream does (P 2), and do
+	// not enter its hash.
+	hash := integritee.OperationHash(plain[:d.Offset()])
+	op.hash, op.sender = &hash, &call.Sender
+	switch {
+	case kind != integritee.TOPIndirectCall:
+		op.code = stf.WrongKind
+	case !signed.Verify(call.Sender, fingerprint, c.cfg.Trust.Shard):
+		op.code = stf.BadSignature
+	default:
+		op.call = &stf.Operation{Call: call, Nonce: signed.Nonce, Delegate: signed.Delegate, CallHash: signed.Hash()}
+	}
+}

@@ -1,0 +1,86 @@
+package enclave
+
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/tidwall/btree"
+
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// receiptIndex keeps the receipts of the last blocks (RULES 15): all of them
+// by block, and those that can be asked for by operation hash and sender.
+type receiptIndex struct {
+	keep   uint32 // blocks
+	blocks []blockReceipts
+	found  *btree.BTreeG[receiptEntry]
+}
+
+type blockReceipts struct {
+	Block    header.Number
+	Receipts []stf.Receipt
+}
+
+type receiptEntry struct {
+	hash    hashing.Hash
+	account keyring.AccountID
+	id      stf.Identity
+	receipt *stf.Receipt
+}
+
+func (e receiptEntry) compare(o receiptEntry) int {
+	return cmp.Or(bytes.Compare(e.hash[:], o.hash[:]), bytes.Compare(e.account[:], o.account[:]),
+		cmp.Compare(e.id.Block, o.id.Block), cmp.Compare(e.id.Index, o.id.Index))
+}
+
+func newReceiptIndex(keep uint32) receiptIndex {
+	less := func(a, b receiptEntry) bool { return a.compare(b) < 0 }
+	return receiptIndex{keep: keep, found: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
+}
+
+func entryOf(r *stf.Receipt) (receiptEntry, bool) {
+	if r.OperationHash == nil || r.Sender == nil {
+		return receiptEntry{}, false
+	}
+	return receiptEntry{*r.OperationHash, *r.Sender, r.Identity(), r}, true
+}
+
+// add takes the receipts of block n and forgets those that are too old.
+func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
+	if len(receipts) > 0 {
+		x.blocks = append(x.blocks, blockReceipts{n, receipts})
+		for i := range receipts {
+			if e, ok := entryOf(&receipts[i]); ok {
+				x.found.Set(e)
+			}
+		}
+	}
+	for len(x.blocks) > 0 && uint64(x.blocks[0].Block)+uint64(x.keep) <= uint64(n) {
+		old := x.blocks[0].Receipts
+		for i := range old {
+			if e, ok := entryOf(&old[i]); ok {
+				x.found.Delete(e)
+			}
+		}
+		x.blocks = x.blocks[1:]
+	}
+}
+
+// snapshot returns an immutable copy for lookups, in O(1).
+func (x *receiptIndex) snapshot() *btree.BTreeG[receiptEntry] { return x.found.Copy() }
+
+// latestReceipt returns the last receipt of an operation for an account.
+func latestReceipt(tree *btree.BTreeG[receiptEntry], hash hashing.Hash, account keyring.AccountID) (r *stf.Receipt) {
+	last := receiptEntry{hash: hash, account: account, id: stf.Identity{Block: 1<<32 - 1, Index: 1<<32 - 1}}
+	tree.Descend(last, func(e receiptEntry) bool {
+		if e.hash == hash && e.account == account {
+			r = e.receipt
+		}
+		return false
+	})
+	return r
+}

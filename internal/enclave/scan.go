@@ -1,0 +1,262 @@
+package enclave
+
+import (
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/extrinsic"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/metadata"
+)
+
+// status is how an extrinsic ended.
+type status uint8
+
+const (
+	statusUnknown status = iota
+	statusSuccess
+	statusFailed
+)
+
+// scanned is an extrinsic with its events.
+type scanned struct {
+	hash    hashing.Hash
+	decoded bool
+	signer  *keyring.AccountID
+	nonce   uint32
+	calls   foundCalls
+
+	status    status
+	failure   []byte // data of ExtrinsicFailed
+	invoked   []invokeEvent
+	unshields []integritee.EventUnshieldedFunds
+	confirms  []integritee.EventProcessedParentchainBlock
+}
+
+// operation is something of our shard that ends in a receipt, found by its
+// event.
+type operation struct {
+	event  uint32             // position in System.Events
+	hash   *hashing.Hash      // receipt's operation hash, as far as known
+	sender *keyring.AccountID // receipt's sender, as far as known
+
+	// Of an invocation:
+	ciphertext []byte
+	code       stf.Code // Success: go on, anything else: failed so far
+	call       *stf.Operation
+
+	// Of a shielding:
+	shield      *integritee.EventShieldFunds
+	beneficiary *beneficiary
+}
+
+// scan is what a block holds for us.
+type scan struct {
+	extrinsics []scanned
+	operations []operation // by event
+	now        *stf.Moment
+	named      bool // an invoke or ShieldFunds names our shard
+	registers  bool
+	stats      Stats
+	alarms     []Alarm
+}
+
+// scan reads events and extrinsics. Extrinsics that cannot be decoded stop
+// nothing; events that cannot be decoded mean wrong metadata and are fatal,
+// because money may have moved.
+func (c *Core) scan(b *lightclient.VerifiedBlock) (*scan, error) {
+	records, err := c.runtime.meta.DecodeEvents(b.Events())
+	if err != nil {
+		return nil, fmt.Errorf("%w: block %d: events do not fit the metadata of spec version %d: %w", ErrFatal, b.Number(), c.runtime.specVersion, err)
+	}
+	s := &scan{extrinsics: make([]scanned, len(b.Extrinsics()))}
+	s.stats.Extrinsics = uint32(len(s.extrinsics))
+	for i, raw := range b.Extrinsics() {
+		if err := s.extrinsics[i].decode(raw, c.runtime); err != nil {
+			s.stats.Undecoded++
+		}
+	}
+	for i := range records {
+		if err := c.scanEvent(s, records, uint32(i)); err != nil {
+			return nil, fmt.Errorf("%w: block %d, event %d: %s.%s has an unknown layout: %w", ErrFatal, b.Number(), i, records[i].Pallet, records[i].Name, err)
+		}
+	}
+	for i := range s.extrinsics {
+		c.scanExtrinsic(s, uint32(i))
+	}
+	// Shieldings were found in the order of events, invocations in that of
+	// extrinsics; both run in the order of events (RULES 9).
+	sortOperations(s.operations)
+	return s, nil
+}
+
+func (x *scanned) decode(raw []byte, r *runtimeInfo) error {
+	x.hash = extrinsic.Hash(raw)
+	decoded, err := extrinsic.Decode(raw, r.meta)
+	if err != nil {
+		return err
+	}
+	if decoded.Signed != nil {
+		x.signer, x.nonce = decoded.Signed.Signer, decoded.Signed.Nonce
+	}
+	x.calls, err = r.walk(decoded.Call)
+	x.decoded = err == nil
+	return err
+}
+
+// scanEvent reads one event. Events of phases other than an extrinsic's, such
+// as those of scheduled calls, count alike.
+func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) error {
+	r := &records[i]
+	var in *scanned // the extrinsic that the event belongs to
+	if r.Phase.Kind == metadata.ApplyExtrinsic && int64(r.Phase.Extrinsic) < int64(len(s.extrinsics)) {
+		in = &s.extrinsics[r.Phase.Extrinsic]
+	}
+	switch {
+	case r.Pallet == systemPallet && r.Name == "ExtrinsicSuccess" && in != nil:
+		in.status = statusSuccess
+	case r.Pallet == systemPallet && r.Name == "ExtrinsicFailed" && in != nil:
+		in.status, in.failure = statusFailed, r.Data
+	case r.Pallet == teerexPallet && r.Name == "AddedSgxEnclave":
+		// The account is the first field in all layouts; the rest is not needed.
+		d := scale.NewDecoder(r.Data)
+		var who keyring.AccountID
+		d.Read(who[:])
+		s.registers = s.registers || who == c.cfg.Account && !who.IsZero()
+		return d.Err()
+	case r.Pallet == bridgePallet && r.Name == "IndirectInvocationRegistered":
+		var e integritee.EventIndirectInvocationRegistered
+		if err := scale.Unmarshal(r.Data, &e); err != nil {
+			return err
+		}
+		if in == nil {
+			c.unmatched(s, invokeEvent{i, e.Shard}, nil, stf.NoCiphertext)
+			if e.Shard == c.cfg.Trust.Shard {
+				s.alarms = append(s.alarms, Alarm{Kind: AlarmNoCiphertext, Event: &i})
+			}
+			return nil
+		}
+		in.invoked = append(in.invoked, invokeEvent{i, e.Shard})
+	case r.Pallet == bridgePallet && r.Name == "ShieldFunds":
+		var e integritee.EventShieldFunds
+		if err := scale.Unmarshal(r.Data, &e); err != nil {
+			return err
+		}
+		c.addShielding(s, &e, i, shieldSender(records, i, &e))
+	case r.Pallet == bridgePallet && r.Name == "UnshieldedFunds" && in != nil:
+		var e integritee.EventUnshieldedFunds
+		if err := scale.Unmarshal(r.Data, &e); err != nil {
+			return err
+		}
+		in.unshields = append(in.unshields, e)
+	case r.Pallet == bridgePallet && r.Name == "ProcessedParentchainBlock" && in != nil:
+		var e integritee.EventProcessedParentchainBlock
+		if err := scale.Unmarshal(r.Data, &e); err != nil {
+			return err
+		}
+		in.confirms = append(in.confirms, e)
+	}
+	return nil
+}
+
+// scanExtrinsic matches the invocations of one extrinsic and notes what it
+// says to our shard.
+func (c *Core) scanExtrinsic(s *scan, i uint32) {
+	x := &s.extrinsics[i]
+	shard := c.cfg.Trust.Shard
+	if x.calls.top == callTimestamp && x.status == statusSuccess {
+		now := stf.Moment(x.calls.now)
+		s.now = &now
+	}
+	if x.calls.shield != nil && x.calls.shield.Shard == shard {
+		s.named = true
+	}
+	invokes := x.calls.invokes
+	ours := false
+	for _, r := range invokes {
+		ours = ours || r.Shard == shard
+	}
+	s.named = s.named || ours
+	if x.status != statusSuccess {
+		invokes = nil // dispatched, undone, and without events
+	}
+	for _, e := range x.invoked {
+		ours = ours || e.shard == shard
+	}
+	matched, ok := matchInvocations(invokes, x.invoked)
+	if ok {
+		for _, m := range matched {
+			c.addInvocation(s, m, x.signer)
+		}
+		return
+	}
+	code, kind := stf.NotMatched, AlarmNotMatched
+	if len(invokes) == 0 {
+		code, kind = stf.NoCiphertext, AlarmNoCiphertext
+	}
+	for _, e := range x.invoked {
+		c.unmatched(s, e, x.signer, code)
+	}
+	if ours {
+		s.alarms = append(s.alarms, Alarm{Kind: kind, Extrinsic: &i})
+	}
+}
+
+// unmatched records an invocation event whose ciphertext is not known.
+func (c *Core) unmatched(s *scan, e invokeEvent, signer *keyring.AccountID, code stf.Code) {
+	if e.shard != c.cfg.Trust.Shard {
+		s.stats.OtherShards++
+		return
+	}
+	s.named = true
+	s.stats.Invocations++
+	s.operations = append(s.operations, operation{event: e.event, sender: signer, code: code})
+}
+
+func (c *Core) addInvocation(s *scan, m invocation, signer *keyring.AccountID) {
+	if m.request.Shard != c.cfg.Trust.Shard {
+		s.stats.OtherShards++
+		return
+	}
+	s.stats.Invocations++
+	// Until a call is found inside, the receipt belongs to whoever signed the
+	// extrinsic, under the hash of what he sent.
+	hash := hashing.Blake2b256(m.request.Cyphertext)
+	s.operations = append(s.operations, operation{event: m.event, ciphertext: m.request.Cyphertext, hash: &hash, sender: signer})
+}
+
+func (c *Core) addShielding(s *scan, e *integritee.EventShieldFunds, event uint32, sender *keyring.AccountID) {
+	if e.Shard != c.cfg.Trust.Shard {
+		s.stats.OtherShards++
+		return
+	}
+	s.named = true
+	s.stats.Shieldings++
+	hash := hashing.Blake2b256(e.EncryptedBeneficiary)
+	s.operations = append(s.operations, operation{event: event, hash: &hash, sender: sender, shield: e})
+}
+
+// shieldSender returns who shielded (RULES 13): the origin of the
+// Balances.Transfer of the same amount to the bonding account that directly
+// precedes the event in its phase; nil if there is none.
+func shieldSender(records []metadata.EventRecord, i uint32, e *integritee.EventShieldFunds) *keyring.AccountID {
+	if i == 0 {
+		return nil
+	}
+	before := &records[i-1]
+	if before.Pallet != "Balances" || before.Name != "Transfer" || before.Phase != records[i].Phase {
+		return nil
+	}
+	var t struct {
+		From, To keyring.AccountID
+		Amount   scale.U128
+	}
+	if scale.Unmarshal(before.Data, &t) != nil || t.To != e.Shard.BondingAccount() || t.Amount != e.Amount {
+		return nil
+	}
+	return &t.From
+}

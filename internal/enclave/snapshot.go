@@ -1,0 +1,262 @@
+package enclave
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// snapshotVersion is the first field of a snapshot.
+const snapshotVersion = 1
+
+// Sizes of a snapshot's frames in bytes: one is closed when it is longer than
+// frameTarget, and one of more than maxFrame is refused when read. A single
+// value is far below the difference.
+const (
+	frameTarget = 1 << 20
+	maxFrame    = 256 << 20
+)
+
+// ErrSnapshot is wrapped by errors about snapshots that are malformed or of
+// another shard, key material or account.
+var ErrSnapshot = errors.New("enclave: invalid snapshot")
+
+// A snapshot is a sequence of frames, each a length u32 and that many bytes of
+// SCALE: the head; Vec<blockReceipts> until one is empty; Vec<(key, value,
+// block)> until one is empty. Frames let it be written and read in pieces.
+
+// snapshotHead is the first frame.
+type snapshotHead struct {
+	Version uint8
+	Trust   hashing.Hash      // of the trust config
+	Keys    hashing.Hash      // of the key material
+	Account keyring.AccountID // whose confirmations are owed
+	Tip     tip
+	Outbox  []Effect
+}
+
+type snapshotEntry struct {
+	Key, Value []byte
+	Block      header.Number
+}
+
+// SnapshotWriter returns a function that writes the core as it is now. It may
+// run on another goroutine, at any time, while the core goes on.
+func (c *Core) SnapshotWriter() func(io.Writer) error {
+	head := snapshotHead{
+		Version: snapshotVersion,
+		Trust:   c.cfg.Trust.Hash(),
+		Keys:    c.cfg.Keys.Hash(),
+		Account: c.cfg.Account,
+		Tip:     c.tip,
+		Outbox:  c.outbox.list(),
+	}
+	// The slice's elements up to its length are never written again.
+	receipts := c.receipts.blocks[:len(c.receipts.blocks):len(c.receipts.blocks)]
+	entries := c.state.Snapshot().Entries()
+	return func(w io.Writer) error {
+		fw := frameWriter{w: w}
+		fw.write(scale.MustMarshal(head))
+		writeList(&fw, func(yield func([]byte) bool) {
+			for _, b := range receipts {
+				if !yield(scale.MustMarshal(b)) {
+					return
+				}
+			}
+		})
+		writeList(&fw, func(yield func([]byte) bool) {
+			for key, e := range entries {
+				b := scale.AppendBytes(nil, key)
+				b = scale.AppendBytes(b, e.Value)
+				if !yield(scale.AppendU32(b, uint32(e.Block))) {
+					return
+				}
+			}
+		})
+		return fw.err
+	}
+}
+
+type frameWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (f *frameWriter) write(frame []byte) {
+	if f.err == nil && len(frame) > maxFrame {
+		f.err = fmt.Errorf("%w: a frame of %d bytes", ErrSnapshot, len(frame))
+	}
+	if f.err == nil {
+		_, f.err = f.w.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(frame))))
+	}
+	if f.err == nil {
+		_, f.err = f.w.Write(frame)
+	}
+}
+
+// writeList writes encoded items as Vecs of limited size and an empty one.
+func writeList(f *frameWriter, items iter.Seq[[]byte]) {
+	n, body := 0, []byte(nil)
+	flush := func() {
+		f.write(append(scale.AppendCompact(nil, uint64(n)), body...))
+		n, body = 0, body[:0]
+	}
+	for item := range items {
+		n, body = n+1, append(body, item...)
+		if len(body) > frameTarget {
+			flush()
+		}
+		if f.err != nil {
+			return
+		}
+	}
+	if n > 0 {
+		flush()
+	}
+	flush()
+}
+
+// Restore returns a core as it was when SnapshotWriter was called. cfg must be
+// of the same shard, key material and account. Errors of r are returned as
+// they are, others wrap ErrSnapshot or ErrFatal.
+func Restore(cfg Config, r io.Reader) (*Core, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	fr := &frameReader{r: r}
+	var head snapshotHead
+	if frame := fr.next(); fr.err == nil {
+		if len(frame) > 0 && frame[0] != snapshotVersion {
+			return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrSnapshot, frame[0], snapshotVersion)
+		}
+		fr.fail(scale.Unmarshal(frame, &head))
+	}
+	if fr.err == nil {
+		fr.fail(head.check(&cfg))
+	}
+	if fr.err != nil {
+		return nil, fr.err
+	}
+	c := newCore(cfg, head.Tip)
+	for _, e := range head.Outbox {
+		c.outbox.add(e)
+	}
+	for b := range readList[blockReceipts](fr) {
+		if n := len(c.receipts.blocks); n > 0 && b.Block <= c.receipts.blocks[n-1].Block {
+			fr.fail(errors.New("receipts are not sorted"))
+			break
+		}
+		c.receipts.add(b.Block, b.Receipts)
+	}
+	c.state = state.Load(cfg.Keys.prf(labelPRFState), func(yield func([]byte, state.Entry) bool) {
+		for e := range readList[snapshotEntry](fr) {
+			if !yield(e.Key, state.Entry{Value: e.Value, Block: e.Block}) {
+				return
+			}
+		}
+	})
+	if n, err := io.ReadFull(fr.r, make([]byte, 1)); fr.err == nil && n > 0 {
+		fr.fail(scale.ErrTrailing)
+	} else if fr.err == nil && !errors.Is(err, io.EOF) {
+		fr.err = err
+	}
+	if fr.err != nil {
+		return nil, fr.err
+	}
+	if root := c.state.Root(); root != c.tip.StateRoot {
+		return nil, fmt.Errorf("%w: its entries have state root %v, not %v as it says", ErrSnapshot, root, c.tip.StateRoot)
+	}
+	c.publish()
+	return c, nil
+}
+
+func (h *snapshotHead) check(cfg *Config) error {
+	switch {
+	case h.Trust != cfg.Trust.Hash():
+		return errors.New("it is of another trust config")
+	case h.Keys != cfg.Keys.Hash():
+		return errors.New("it is of other key material")
+	case h.Account != cfg.Account:
+		return fmt.Errorf("it is of account %v", h.Account)
+	}
+	return checkEffects(h.Outbox)
+}
+
+// frameReader reads frames; its first error sticks.
+type frameReader struct {
+	r   io.Reader
+	err error
+}
+
+// fail records a defect of the snapshot.
+func (f *frameReader) fail(err error) {
+	if f.err == nil && err != nil {
+		f.err = fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+}
+
+func (f *frameReader) next() []byte {
+	if f.err != nil {
+		return nil
+	}
+	var length [4]byte
+	if _, err := io.ReadFull(f.r, length[:]); err != nil {
+		f.readError(err)
+		return nil
+	}
+	n := binary.LittleEndian.Uint32(length[:])
+	if n > maxFrame {
+		f.fail(fmt.Errorf("a frame of %d bytes", n))
+		return nil
+	}
+	// In pieces, so that a length alone does not allocate.
+	frame, err := io.ReadAll(io.LimitReader(f.r, int64(n)))
+	if err == nil && len(frame) < int(n) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		f.readError(err)
+		return nil
+	}
+	return frame
+}
+
+func (f *frameReader) readError(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		f.fail(io.ErrUnexpectedEOF)
+	} else if f.err == nil {
+		f.err = err
+	}
+}
+
+// readList reads Vecs until an empty one.
+func readList[T any](f *frameReader) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for {
+			d := scale.NewDecoder(f.next())
+			if f.err != nil {
+				return
+			}
+			n := d.Length(1)
+			for i := 0; i < n && d.Err() == nil; i++ {
+				var item T
+				d.Decode(&item)
+				if d.Err() == nil && !yield(item) {
+					return
+				}
+			}
+			if err := d.Finish(); err != nil || n == 0 {
+				f.fail(err)
+				return
+			}
+		}
+	}
+}
