@@ -23,14 +23,16 @@ type SignParams struct {
 
 // SignV4 returns a signed extrinsic of version 4, with length prefix. The
 // extensions are those of the metadata, in its order; one with contents that
-// this package does not know is an error that names it. The error wraps
-// ErrUnsupported unless parameters are missing.
+// this package does not know is an error that names it. Errors wrap
+// ErrUnsupported or ErrMalformed.
 func SignV4(call []byte, signer *keyring.Pair, p SignParams) ([]byte, error) {
-	if p.Meta == nil || signer == nil {
-		return nil, fmt.Errorf("sign extrinsic: no metadata or no signer")
-	}
-	if len(call) < 2 {
-		return nil, fmt.Errorf("sign extrinsic: call of %d bytes", len(call))
+	switch {
+	case p.Meta == nil:
+		return nil, fmt.Errorf("sign extrinsic: %w: no metadata", ErrUnsupported)
+	case signer == nil:
+		return nil, fmt.Errorf("sign extrinsic: %w: no signer", ErrUnsupported)
+	case len(call) < 2:
+		return nil, fmt.Errorf("sign extrinsic: %w: call of %d bytes", ErrMalformed, len(call))
 	}
 	extra, err := explicit(p.Meta, p)
 	if err != nil {
@@ -64,6 +66,9 @@ func SignV4(call []byte, signer *keyring.Pair, p SignParams) ([]byte, error) {
 // is longer than 256 bytes. An extrinsic that commits to a metadata hash is an
 // error that wraps ErrUnsupported.
 func SignedPayload(call, extra []byte, p SignParams) ([]byte, error) {
+	if p.Meta == nil {
+		return nil, fmt.Errorf("%w: no metadata", ErrUnsupported)
+	}
 	var x Extra
 	d := scale.NewDecoder(extra)
 	decodeExtra(d, p.Meta, 0, &x)
