@@ -168,10 +168,35 @@ func (b *Builder) Build(s ExtrinsicSpec) (*Metadata, error) {
 	}
 	m.Runtime = ref(b.shape(Type{Path: []string{b.crate, "Runtime"}, Kind: KindComposite}))
 	m.Types = b.types
+	if err := b.checkPaths(); err != nil {
+		return nil, err
+	}
 	if err := m.prepare(); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// checkPaths refuses types of the same path and parameters but different
+// layouts, which clients would take for one.
+func (b *Builder) checkPaths() error {
+	layouts := map[string]string{} // of path and parameters
+	for i := range b.types {
+		t := b.types[i]
+		if len(t.Path) == 0 {
+			continue
+		}
+		w := &writer{}
+		w.def(&Type{Path: t.Path, Params: t.Params})
+		name := string(w.b)
+		w = &writer{}
+		w.def(&t)
+		if other, ok := layouts[name]; ok && other != string(w.b) {
+			return fmt.Errorf("metadata: two different types have the path %s; give one of them another MetadataPath, or a method MetadataParams if they are generic", t.PathString())
+		}
+		layouts[name] = string(w.b)
+	}
+	return nil
 }
 
 // defineOuter makes the enum of all calls, events or errors: a variant per

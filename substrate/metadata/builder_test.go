@@ -315,6 +315,57 @@ type outerTypo []byte
 
 func (outerTypo) MetadataOuter() string { return "Runtime" }
 
+type (
+	generic[K, V any] struct {
+		Key   K
+		Value V
+	}
+	sameName[T any] struct{ Value T }
+)
+
+func (sameName[T]) MetadataPath() []string { return []string{"x", "Same"} }
+
+type told[T any] struct{ Value T }
+
+func (told[T]) MetadataPath() []string         { return []string{"x", "Told"} }
+func (told[T]) MetadataParams() []reflect.Type { return []reflect.Type{reflect.TypeFor[T](), nil} }
+
+func TestGenericTypes(t *testing.T) {
+	for _, c := range []struct {
+		ok    bool
+		types []reflect.Type
+		paths string
+	}{
+		{true, []reflect.Type{reflect.TypeFor[generic[uint8, keyring.AccountID]](), reflect.TypeFor[generic[[]uint16, int8]]()},
+			"[metadata_test::generic_uint8_AccountID metadata_test::generic_uint16_int8]"},
+		{true, []reflect.Type{reflect.TypeFor[told[uint8]](), reflect.TypeFor[told[int16]]()}, "[x::Told x::Told]"},
+		{false, []reflect.Type{reflect.TypeFor[sameName[uint8]](), reflect.TypeFor[sameName[int16]]()}, ""},
+	} {
+		b := metadata.NewBuilder("x")
+		var ids []metadata.TypeID
+		for _, typ := range c.types {
+			id, err := b.Type(typ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		m, err := b.Build(metadata.ExtrinsicSpec{})
+		if c.ok != (err == nil) {
+			t.Errorf("%v: %v", c.types, err)
+		}
+		if err == nil {
+			var paths []string
+			for _, id := range ids {
+				paths = append(paths, m.Type(id).PathString())
+			}
+			if fmt.Sprint(paths) != c.paths {
+				t.Errorf("paths %v", paths)
+			}
+		}
+	}
+}
+
 func TestBuilderErrors(t *testing.T) {
 	for _, c := range []struct {
 		t    reflect.Type

@@ -73,6 +73,14 @@ type Pather interface {
 	MetadataPath() []string
 }
 
+// Parameterized is implemented by generic types that have a path of their own.
+// Clients tell types of one path apart by their parameters, so that the path alone
+// would have them decode one by the layout of another. nil is a parameter that is
+// not part of the metadata.
+type Parameterized interface {
+	MetadataParams() []reflect.Type
+}
+
 // Outer is implemented by types that hold an encoded call, event, error or
 // extrinsic of the runtime. The result is "RuntimeCall", "RuntimeEvent",
 // "RuntimeError" or "UncheckedExtrinsic".
@@ -82,6 +90,7 @@ type Outer interface {
 
 var (
 	patherType      = reflect.TypeFor[Pather]()
+	paramsType      = reflect.TypeFor[Parameterized]()
 	outerType       = reflect.TypeFor[Outer]()
 	listerType      = reflect.TypeFor[scale.VariantLister]()
 	marshalerType   = reflect.TypeFor[scale.Marshaler]()
@@ -106,10 +115,14 @@ func pathOf(t reflect.Type) []string {
 	return nil
 }
 
-// baseName is the name of a Go type without type arguments.
+// baseName is the name of a Go type; type arguments become part of it, without
+// their packages: Pair[example.org/x.Key,uint32] is Pair_Key_uint32.
 func baseName(t reflect.Type) string {
-	name, _, _ := strings.Cut(t.Name(), "[")
-	return name
+	parts := strings.FieldsFunc(t.Name(), func(r rune) bool { return strings.ContainsRune("[],*", r) })
+	for i, p := range parts {
+		parts[i] = p[strings.LastIndexAny(p, "./")+1:]
+	}
+	return strings.Join(parts, "_")
 }
 
 // rustName writes a type roughly as Rust source does. It is for people only.

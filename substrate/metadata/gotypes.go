@@ -22,8 +22,8 @@ import (
 //     other is its only field, without name.
 //   - scale.U128 and the compact types: u128 and Compact
 //   - a type with MetadataPath gets that path (a named integer, array or slice
-//     becomes a struct of one field); other named structs and enums get the
-//     last part of their package's path and their name
+//     becomes a struct of one field), and parameters with MetadataParams; other
+//     named structs and enums get the last part of their package's path and their name
 //   - a type with MetadataOuter is that type of the runtime, see [Outer]
 //
 // Types that write their own encoding need a path whose layout is known: Era,
@@ -159,7 +159,11 @@ func (b *Builder) structure(t reflect.Type) (TypeID, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%v: %w", t, err)
 	}
-	def := Type{Path: pathFor(t), Kind: KindComposite, Fields: fields}
+	params, err := b.params(t)
+	if err != nil {
+		return 0, fmt.Errorf("%v: %w", t, err)
+	}
+	def := Type{Path: pathFor(t), Params: params, Kind: KindComposite, Fields: fields}
 	if pathOf(t) == nil && len(fields) > 0 && !slices.ContainsFunc(fields, func(f Field) bool { return f.Name != "" }) {
 		def = Type{Kind: KindTuple}
 		for _, f := range fields {
@@ -189,8 +193,31 @@ func (b *Builder) enum(t reflect.Type) (TypeID, error) {
 		}
 		variants = append(variants, v)
 	}
-	b.define(id, Type{Path: pathFor(t), Kind: KindVariant, Variants: variants})
+	params, err := b.params(t)
+	if err != nil {
+		return 0, fmt.Errorf("%v: %w", t, err)
+	}
+	b.define(id, Type{Path: pathFor(t), Params: params, Kind: KindVariant, Variants: variants})
 	return id, nil
+}
+
+// params returns the parameters of a generic type, named T, U, V, …
+func (b *Builder) params(t reflect.Type) (out []TypeParam, err error) {
+	if !t.Implements(paramsType) {
+		return nil, nil
+	}
+	for i, p := range reflect.Zero(t).Interface().(Parameterized).MetadataParams() {
+		param := TypeParam{Name: string(rune('T' + i%7))}
+		if p != nil {
+			id, err := b.Type(p)
+			if err != nil {
+				return nil, fmt.Errorf("parameter %v: %w", p, err)
+			}
+			param.Type = &id
+		}
+		out = append(out, param)
+	}
+	return out, nil
 }
 
 // payload returns the fields of an enum variant.

@@ -11,6 +11,7 @@ package system
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -156,3 +157,9 @@ type EventRecord struct {
 
 // MetadataPath is the type's path in real metadata.
 func (EventRecord) MetadataPath() []string { return []string{"frame_system", "EventRecord"} }
+
+// MetadataParams are the types of event and topic; polkadot.js finds the type of
+// all events by them.
+func (EventRecord) MetadataParams() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[RuntimeEvent](), reflect.TypeFor[hashing.Hash]()}
+}
