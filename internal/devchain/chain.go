@@ -8,19 +8,30 @@
 // [Chain.Submit] and [Chain.Seal].
 //
 // Its pallets carry the indexes, calls, events, errors and storage of
-// integritee-node. It has no peers and no forks, its authority keys are derived
-// from published names, and it must never hold anything of value.
+// integritee-node (package runtime). It has no peers and no forks, its
+// authority keys are derived from published names, and it must never hold
+// anything of value. All blocks and states stay in memory; a folder, if given,
+// holds the blocks, which are executed again at start.
 package devchain
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net/http"
+	"sync"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/devchain/pool"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // Config says what chain to open. The zero value is the built-in dev chain in
@@ -29,51 +40,237 @@ type Config struct {
 	BasePath    string                  // folder of the block log; "" keeps everything in memory
 	BlockTime   time.Duration           // a block each BlockTime; 0 makes one as soon as an extrinsic is ready
 	Manual      bool                    // blocks by Seal only
-	Authorities int                     // number of GRANDPA authorities (//Alice, //Bob, …); 0 means 1
+	Authorities int                     // number of GRANDPA authorities (//Alice, //Bob, …); 0 means 1, at most 32
 	Clock       func() time.Time        // block timestamps; nil is time.Now
 	Logger      *slog.Logger            // nil discards
 	Endow       map[[32]byte]scale.U128 // further accounts with their free balance at genesis; changes the genesis hash
+	BareV4      bool                    // inherents begin with 0x04, as before extrinsics of version 5; otherwise 0x05
+	Origins     []string                // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
 }
 
-// Chain is a running dev chain. It is safe for concurrent use.
-type Chain struct{}
+// Block is a block with everything that belongs to it. It is not changed once
+// it is in the chain.
+type Block struct {
+	Header        header.Header
+	Hash          hashing.Hash
+	Extrinsics    [][]byte  // with their length prefixes
+	Justification []byte    // SCALE; nil for genesis
+	State         trie.Trie // after the block
+	SetID         uint64    // of the authorities that finalized it
+	endsSet       bool      // the next block has other authorities
+}
+
+// Number returns the block's number.
+func (b *Block) Number() header.Number { return b.Header.Number }
+
+func (b *Block) at() runtime.Block {
+	return runtime.Block{State: b.State, Number: b.Header.Number, Hash: b.Hash}
+}
+
+// Chain is a dev chain. It is safe for concurrent use.
+type Chain struct {
+	cfg    Config
+	rt     *runtime.Runtime
+	voters *voters
+	log    *store.Log // nil without BasePath; written under sealing
+	wake   chan struct{}
+
+	// sealing is held while a block is made: execution and disk happen under
+	// it and not under mu. Lock order: sealing, mu.
+	sealing sync.Mutex
+
+	mu     sync.RWMutex // guards what follows
+	blocks []*Block     // by number; all of them are final
+	byHash map[hashing.Hash]*Block
+	pool   *pool.Pool
+	next   chan struct{} // closed when the next block is there
+	failed error         // set once the log cannot be written: no more blocks
+
+	servers []*rpcserver.Server
+}
+
+// ErrClosed means that the chain was closed.
+var ErrClosed = errors.New("devchain: closed")
+
+const defaultEndowment = 1000 * runtime.Unit
 
 // Open creates the chain, or loads it from Config.BasePath.
-func Open(cfg Config) (*Chain, error) { return nil, errors.ErrUnsupported }
-
-// Run makes blocks until ctx ends, and returns nil then. Without it only Seal
-// makes blocks.
-func (c *Chain) Run(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Submit puts an extrinsic (with its length prefix) into the pool and returns
-// its hash.
-func (c *Chain) Submit(raw []byte) (hashing.Hash, error) {
-	return hashing.Hash{}, errors.ErrUnsupported
+func Open(cfg Config) (*Chain, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Authorities == 0 {
+		cfg.Authorities = 1
+	}
+	rt, err := runtime.New(runtime.Options{BareV4: cfg.BareV4})
+	if err != nil {
+		return nil, err
+	}
+	c := &Chain{cfg: cfg, rt: rt, wake: make(chan struct{}, 1), byHash: map[hashing.Hash]*Block{},
+		pool: pool.New(pool.DefaultLimits), next: make(chan struct{})}
+	genesis, voters, err := makeGenesis(cfg, rt)
+	if err != nil {
+		return nil, err
+	}
+	c.voters = voters
+	c.append(genesis)
+	if cfg.BasePath != "" {
+		if err := c.load(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
-// Seal makes one block from what is ready, finalizes it, and returns its hash
-// once it is stored.
-func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
-	return hashing.Hash{}, errors.ErrUnsupported
+// makeGenesis builds block 0.
+func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
+	voters, err := newVoters(cfg.Authorities)
+	if err != nil {
+		return nil, nil, err
+	}
+	balances := map[keyring.AccountID]scale.U128{}
+	for _, uri := range []string{"//Alice", "//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie", "//Alice//stash", "//Bob//stash"} {
+		pair, err := keyring.FromURI(keyring.Sr25519, uri)
+		if err != nil {
+			return nil, nil, fmt.Errorf("devchain: dev account %s: %w", uri, err)
+		}
+		balances[pair.AccountID()] = scale.NewU128(defaultEndowment)
+	}
+	for who, amount := range cfg.Endow {
+		balances[who] = amount
+	}
+	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.genesis, Balances: balances})
+	if err != nil {
+		return nil, nil, err
+	}
+	b := &Block{State: apply(trie.Trie{}, entries)}
+	b.Header.StateRoot = b.State.Root(stateVersion)
+	b.Header.ExtrinsicsRoot = trie.OrderedRoot(extrinsicsVersion, nil)
+	b.Hash = b.Header.Hash()
+	return b, voters, nil
 }
 
-// Genesis returns the hash of block 0.
-func (c *Chain) Genesis() hashing.Hash { return hashing.Hash{} }
-
-// Handler returns the JSON-RPC service, for WebSocket and HTTP POST.
-func (c *Chain) Handler() http.Handler { return nil }
-
-// Close stops the chain and releases its folder.
-func (c *Chain) Close() error { return nil }
+// The trie layouts that runtime.SystemVersion 1 stands for.
+const (
+	stateVersion      = trie.V1
+	extrinsicsVersion = trie.V0
+)
 
 // GenesisHash returns the hash of block 0 of the built-in dev chain (the zero
 // Config). It never changes without a note in the changelog: others recognise
 // the dev chain by it.
-func GenesisHash() hashing.Hash { return hashing.Hash{} }
+func GenesisHash() hashing.Hash { return builtinGenesis() }
 
-// Serve listens on addr ("127.0.0.1:0" for a free port) and serves the chain's
-// JSON-RPC until ctx ends. url is the ws:// address; wait blocks until the
-// server has stopped.
-func Serve(ctx context.Context, c *Chain, addr string) (url string, wait func() error, err error) {
-	return "", nil, errors.ErrUnsupported
+var builtinGenesis = sync.OnceValue(func() hashing.Hash {
+	rt, err := runtime.New(runtime.Options{})
+	if err != nil {
+		panic("devchain: " + err.Error())
+	}
+	b, _, err := makeGenesis(Config{Authorities: 1}, rt)
+	if err != nil {
+		panic("devchain: " + err.Error())
+	}
+	return b.Hash
+})
+
+// Genesis returns the hash of block 0.
+func (c *Chain) Genesis() hashing.Hash { return c.Block(0).Hash }
+
+// Best returns the latest block, which is final.
+func (c *Chain) Best() *Block {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.blocks[len(c.blocks)-1]
+}
+
+// Block returns the block of a number, nil if there is none yet.
+func (c *Chain) Block(n header.Number) *Block {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if int64(n) >= int64(len(c.blocks)) {
+		return nil
+	}
+	return c.blocks[n]
+}
+
+// BlockByHash returns a block, nil if there is none.
+func (c *Chain) BlockByHash(h hashing.Hash) *Block {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byHash[h]
+}
+
+// Wait returns the block of a number as soon as there is one.
+func (c *Chain) Wait(ctx context.Context, n header.Number) (*Block, error) {
+	for {
+		c.mu.RLock()
+		next, failed := c.next, c.failed
+		var b *Block
+		if int64(n) < int64(len(c.blocks)) {
+			b = c.blocks[n]
+		}
+		c.mu.RUnlock()
+		if b != nil {
+			return b, nil
+		}
+		if failed != nil {
+			return nil, failed
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-next:
+		}
+	}
+}
+
+// append adds a block. Callers hold mu, or are the only ones to have the chain.
+func (c *Chain) append(b *Block) {
+	c.blocks = append(c.blocks, b)
+	c.byHash[b.Hash] = b
+	close(c.next)
+	c.next = make(chan struct{})
+}
+
+// Close drops all RPC connections, stops the chain and releases its folder. A
+// block in work is finished.
+func (c *Chain) Close() error {
+	c.mu.Lock()
+	servers := c.servers
+	c.servers = nil
+	c.mu.Unlock()
+	for _, s := range servers {
+		_ = s.Close() // never fails
+	}
+	c.sealing.Lock()
+	defer c.sealing.Unlock()
+	c.fail(ErrClosed)
+	if c.log == nil {
+		return nil
+	}
+	return c.log.Close()
+}
+
+// fail stops the making of blocks for good.
+func (c *Chain) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil {
+		c.failed = err
+		close(c.next)
+		c.next = make(chan struct{})
+	}
+}
+
+// authorities returns who finalizes the block after parent, and their set id.
+func (c *Chain) authorities(parent *Block) ([]grandpa.Authority, uint64) {
+	set := runtime.Authorities(c.rt.Grandpa.Authorities.Get(stateReader{parent.State}))
+	id := parent.SetID
+	if parent.endsSet {
+		id++
+	}
+	return set, id
 }

@@ -75,6 +75,9 @@ func method(name string, inputs []metadata.FieldSpec, output any, doc string) me
 // OpaqueExtrinsic is an extrinsic with its length prefix.
 type OpaqueExtrinsic []byte
 
+// MetadataOuter names the type in metadata.
+func (OpaqueExtrinsic) MetadataOuter() string { return "UncheckedExtrinsic" }
+
 // AppendSCALE appends the bytes, which begin with their length.
 func (x OpaqueExtrinsic) AppendSCALE(b []byte) []byte { return append(b, x...) }
 

@@ -30,6 +30,10 @@ func dispatchError(t *pallet.ErrorTable, err error) system.DispatchError {
 	return system.DispatchError{Other: &struct{}{}}
 }
 
+// DispatchError turns the error of a call ([Applied]) into what the chain
+// records of it.
+func (r *Runtime) DispatchError(err error) system.DispatchError { return dispatchError(r.errors, err) }
+
 // Invalid says why an extrinsic cannot be in a block at all: as opposed to one
 // that fails in it, it pays nothing and leaves no trace. The codes are those of
 // sp_runtime::transaction_validity.

@@ -252,6 +252,8 @@ type Result struct {
 	Changes []state.Change // against the parent's state, ascending by key
 	Digest  []header.DigestItem
 	Events  []system.EventRecord
+	// NewAuthorities says that the block is the last one of its authority set.
+	NewAuthorities bool
 }
 
 // Finish closes the block. The Execution must not be used afterwards.
@@ -260,9 +262,9 @@ func (x *Execution) Finish() (*Result, error) {
 		return nil, errors.New("devchain: block without timestamp")
 	}
 	x.phase = system.Phase{Finalization: &struct{}{}}
-	x.rt.Grandpa.finalize(x.ctx, &x.rt.System)
+	newAuthorities := x.rt.Grandpa.finalize(x.ctx, &x.rt.System)
 	x.rt.Timestamp.DidUpdate.Delete(x.ctx)
 	x.rt.System.BlockWeight.Set(x.ctx, PerDispatchClass[system.Weight]{weight(x.weight.Normal), weight(x.weight.Operational), weight(x.weight.Mandatory)})
 	digest := x.rt.System.finalize(x.ctx, x.events)
-	return &Result{Changes: x.ctx.kv.Changes(), Digest: digest, Events: x.events}, nil
+	return &Result{Changes: x.ctx.kv.Changes(), Digest: digest, Events: x.events, NewAuthorities: newAuthorities}, nil
 }

@@ -84,6 +84,11 @@ func (PerDispatchClass[T]) MetadataPath() []string {
 	return []string{"frame_support", "dispatch", "PerDispatchClass"}
 }
 
+// MetadataParams are the type's parameters in runtime metadata.
+func (PerDispatchClass[T]) MetadataParams() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[T]()}
+}
+
 // of returns the place of a class.
 func (p *PerDispatchClass[T]) of(c system.DispatchClass) *T {
 	switch c {

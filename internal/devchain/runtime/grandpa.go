@@ -120,21 +120,24 @@ func (g *Grandpa) scheduleChange(ctx *Context, next []Authority, delay header.Nu
 	return nil
 }
 
-// finalize announces and enacts changes at the end of a block.
-func (g *Grandpa) finalize(ctx *Context, system *System) {
+// finalize announces and enacts changes at the end of a block, and reports
+// whether it enacted one.
+func (g *Grandpa) finalize(ctx *Context, system *System) bool {
 	p, ok := g.PendingChange.Lookup(ctx)
 	if !ok {
-		return
+		return false
 	}
 	if p.ScheduledAt == ctx.number() {
 		change := grandpa.Change{Next: Authorities(p.NextAuthorities), Delay: p.Delay}
 		system.depositLog(ctx, change.DigestItem())
 	}
-	if ctx.number() == p.ScheduledAt+p.Delay {
-		g.Authorities.Set(ctx, p.NextAuthorities)
-		ctx.deposit(NewAuthorities{p.NextAuthorities})
-		g.PendingChange.Delete(ctx)
+	if ctx.number() != p.ScheduledAt+p.Delay {
+		return false
 	}
+	g.Authorities.Set(ctx, p.NextAuthorities)
+	ctx.deposit(NewAuthorities{p.NextAuthorities})
+	g.PendingChange.Delete(ctx)
+	return true
 }
 
 // Authorities converts to the form of package grandpa.

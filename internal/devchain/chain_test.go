@@ -1,0 +1,7 @@
+package devchain
+
+import "testing"
+
+func TestGenesis(t *testing.T) {
+	t.Log(GenesisHash())
+}

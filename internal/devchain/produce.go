@@ -1,0 +1,209 @@
+package devchain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/devchain/pool"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+// Run makes blocks until ctx ends, and returns nil then. It returns an error if
+// a block cannot be stored. Without it only Seal makes blocks.
+func (c *Chain) Run(ctx context.Context) error {
+	var tick <-chan time.Time
+	wake := c.wake
+	switch {
+	case c.cfg.Manual:
+		wake = nil
+	case c.cfg.BlockTime > 0:
+		t := time.NewTicker(c.cfg.BlockTime)
+		defer t.Stop()
+		tick, wake = t.C, nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+		case <-wake:
+			// What is left after a full block is due at once.
+			if ready, _ := c.poolLen(); ready == 0 {
+				continue
+			}
+		}
+		if _, err := c.Seal(ctx); err != nil {
+			if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if ready, _ := c.poolLen(); ready > 0 {
+			c.signal()
+		}
+	}
+}
+
+// signal wakes Run.
+func (c *Chain) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Chain) poolLen() (ready, future int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.pool.Len()
+}
+
+// Submit puts an extrinsic (with its length prefix) into the pool and returns
+// its hash. Errors are those of runtime.Validate and pool.Add.
+func (c *Chain) Submit(raw []byte) (hashing.Hash, error) { return c.submit(raw, nil) }
+
+func (c *Chain) submit(raw []byte, watch pool.Watcher) (hashing.Hash, error) {
+	// Signatures are checked outside the lock; what a block in the meantime can
+	// have changed is looked at again inside.
+	best := c.Best()
+	v, err := c.rt.Validate(best.at(), raw)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		return hashing.Hash{}, c.failed
+	}
+	now := c.blocks[len(c.blocks)-1]
+	v.AccountNonce = c.nonce(now, v.Signer)
+	if v.Nonce < v.AccountNonce {
+		return hashing.Hash{}, runtime.InvalidStale
+	}
+	if v.Death <= now.Number()+1 {
+		return hashing.Hash{}, runtime.InvalidAncientBirth
+	}
+	tx, err := c.pool.Add(raw, *v, watch)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	c.signal()
+	return tx.Hash, nil
+}
+
+func (c *Chain) nonce(b *Block, who keyring.AccountID) uint32 {
+	return c.rt.System.Account.Get(stateReader{b.State}, who).Nonce
+}
+
+// Seal makes one block from what is ready, finalizes it, and returns its hash
+// once it is stored. If it cannot be stored, no further block can be made.
+func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
+	c.sealing.Lock()
+	defer c.sealing.Unlock()
+	c.mu.RLock()
+	parent, selection, failed := c.blocks[len(c.blocks)-1], c.pool.Select(), c.failed
+	c.mu.RUnlock()
+	if failed != nil {
+		return hashing.Hash{}, failed
+	}
+	if err := ctx.Err(); err != nil {
+		return hashing.Hash{}, err
+	}
+	b, included, rejected, err := c.build(parent, selection)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	if c.log != nil {
+		if err := c.log.Append(encodeBlock(b)); err != nil {
+			err = fmt.Errorf("devchain: store block %d: %w", b.Number(), err)
+			c.fail(err)
+			return hashing.Hash{}, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.append(b)
+	c.pool.Included(b.Hash, included)
+	for _, h := range rejected {
+		c.pool.Reject(h)
+	}
+	c.pool.Advance(b.Number(), func(who keyring.AccountID) uint32 { return c.nonce(b, who) })
+	c.cfg.Logger.Debug("block finalized", "number", b.Number(), "hash", b.Hash, "extrinsics", len(b.Extrinsics))
+	return b.Hash, nil
+}
+
+// build executes the next block. included are hashes of the pool's extrinsics
+// that are in it, rejected of those that turned out to be invalid.
+func (c *Chain) build(parent *Block, selection *pool.Selection) (b *Block, included, rejected []hashing.Hash, err error) {
+	number := parent.Number() + 1
+	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
+	x.SkipSignatures = true // the pool has checked them
+	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), c.rt.MinTimestamp(parent.State))
+	body := [][]byte{c.rt.TimestampInherent(now)}
+	if _, err := x.Apply(body[0]); err != nil {
+		return nil, nil, nil, fmt.Errorf("devchain: timestamp of block %d: %w", number, err)
+	}
+	// A few that do not fit do not end the block: shorter ones may follow.
+	const tries = 16
+	full := 0
+	for full < tries {
+		tx := selection.Next()
+		if tx == nil {
+			break
+		}
+		_, err := x.Apply(tx.Raw)
+		switch {
+		case err == nil:
+			body = append(body, tx.Raw)
+			included = append(included, tx.Hash)
+			selection.Take()
+		case errors.Is(err, runtime.InvalidExhausts):
+			full++
+			selection.Skip()
+		default:
+			rejected = append(rejected, tx.Hash)
+			selection.Skip()
+		}
+	}
+	b, err = c.assemble(parent, x, body)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	set, setID := c.authorities(parent)
+	b.SetID = setID
+	b.Justification, err = c.voters.justify(set, setID, number, b.Hash)
+	return b, included, rejected, err
+}
+
+// assemble closes an execution and computes the block's header.
+func (c *Chain) assemble(parent *Block, x *runtime.Execution, body [][]byte) (*Block, error) {
+	result, err := x.Finish()
+	if err != nil {
+		return nil, err
+	}
+	b := &Block{Extrinsics: body, State: apply(parent.State, result.Changes), endsSet: result.NewAuthorities}
+	b.Header = header.Header{
+		ParentHash: parent.Hash, Number: parent.Number() + 1, StateRoot: b.State.Root(stateVersion),
+		ExtrinsicsRoot: trie.OrderedRoot(extrinsicsVersion, body), Digest: result.Digest,
+	}
+	b.Hash = b.Header.Hash()
+	return b, nil
+}
+
+func apply(t trie.Trie, changes []state.Change) trie.Trie {
+	for _, ch := range changes {
+		if ch.Value == nil {
+			t = t.Delete(ch.Key)
+		} else {
+			t = t.Set(ch.Key, ch.Value)
+		}
+	}
+	return t
+}

@@ -1,0 +1,111 @@
+package devchain
+
+import (
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/store"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// The block log is a store of package store: one synced record for each block,
+// so that a block that was announced is on the disk. The first record says
+// which chain it is. States are not stored: the blocks are executed again, and
+// their headers say whether the result is the same.
+
+// logFormat is the first byte of every record.
+const logFormat = 1
+
+// logKey is no secret: the log is sealed because package store seals, and there
+// is nothing to hide.
+var logKey = [32]byte(hashing.Blake2b256([]byte("ocw dev chain: block log")))
+
+// chainRecord is the first record.
+type chainRecord struct {
+	Genesis hashing.Hash
+}
+
+// blockRecord is every other record.
+type blockRecord struct {
+	Header        header.Header
+	Extrinsics    [][]byte
+	Justification []byte
+}
+
+func record(v any) []byte { return append([]byte{logFormat}, scale.MustMarshal(v)...) }
+
+func encodeBlock(b *Block) []byte {
+	return record(blockRecord{b.Header, b.Extrinsics, b.Justification})
+}
+
+func decodeRecord(raw []byte, v any) error {
+	if len(raw) == 0 || raw[0] != logFormat {
+		return fmt.Errorf("its format is not %d: it was written by another version of this program", logFormat)
+	}
+	return scale.Unmarshal(raw[1:], v)
+}
+
+// load opens the log and executes the blocks in it.
+func (c *Chain) load() error {
+	log, err := store.Open(c.cfg.BasePath, logKey, store.Options{})
+	if err != nil {
+		return fmt.Errorf("devchain: open %s: %w", c.cfg.BasePath, err)
+	}
+	err = log.Replay(nil, func(position uint64, raw []byte) error {
+		if position == 1 {
+			return c.checkChain(raw)
+		}
+		return c.replay(raw)
+	})
+	if err == nil && log.Position() == 0 {
+		err = log.Append(record(chainRecord{c.blocks[0].Hash}))
+	}
+	if err != nil {
+		_ = log.Close() // the error that matters is err
+		return fmt.Errorf("devchain: load %s: %w", c.cfg.BasePath, err)
+	}
+	if n := log.Dropped(); n > 0 {
+		c.cfg.Logger.Warn("dropped the torn end of the block log", "bytes", n)
+	}
+	c.log = log
+	return nil
+}
+
+func (c *Chain) checkChain(raw []byte) error {
+	var r chainRecord
+	if err := decodeRecord(raw, &r); err != nil {
+		return fmt.Errorf("first record: %w", err)
+	}
+	if want := c.blocks[0].Hash; r.Genesis != want {
+		return fmt.Errorf("the folder holds the chain of genesis %s, the configuration (or this version of the program) makes %s; use another folder, or delete this one", r.Genesis, want)
+	}
+	return nil
+}
+
+func (c *Chain) replay(raw []byte) error {
+	parent := c.blocks[len(c.blocks)-1]
+	number := parent.Number() + 1
+	var r blockRecord
+	if err := decodeRecord(raw, &r); err != nil {
+		return fmt.Errorf("block %d: %w", number, err)
+	}
+	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
+	x.SkipSignatures = true // they were checked before the block was made
+	for i, xt := range r.Extrinsics {
+		if _, err := x.Apply(xt); err != nil {
+			return fmt.Errorf("block %d: extrinsic %d: %w", number, i, err)
+		}
+	}
+	b, err := c.assemble(parent, x, r.Extrinsics)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", number, err)
+	}
+	if stored := r.Header.Hash(); stored != b.Hash {
+		return fmt.Errorf("block %d is %s in the folder and executes to %s: it was written by another version of this program; delete the folder", number, stored, b.Hash)
+	}
+	_, b.SetID = c.authorities(parent)
+	b.Justification = r.Justification
+	c.append(b)
+	return nil
+}
