@@ -56,7 +56,9 @@ func NewApp(cfg Config) (*App, error) {
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
 	}
-	_ = a.buildMetadata() // an error until package metadata is complete
+	if err := a.buildMetadata(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 

@@ -184,7 +184,7 @@ func (c Call) Delegate() (AccountID, bool) {
 }
 
 // Query returns the context for helpers that only read.
-func (c Call) Query() Query { return Query{c.base} }
+func (c Call) Query() Query { return Query(c) }
 
 // Random returns 32 bytes that nobody outside the enclaves can predict, other
 // ones at each use.
@@ -225,7 +225,7 @@ type Hook struct{ base }
 func (h Hook) StorageWriter() pallet.KV { return writeMeter{meter(h.base)} }
 
 // Query returns the context for helpers that only read.
-func (h Hook) Query() Query { return Query{h.base} }
+func (h Hook) Query() Query { return Query(h) }
 
 // Random returns 32 bytes like [Query.Random].
 func (h Hook) Random(label string) [32]byte { return h.Query().Random(label) }
