@@ -366,6 +366,32 @@ func TestGenericTypes(t *testing.T) {
 	}
 }
 
+type result struct {
+	_   scale.Enum
+	Ok  *struct{}             `scale:"0"`
+	Err *system.DispatchError `scale:"1"`
+}
+
+func (result) MetadataPath() []string { return []string{"Result"} }
+
+func TestResult(t *testing.T) {
+	b := metadata.NewBuilder("x")
+	id, err := b.Type(reflect.TypeFor[result]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := b.Build(metadata.ExtrinsicSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := m.Type(id)
+	ok, _ := r.Param("T")
+	bad, _ := r.Param("E")
+	if m.Type(ok).Kind != metadata.KindTuple || m.Type(bad).Name() != "DispatchError" {
+		t.Errorf("%+v", r.Params)
+	}
+}
+
 func TestBuilderErrors(t *testing.T) {
 	for _, c := range []struct {
 		t    reflect.Type

@@ -197,8 +197,24 @@ func (b *Builder) enum(t reflect.Type) (TypeID, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%v: %w", t, err)
 	}
-	b.define(id, Type{Path: pathFor(t), Params: params, Kind: KindVariant, Variants: variants})
+	def := Type{Path: pathFor(t), Params: params, Kind: KindVariant, Variants: variants}
+	if def.PathString() == "Result" && len(params) == 0 {
+		b.resultParams(&def)
+	}
+	b.define(id, def)
 	return id, nil
+}
+
+// resultParams adds the parameters of a Result, from which polkadot.js takes its
+// two types.
+func (b *Builder) resultParams(t *Type) {
+	for i, name := range []string{"T", "E"} {
+		unit := b.shape(Type{Kind: KindTuple})
+		if i < len(t.Variants) && len(t.Variants[i].Fields) == 1 {
+			unit = t.Variants[i].Fields[0].Type
+		}
+		t.Params = append(t.Params, TypeParam{name, &unit})
+	}
 }
 
 // params returns the parameters of a generic type, named T, U, V, …
