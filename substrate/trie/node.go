@@ -72,7 +72,7 @@ func (n *node) child(x byte) *node {
 	return n.children[x]
 }
 
-// moved returns n with another start of its partial key.
+// moved returns a copy of n with another start of its partial key.
 func (n *node) moved(from int) *node {
 	return &node{key: n.key, from: from, to: n.to, value: n.value, children: n.children}
 }

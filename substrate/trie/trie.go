@@ -16,6 +16,7 @@ package trie
 
 import (
 	"bytes"
+	"iter"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -76,11 +77,25 @@ func (t Trie) Next(key []byte) ([]byte, bool) {
 // Set returns t with key mapped to value, which may be empty. Setting the
 // value that is there already returns t itself.
 func (t Trie) Set(key, value []byte) Trie {
-	root, grown := t.root.set(key, value, 0)
+	return t.set(key, value, false)
+}
+
+func (t Trie) set(key, value []byte, own bool) Trie {
+	root, grown := t.root.set(key, value, 0, own)
 	if grown {
 		t.size++
 	}
 	t.root = root
+	return t
+}
+
+// Build returns a trie with the given entries, the last one where a key occurs
+// twice. It is the same as a Set for each, but several times faster.
+func Build(entries iter.Seq2[[]byte, []byte]) Trie {
+	var t Trie
+	for key, value := range entries {
+		t = t.set(key, value, true)
+	}
 	return t
 }
 
@@ -113,17 +128,22 @@ func (t Trie) Root(v Version) hashing.Hash {
 // integer, to its item: the extrinsics root of a block whose items are its
 // encoded extrinsics with their length prefixes.
 func OrderedRoot(v Version, items [][]byte) hashing.Hash {
-	var t Trie
-	for i, item := range items {
-		t = t.Set(scale.AppendCompact(nil, uint64(i)), item)
-	}
-	return t.Root(v)
+	return Build(func(yield func(_, _ []byte) bool) {
+		var key []byte
+		for i, item := range items {
+			key = scale.AppendCompact(key[:0], uint64(i))
+			if !yield(key, item) {
+				return
+			}
+		}
+	}).Root(v)
 }
 
 // set returns the node for n's place with key mapped to value, and whether an
 // entry was added; n itself if nothing changes. n may be nil; its place
-// starts at nibble from of the key.
-func (n *node) set(key, value []byte, from int) (_ *node, grown bool) {
+// starts at nibble from of the key. With own, nobody else has the nodes and no
+// merkle value was computed, so they are changed in place.
+func (n *node) set(key, value []byte, from int, own bool) (_ *node, grown bool) {
 	if n == nil {
 		return newLeaf(key, value, from), true
 	}
@@ -144,15 +164,24 @@ func (n *node) set(key, value []byte, from int) (_ *node, grown bool) {
 		if n.value != nil && bytes.Equal(n.value, value) {
 			return n, false
 		}
-		return &node{key: n.key, from: n.from, to: n.to, value: clone(value), children: n.children}, n.value == nil
+		grown = n.value == nil
+		if !own {
+			n = n.moved(n.from)
+		}
+		n.value = clone(value)
+		return n, grown
 	}
 	x := nibble(key, n.to)
 	old := n.child(x)
-	child, grown := old.set(key, value, n.to+1)
-	if child == old {
-		return n, false
+	child, grown := old.set(key, value, n.to+1, own)
+	switch {
+	case child == old:
+	case own && n.children != nil:
+		n.children[x] = child
+	default:
+		n = n.withChild(x, child)
 	}
-	return n.withChild(x, child), grown
+	return n, grown
 }
 
 // delete returns the node for n's place without key, nil if none is left, and

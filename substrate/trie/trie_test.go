@@ -134,9 +134,25 @@ func TestRootReference(t *testing.T) {
 	for i := range 1500 {
 		entries := randomEntries(r, r.IntN(40))
 		tr := build(entries)
+		built := Build(func(yield func(_, _ []byte) bool) {
+			for k, v := range entries { // twice, in different orders
+				yield([]byte(k), []byte("another value that is longer than the limit"))
+				yield([]byte(k), v)
+			}
+			for k, v := range entries {
+				yield([]byte(k), v)
+			}
+		})
+		if tr.Len() != len(entries) || built.Len() != len(entries) {
+			t.Fatalf("set %d: len %d and %d, want %d", i, tr.Len(), built.Len(), len(entries))
+		}
 		for _, v := range []Version{V0, V1} {
-			if got, want := tr.Root(v), hashing.Hash(refRoot(v, entries)); got != want {
+			want := hashing.Hash(refRoot(v, entries))
+			if got := tr.Root(v); got != want {
 				t.Fatalf("set %d, V%d: root %v, want %v\nentries %x", i, v, got, want, entries)
+			}
+			if got := built.Root(v); got != want {
+				t.Fatalf("set %d, V%d: built root %v, want %v\nentries %x", i, v, got, want, entries)
 			}
 		}
 	}
@@ -292,13 +308,20 @@ func Example() {
 }
 
 func benchmarkTrie(n int) Trie {
-	var t Trie
-	for i := range n {
-		k := hashing.Blake2b256(binary.LittleEndian.AppendUint64(nil, uint64(i)))
-		t = t.Set(k[:], k[:])
-	}
+	t := Build(func(yield func(_, _ []byte) bool) {
+		for i := range n {
+			k := hashing.Blake2b256(binary.LittleEndian.AppendUint64(nil, uint64(i)))
+			yield(k[:], k[:])
+		}
+	})
 	t.Root(V1)
 	return t
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for b.Loop() {
+		benchmarkTrie(1e5)
+	}
 }
 
 func BenchmarkUpdate(b *testing.B) {
