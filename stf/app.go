@@ -3,6 +3,7 @@ package stf
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/scale"
@@ -64,8 +65,9 @@ type App struct {
 type path [2]byte
 
 type callEntry struct {
-	name string
-	call *pallet.Call
+	name  string
+	call  *pallet.Call
+	since BlockNumber
 }
 
 type getterEntry struct {
@@ -100,9 +102,14 @@ func (a *App) pathOf(raw []byte) (p path) {
 	return a.readPath(d)
 }
 
-// DecodeCall reads exactly one call. The decoder's error wraps ErrUnknownCall
-// if the app has none of this path; on any error the result is empty.
-func (a *App) DecodeCall(d *scale.Decoder) DecodedCall {
+// DecodeCall reads exactly one call of the newest logic; see
+// [App.DecodeCallAt].
+func (a *App) DecodeCall(d *scale.Decoder) DecodedCall { return a.DecodeCallAt(d, math.MaxUint32) }
+
+// DecodeCallAt reads exactly one call as of block n. The decoder's error wraps
+// ErrUnknownCall if the app has none of this path in that block; on any error
+// the result is empty.
+func (a *App) DecodeCallAt(d *scale.Decoder, n BlockNumber) DecodedCall {
 	start := d.Offset()
 	p := a.readPath(d)
 	c := DecodedCall{Path: d.Since(start)}
@@ -110,7 +117,7 @@ func (a *App) DecodeCall(d *scale.Decoder) DecodedCall {
 		return DecodedCall{}
 	}
 	e := a.calls[p]
-	if e == nil {
+	if e == nil || n < e.since {
 		d.Fail(fmt.Errorf("%w: %#x", ErrUnknownCall, c.Path))
 		return DecodedCall{}
 	}

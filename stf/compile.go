@@ -138,13 +138,18 @@ func (c *compiler) module(d ModuleDecl) {
 			}
 		}
 	}
+	for _, md := range slices.Concat(d.getters, d.public) {
+		if md.since > 0 {
+			c.problem("getter %s of module %s has Since, which is for calls: getters always ask the newest logic; remove it", md.method, d.name)
+		}
+	}
 	for _, md := range d.public {
 		if find(d.getters, md.method) >= 0 {
 			c.problem("module %s lists method %s both in stf.Getters and in stf.Public; keep one", d.name, md.method)
 		}
 	}
 	c.app.modules = append(c.app.modules, m)
-	c.dispatch(m)
+	c.dispatch(m, d)
 	c.events(m, d.events)
 	c.hooks(d)
 }
@@ -177,24 +182,24 @@ func paramNames(list []MethodDecl) func(string) ([]string, []string) {
 }
 
 // dispatch enters calls and getters into the app's tables.
-func (c *compiler) dispatch(m *module) {
-	a, d := c.app, m.desc
+func (c *compiler) dispatch(m *module, d ModuleDecl) {
+	a, desc := c.app, m.desc
 	at := func(index uint8) path {
 		if a.cfg.Flat {
 			return path{0, index}
 		}
-		return path{d.Index, index}
+		return path{desc.Index, index}
 	}
-	for _, call := range d.Calls {
-		p, name := at(call.Index), d.Name+"."+call.Name
+	for _, call := range desc.Calls {
+		p, name := at(call.Index), desc.Name+"."+call.Name
 		if other := a.calls[p]; other != nil {
 			c.problem("calls %s and %s both have index %d; give each its own", other.name, name, call.Index)
 			continue
 		}
-		a.calls[p] = &callEntry{name, call}
+		a.calls[p] = &callEntry{name, call, d.calls[find(d.calls, call.Method)].since}
 	}
-	for _, q := range d.Queries {
-		p, name := at(q.Index), d.Name+"."+q.Name
+	for _, q := range desc.Queries {
+		p, name := at(q.Index), desc.Name+"."+q.Name
 		if other := a.getters[p]; other != nil {
 			c.problem("getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
 			continue
@@ -206,7 +211,7 @@ func (c *compiler) dispatch(m *module) {
 		a.getters[p] = &getterEntry{name, q}
 	}
 	for _, q := range m.public {
-		p, name := at(q.Index), d.Name+"."+q.Name
+		p, name := at(q.Index), desc.Name+"."+q.Name
 		if other := a.public[p]; other != nil {
 			c.problem("public getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
 			continue

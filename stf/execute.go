@@ -38,7 +38,7 @@ func (a *App) Execute(o *state.Overlay, env Env, op Operation) (res Result) {
 
 func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 	e := a.calls[a.pathOf(op.Call.Path)]
-	if e == nil {
+	if e == nil || env.Number < e.since {
 		return refusal(UnknownCall, ErrUnknownCall)
 	}
 	if op.Delegate != nil && !a.mayCall(o, env, op) {
@@ -55,7 +55,10 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 		}
 		return refusal(BadNonce, nil)
 	}
-	fee := a.runOn(o, env, op, func(ctx Call) error { return a.fee(ctx, op) })
+	var fee Result
+	if a.cfg.Fee != nil {
+		fee = a.runOn(o, env, op, func(ctx Call) error { return a.fee(ctx, op) })
+	}
 	if !fee.Outcome.OK() {
 		a.system.refuse(w, op, env.Number)
 		return refusal(FeeUnpaid, fee.Err)
@@ -106,9 +109,6 @@ func (a *App) outcome(err error) Outcome {
 }
 
 func (a *App) fee(ctx Call, op *Operation) error {
-	if a.cfg.Fee == nil {
-		return nil
-	}
 	err := a.cfg.Fee(ctx, op.Call)
 	if err == nil && len(ctx.f.effects) > 0 {
 		panic("stf: a fee cannot unshield")

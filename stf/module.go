@@ -39,12 +39,22 @@ type MethodDecl struct {
 	method string
 	index  uint8
 	params []string
+	since  BlockNumber
 }
 
 // Method names a method of the module's struct, the index byte that selects it
 // for ever, and its parameters after the context, as clients show them.
 func Method(name string, index uint8, params ...string) MethodDecl {
-	return MethodDecl{name, index, params}
+	return MethodDecl{method: name, index: index, params: params}
+}
+
+// Since makes a call unknown in blocks before n. A call that is added to an
+// app with history must say so, in a number that all workers reach after they
+// were upgraded: before it, its bytes failed for ever (RULES 17). Calls whose
+// rules change ask [Call.BlockNumber].
+func (m MethodDecl) Since(n BlockNumber) MethodDecl {
+	m.since = n
+	return m
 }
 
 // At sets the module's index, 1 to 255: it is in the path of calls and getters

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
@@ -269,6 +271,34 @@ func TestContextEndsWithItsCall(t *testing.T) {
 	}
 	if cell(s, 2) != "" {
 		t.Error("a write through an old context arrived")
+	}
+}
+
+// TestSince: a call that was added later stays failed in the blocks before,
+// however often history is replayed (RULES 17).
+func TestSince(t *testing.T) {
+	p := new(Probe)
+	app, err := stf.NewApp(stf.Config{Name: "probe", Modules: []stf.ModuleDecl{stf.Module("Probe", p, stf.At(9),
+		stf.Calls(stf.Method("Put", 0).Since(3), stf.Method("Fail", 1), stf.Method("Pay", 2)),
+		stf.Getters(stf.Method("Read", 0)), stf.Public(stf.Method("Context", 0)), stf.Events(Noted{}))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stftest.New(t, app)
+	for s.Env.Number < 5 {
+		want := stf.UnknownCall
+		if s.Env.Number >= 3 {
+			want = stf.Success
+		}
+		if r := s.Call(put(alice, 1, "x")); r.Outcome.Code != want {
+			t.Errorf("block %d: %v, want %v", s.Env.Number, r.Outcome, want)
+		}
+		// Even if the caller decoded by the newest logic.
+		c := app.DecodeCall(scale.NewDecoder(put(bob, 1, "x")))
+		if r := s.Execute(stf.Operation{Call: c, Nonce: s.Nonce(bob)}); r.Outcome.Code != want {
+			t.Errorf("block %d: %v, want %v", s.Env.Number, r.Outcome, want)
+		}
+		s.NextBlock()
 	}
 }
 
@@ -543,6 +573,19 @@ func TestQueriesCannotWrite(t *testing.T) {
 	var q stf.Query
 	if _, ok := q.StorageReader().(pallet.KV); ok {
 		t.Error("a Query's store can be written")
+	}
+}
+
+func TestWritingGetterDoesNotCompile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the compiler")
+	}
+	out, err := exec.Command("go", "build", "-o", os.DevNull, "./testdata/querywrites").CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("there is no go command")
+	}
+	if err == nil || !strings.Contains(string(out), "StorageWriter") {
+		t.Errorf("a getter that writes: %v\n%s", err, out)
 	}
 }
 

@@ -113,7 +113,7 @@ func (s *Shard) Call(call []byte) stf.Result {
 func (s *Shard) Decode(call []byte) (stf.DecodedCall, bool) {
 	s.t.Helper()
 	d := scale.NewDecoder(call)
-	c := s.app.DecodeCall(d)
+	c := s.app.DecodeCallAt(d, s.Env.Number)
 	if err := d.Finish(); err != nil {
 		if errors.Is(err, stf.ErrUnknownCall) {
 			return c, false
