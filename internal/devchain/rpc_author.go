@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/devchain/pool"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
@@ -21,21 +22,7 @@ func (r rpc) registerAuthor(s *rpcserver.Server) {
 		}
 		return hash, nil
 	}))
-	s.Subscribe("author_submitAndWatchExtrinsic", "author_unwatchExtrinsic", "author_extrinsicUpdate",
-		func(_ context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
-			var raw hexBytes
-			if err := rpcserver.Params(params, 1, &raw); err != nil {
-				return err
-			}
-			_, err := r.submit(raw, func(s pool.Status) bool {
-				ok := sub.Notify(s)
-				if s.Final() {
-					sub.End()
-				}
-				return ok
-			})
-			return txError(err)
-		})
+	s.Subscribe("author_submitAndWatchExtrinsic", "author_unwatchExtrinsic", "author_extrinsicUpdate", r.submitAndWatch)
 	s.Handle("author_pendingExtrinsics", call0(func() (any, error) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
@@ -74,6 +61,57 @@ func (r rpc) registerAuthor(s *rpcserver.Server) {
 		return map[string]any{"inclusionFee": map[string]string{
 			"baseFee": hexNumber(i.BaseFee), "lenFee": hexNumber(i.LenFee), "adjustedWeightFee": hexNumber(i.AdjustedWeightFee)}}, nil
 	}))
+}
+
+// A block is final as soon as it is there, but clients expect some time between
+// the two: on inBlock polkadot.js fetches the block, and forgets about it when
+// finalized arrives before it is done, so that a script that waits for inBlock
+// would wait for ever. Hence finalized is told when the client has asked for
+// nothing for a while.
+const (
+	finalizedQuiet = 100 * time.Millisecond
+	finalizedLimit = 2 * time.Second
+	finalizedLook  = 10 * time.Millisecond
+)
+
+func (r rpc) submitAndWatch(_ context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
+	var raw hexBytes
+	if err := rpcserver.Params(params, 1, &raw); err != nil {
+		return err
+	}
+	_, err := r.submit(raw, func(s pool.Status) bool {
+		switch {
+		case s.Kind == pool.Finalized:
+			sub.Run(func(ctx context.Context) {
+				whenQuiet(ctx, sub)
+				sub.Notify(s)
+				sub.End()
+			})
+			return true
+		case s.Final():
+			sub.Notify(s)
+			sub.End()
+			return false
+		}
+		return sub.Notify(s)
+	})
+	return txError(err)
+}
+
+func whenQuiet(ctx context.Context, sub *rpcserver.Subscription) {
+	limit := time.NewTimer(finalizedLimit)
+	defer limit.Stop()
+	look := time.NewTicker(finalizedLook)
+	defer look.Stop()
+	for begin := time.Now(); time.Since(begin) < finalizedQuiet || sub.Idle() < finalizedQuiet; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit.C:
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // payment asks the runtime API, which takes an extrinsic and its length.

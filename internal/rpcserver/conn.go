@@ -23,8 +23,9 @@ type conn struct {
 	out    *queue
 	wg     sync.WaitGroup // all goroutines but the reader
 
-	mu   sync.Mutex // guards subs
-	subs map[string]*Subscription
+	mu     sync.Mutex // guards what follows
+	subs   map[string]*Subscription
+	served time.Time // when the last request was answered
 }
 
 type connKey struct{}
@@ -71,6 +72,9 @@ func (c *conn) read(ws *websocket.Conn) {
 		if reply != nil && !c.out.push(reply, true) {
 			return
 		}
+		c.mu.Lock()
+		c.served = time.Now()
+		c.mu.Unlock()
 		for _, sub := range accepted {
 			sub.accept()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 )
 
 // Subscription is one client's subscription. It is safe for concurrent use.
@@ -73,6 +74,13 @@ func (s *Subscription) Run(f func(ctx context.Context)) {
 	default:
 		s.conn.wg.Go(func() { f(s.ctx) })
 	}
+}
+
+// Idle returns how long ago the connection's last request was answered.
+func (s *Subscription) Idle() time.Duration {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	return time.Since(s.conn.served)
 }
 
 // End ends the subscription from the server's side: notifications that are
