@@ -135,7 +135,8 @@ func (p *preparation) run() {
 	wg.Wait()
 }
 
-// open decrypts an invocation and checks it up to the signature (RULES 11).
+// open decrypts an invocation and checks it as far as the state is not needed
+// (RULES 11).
 func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) {
 	plain, err := c.cfg.Keys.Shielding.Decrypt(op.ciphertext, shielding.MaxChunks)
 	switch {
@@ -146,6 +147,11 @@ func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) {
 		op.code = stf.Undecryptable
 		return
 	}
+	c.check(plain, op, fingerprint)
+}
+
+// check decodes an operation and verifies its signature.
+func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerprint) {
 	d := scale.NewDecoder(plain)
 	kind := integritee.DecodeOperation(d)
 	if d.Err() == nil && kind == integritee.TOPGet {

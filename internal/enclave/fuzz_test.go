@@ -1,0 +1,140 @@
+package enclave
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+// fuzzWorld is a core with a little of everything.
+func fuzzWorld(f *testing.F) (*world, *Commit) {
+	w := newWorld(f, func(c *Config) { c.ConfirmAll = true })
+	alice := pair(f, "//Alice")
+	w.block().register(w.worker).run()
+	w.fund(alice, 10*unit)
+	return w, w.block().invoke(w.unshield(alice, w.user, unit, 0)).invoke([]byte{1}).shield(testShard, nil, unit).run()
+}
+
+func FuzzDecodeCommit(f *testing.F) {
+	_, c := fuzzWorld(f)
+	f.Add(c.Encode())
+	f.Add((&Commit{}).Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := DecodeCommit(b)
+		if err != nil {
+			if c != nil {
+				t.Error("a commit and an error")
+			}
+			return
+		}
+		if again := c.Encode(); !bytes.Equal(again, b) {
+			t.Errorf("encodes to %x", again)
+		}
+	})
+}
+
+// FuzzAdopt adopts any decodable commit: no panic, and an error leaves
+// everything as it was.
+func FuzzAdopt(f *testing.F) {
+	w, c := fuzzWorld(f)
+	next, err := w.core.Execute(w.block().seal())
+	if err != nil {
+		f.Fatal(err)
+	}
+	saved := snapshot(f, w.core)
+	f.Add(next.Encode())
+	f.Add(c.Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		commit, err := DecodeCommit(b)
+		if err != nil {
+			return
+		}
+		core, err := Restore(w.cfg, bytes.NewReader(saved))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if core.Adopt(commit) != nil && !bytes.Equal(snapshot(t, core), saved) {
+			t.Error("a refused commit changed something")
+		}
+	})
+}
+
+func FuzzDecodeKeyMaterial(f *testing.F) {
+	f.Add(testKeys().Encode())
+	f.Add([]byte{1, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := DecodeKeyMaterial(b)
+		if (err == nil) == (k == nil) {
+			t.Fatalf("%v, %v", k, err)
+		}
+		if err == nil {
+			if _, err := DecodeKeyMaterial(k.Encode()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func FuzzDecodeTrustConfig(f *testing.F) {
+	f.Add(validTrust().Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := DecodeTrustConfig(b)
+		if err == nil && !bytes.Equal(c.Encode(), b) {
+			t.Errorf("encodes to %x", c.Encode())
+		}
+	})
+}
+
+func FuzzDecodeReceipt(f *testing.F) {
+	_, c := fuzzWorld(f)
+	for _, r := range c.Receipts {
+		f.Add(scale.MustMarshal(r))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r stf.Receipt
+		if scale.Unmarshal(b, &r) == nil {
+			if again := scale.MustMarshal(r); !bytes.Equal(again, b) {
+				t.Errorf("encodes to %x", again)
+			}
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	w, _ := fuzzWorld(f)
+	f.Add(snapshot(f, w.core))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Restore(w.cfg, bytes.NewReader(b))
+		if (err == nil) == (c == nil) {
+			t.Fatalf("%v, %v", c, err)
+		}
+		if err == nil && c.View().StateRoot() != c.state.Root() {
+			t.Error("a core with a wrong root")
+		}
+	})
+}
+
+// FuzzOperation sends any bytes as a getter, and as the plaintext of an
+// invocation.
+func FuzzOperation(f *testing.F) {
+	w, _ := fuzzWorld(f)
+	alice := pair(f, "//Alice")
+	f.Add(top(alice, []byte{0}, 1))
+	f.Add(integritee.SignGetter([]byte{0}, alice).AppendSCALE(nil))
+	f.Add([]byte{0, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _, _ = w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: b})
+		if len(b) > 1000 {
+			return
+		}
+		var op operation
+		w.core.check(b, &op, testFingerprint)
+		if (op.call != nil) != (op.code == stf.Success) {
+			t.Errorf("call %v, code %v", op.call != nil, op.code)
+		}
+	})
+}
