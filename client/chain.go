@@ -255,11 +255,15 @@ func (c *Chain) Compose(ctx context.Context, pallet, call string, args any) (Cal
 	if err != nil {
 		return nil, err
 	}
+	return r.compose(pallet, call, args)
+}
+
+func (r *runtime) compose(pallet, call string, args any) (encoded Call, err error) {
 	index, ok := r.meta.CallIndex(pallet, call)
 	if !ok {
 		return nil, missing(pallet, call)
 	}
-	encoded := index[:]
+	encoded = index[:]
 	if args != nil {
 		if encoded, err = scale.Append(encoded, args); err != nil {
 			return nil, err

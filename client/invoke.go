@@ -205,10 +205,11 @@ func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyr
 	}
 	report.Stage = Included
 	s.report(report)
-	if report.Inclusion, err = sub.Finalized(ctx); err != nil {
+	final, err := sub.Finalized(ctx)
+	if err != nil {
 		return nil, waited(ctx, err, "block %d is not finalized", report.Inclusion.Number)
 	}
-	report.Stage = Finalized
+	report.Stage, report.Inclusion = Finalized, final
 	s.report(report)
 	out := &Outcome{Operation: queries[0].OperationHash, Inclusion: report.Inclusion}
 	return out, s.await(ctx, shard, queries, out, report)
@@ -273,7 +274,7 @@ func (s *Session) receipt(ctx context.Context, queries []*stf.ReceiptQuery) (r *
 const noReceipts = "the worker keeps no receipts"
 
 // lastWord bounds the questions that are asked after the time is up.
-const lastWord = 3 * time.Second
+const lastWord = 2 * time.Second
 
 // AwaitConfirmation waits until a block holds the confirmation, by any worker,
 // that it has processed the block of an inclusion for a shard; it returns that
@@ -340,11 +341,11 @@ func (w *Worker) Receipt(ctx context.Context, q *stf.ReceiptQuery) (*stf.Receipt
 	if err != nil {
 		return nil, err
 	}
-	return decodeReceipt(v, q)
+	return decodeReceipt(v, q.OperationHash)
 }
 
-// decodeReceipt reads Option<Receipt> and checks that it answers the query.
-func decodeReceipt(v []byte, q *stf.ReceiptQuery) (*stf.Receipt, error) {
+// decodeReceipt reads Option<Receipt> and checks that it is of the operation.
+func decodeReceipt(v []byte, operation Hash) (*stf.Receipt, error) {
 	malformed := func(err error) error { return fmt.Errorf("%w: receipt: %w", ErrProtocol, err) }
 	d := scale.NewDecoder(v)
 	if !d.Option() {
@@ -358,7 +359,7 @@ func decodeReceipt(v []byte, q *stf.ReceiptQuery) (*stf.Receipt, error) {
 	if err := d.Finish(); err != nil {
 		return nil, malformed(err)
 	}
-	if r.OperationHash == nil || *r.OperationHash != q.OperationHash {
+	if r.OperationHash == nil || *r.OperationHash != operation {
 		return nil, malformed(errors.New("it is of another operation"))
 	}
 	return r, nil

@@ -227,23 +227,23 @@ func (w *Worker) Metadata(ctx context.Context) ([]byte, error) {
 // the worker is a [RequestError].
 func (w *Worker) Get(ctx context.Context, shard ShardID, g Getter) (value []byte, some bool, err error) {
 	request := integritee.Request{Shard: shard, Cyphertext: g.AppendSCALE(nil)}
-	var answer *[]byte
 	v, err := w.value(ctx, "state_executeGetter", hexOf(scale.MustMarshal(request)))
 	if err != nil {
 		return nil, false, err
 	}
+	return decodeAnswer(v)
+}
+
+// decodeAnswer reads Option<Vec<u8>>.
+func decodeAnswer(v []byte) (value []byte, some bool, err error) {
 	d := scale.NewDecoder(v)
-	if d.Option() {
-		b := d.Bytes()
-		answer = &b
+	if some = d.Option(); some {
+		value = d.Bytes()
 	}
 	if err := d.Finish(); err != nil {
 		return nil, false, fmt.Errorf("%w: state_executeGetter: %w", ErrProtocol, err)
 	}
-	if answer == nil {
-		return nil, false, nil
-	}
-	return *answer, true, nil
+	return value, some, nil
 }
 
 // Status is what a worker says about its progress.
