@@ -44,8 +44,17 @@ func New(prfKey [32]byte) *State {
 func Load(prfKey [32]byte, entries iter.Seq2[[]byte, Entry]) *State {
 	s := New(prfKey)
 	for key, e := range entries {
-		s.set(key, e)
+		s.entries.Set(slot{key, e})
+		s.last = max(s.last, e.Block)
 	}
+	s.trie = trie.Build(func(yield func(path, leaf []byte) bool) {
+		for key, e := range s.Entries() {
+			path, leaf := s.hashes.path(key), s.hashes.leaf(key, e)
+			if !yield(path[:], leaf[:]) {
+				return
+			}
+		}
+	})
 	return s
 }
 
@@ -74,15 +83,12 @@ func (s *State) Apply(block header.Number, changes []Change) {
 			s.trie = s.hashes.remove(s.trie, c.Key)
 			s.last = block
 		default:
-			s.set(c.Key, Entry{Value: c.Value, Block: block})
+			e := Entry{Value: c.Value, Block: block}
+			s.entries.Set(slot{c.Key, e})
+			s.trie = s.hashes.set(s.trie, c.Key, e)
+			s.last = block
 		}
 	}
-}
-
-func (s *State) set(key []byte, e Entry) {
-	s.entries.Set(slot{key, e})
-	s.trie = s.hashes.set(s.trie, key, e)
-	s.last = max(s.last, e.Block)
 }
 
 // Root returns the commitment to all entries.
