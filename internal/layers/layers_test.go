@@ -31,6 +31,7 @@ var table = map[string]int{
 	"internal/pallet":      protocol,
 	"internal/state":       machine,
 	"internal/lightclient": machine,
+	"internal/runtimecode": machine,
 	"internal/enclave":     machine,
 	"stf":                  machine,
 	"apps":                 machine,
