@@ -17,11 +17,10 @@
 package worker
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -47,10 +46,12 @@ type Config struct {
 
 	// Shard is the shard to serve; zero is the measurement.
 	Shard [32]byte
-	// Dev funds the account from //Alice and takes block 0 of the connected
-	// chain as the start of trust, class insecure-dev (RULES 1).
+	// Dev funds the account from //Alice and, without TrustConfig, takes block
+	// 0 of the connected chain as the start of trust, class insecure-dev
+	// (RULES 1).
 	Dev bool
-	// SkipRA registers with the attestation method Skip, the only one so far.
+	// SkipRA registers with the attestation method Skip. It must be set: the
+	// simulated TEE has nothing else.
 	SkipRA bool
 	// CleanReset removes state and light client data (not keys) before the
 	// start, except what a guard file protects.
@@ -60,6 +61,9 @@ type Config struct {
 	// ConfirmInterval confirms one block in so many as a sign of life; 0 is
 	// DefaultConfirmInterval.
 	ConfirmInterval uint32
+	// TrustConfig is a JSON file with the trust config of the shard; "" with
+	// Dev is block 0 of the connected chain, and an error without.
+	TrustConfig string
 	// SimMeasurement names the simulated measurement; "" is the app's name.
 	SimMeasurement string
 
@@ -72,7 +76,7 @@ const (
 	DefaultTrustedAddr     = "127.0.0.1:2000"
 	DefaultMuRaAddr        = "127.0.0.1:3443"
 	DefaultHTTPAddr        = "127.0.0.1:4545"
-	DefaultConfirmInterval = 64
+	DefaultConfirmInterval = enclave.DefaultConfirmInterval
 )
 
 // Status is what ocw_status answers: how the worker is doing.
@@ -96,41 +100,3 @@ type Status struct {
 	Health    string        `json:"health"`    // "ok", or in a sentence what is wrong
 	Since     time.Time     `json:"since"`     // when Phase or Health last changed, by this machine's clock
 }
-
-// Worker is a running worker. All methods are safe for concurrent use.
-type Worker struct{}
-
-// Start makes a worker and runs it until Stop or until it fails. It returns
-// once the servers listen; ctx bounds the worker's whole life.
-func Start(ctx context.Context, cfg Config) (*Worker, error) { return nil, errors.ErrUnsupported }
-
-// Run runs a worker until ctx ends (then it returns nil) or it fails.
-func Run(ctx context.Context, cfg Config) error {
-	w, err := Start(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return w.Wait()
-}
-
-// Stop ends the worker in order and returns what Wait returns.
-func (w *Worker) Stop() error { return nil }
-
-// Wait blocks until the worker has ended; nil if it was stopped.
-func (w *Worker) Wait() error { return nil }
-
-// Ready is closed when the worker is registered and serves its shard, which is
-// when /is_initialized answers 200.
-func (w *Worker) Ready() <-chan struct{} { return nil }
-
-// Status returns how the worker is doing.
-func (w *Worker) Status() Status { return Status{} }
-
-// TrustedURL returns the URL of the trusted RPC on this machine, wss://….
-func (w *Worker) TrustedURL() string { return "" }
-
-// MuRaAddr returns the address of the key hand-over on this machine.
-func (w *Worker) MuRaAddr() string { return "" }
-
-// HTTPURL returns the URL of the HTTP server on this machine, http://….
-func (w *Worker) HTTPURL() string { return "" }

@@ -189,3 +189,7 @@ func peerStatement(cs tls.ConnectionState) (*Statement, error) {
 	}
 	return VerifyCertificate(cs.PeerCertificates[0])
 }
+
+// Bare makes a certificate without a statement, for a worker that has nothing
+// to state yet. Nobody accepts it as a worker's.
+func (s *Self) Bare() (tls.Certificate, error) { return s.certificate(nil) }

@@ -404,3 +404,34 @@ func seal(key [32]byte, session hashing.Hash, request, payload []byte) ([]byte, 
 	}
 	return hpke.Seal(pub, kdf, aead, sealInfo(session, request), payload)
 }
+
+// Probe connects to the provider at addr, appraises its certificate and hangs
+// up: what it says about its keys counts, none are asked for.
+func Probe(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms) (*Statement, error) {
+	ctx, stop := context.WithTimeout(ctx, sessionTimeout)
+	defer stop()
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("key hand-over: %w", err)
+	}
+	defer raw.Close()
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
+	cfg, err := self.config(terms.binding(tee.PurposeJoin, hashing.Hash{}))
+	if err != nil {
+		return nil, err
+	}
+	cfg.InsecureSkipVerify = true // names mean nothing here; the statement is checked below
+	conn := tls.Client(raw, cfg.Config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("key hand-over: %w", err)
+	}
+	defer conn.Close()
+	st, _, err := terms.certificate(conn.ConnectionState(), tee.PurposeServe)
+	if err != nil {
+		return nil, err
+	}
+	if st.Account != from {
+		return nil, refuse(ReasonPeer, "it is %s, expected %s", st.Account, from)
+	}
+	return st, nil
+}

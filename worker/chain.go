@@ -1,0 +1,230 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+// recentBlocks is how many verified blocks are remembered: evidence that names
+// an older one is stale. Nodes keep the state of as many.
+const recentBlocks = 256
+
+// chain is what this worker has verified of the parentchain, as far as the
+// parts beside the core need it. It is safe for concurrent use.
+type chain struct {
+	node *parentchain.Client
+
+	mu      sync.Mutex // guards what follows
+	recent  []verified // consecutive, ascending
+	changed chan struct{}
+}
+
+type verified struct {
+	hash   hashing.Hash
+	header header.Header
+}
+
+func newChain(node *parentchain.Client) *chain {
+	return &chain{node: node, changed: make(chan struct{})}
+}
+
+// add appends the next verified block. A block that does not follow the last
+// one starts anew: the core may begin further back than the heads were followed.
+func (c *chain) add(h header.Header, hash hashing.Hash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.recent); n > 0 && c.recent[n-1].hash != h.ParentHash {
+		if h.Number <= c.recent[n-1].header.Number {
+			return // known already
+		}
+		c.recent = nil
+	}
+	if len(c.recent) == recentBlocks {
+		c.recent = append(c.recent[:0], c.recent[1:]...)
+	}
+	c.recent = append(c.recent, verified{hash, h})
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// latest returns the last verified block; ok is false before the first.
+func (c *chain) latest() (v verified, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.recent) == 0 {
+		return v, false
+	}
+	return c.recent[len(c.recent)-1], true
+}
+
+// waitPast waits until a block after n is verified.
+func (c *chain) waitPast(ctx context.Context, n header.Number) (verified, error) {
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		if v, ok := c.latest(); ok && v.header.Number > n {
+			return v, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return verified{}, ctx.Err()
+		}
+	}
+}
+
+// checkRecent refuses a block that is too old or not on the verified chain. A
+// later one than the last verified is fine (see ratls.Terms).
+func (c *chain) checkRecent(hash hashing.Hash, n header.Number) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.recent) == 0 {
+		return errors.New("no block verified yet")
+	}
+	first, last := c.recent[0].header.Number, c.recent[len(c.recent)-1].header.Number
+	switch {
+	case n > last:
+		return nil
+	case n < first:
+		return fmt.Errorf("block %d is older than block %d", n, first)
+	case c.recent[n-first].hash != hash:
+		return fmt.Errorf("block %d is %s here", n, c.recent[n-first].hash)
+	}
+	return nil
+}
+
+// recentBlock is what own evidence names; zero before the first block.
+func (c *chain) recentBlock() (hashing.Hash, header.Number) {
+	v, _ := c.latest()
+	return v.hash, v.header.Number
+}
+
+// prove reads storage, proven, in the state after the last verified block.
+func (c *chain) prove(ctx context.Context, keys ...[]byte) ([]trie.ProofValue, verified, error) {
+	at, ok := c.latest()
+	if !ok {
+		return nil, at, errors.New("no block verified yet")
+	}
+	proof, err := c.node.ReadProof(ctx, keys, at.hash)
+	if err != nil {
+		return nil, at, err
+	}
+	values, err := trie.Verify(at.header.StateRoot, proof, keys...)
+	if err != nil {
+		return nil, at, fmt.Errorf("read proof at block %d: %w", at.header.Number, err)
+	}
+	return values, at, nil
+}
+
+// decodeProven decodes a proven value into v; false if it is proven absent.
+func decodeProven(p trie.ProofValue, v any) (bool, error) {
+	if !p.Present {
+		return false, nil
+	}
+	return true, scale.Unmarshal(p.Value, v)
+}
+
+// finalityPoll is how long to wait for a finality proof that the node does
+// not have yet: a GRANDPA round takes seconds.
+const finalityPoll = time.Second
+
+// finalize proves first, the next block of the light client, final, and what a
+// justification of a later block proves along with it. just is the
+// justification that came with the block, if any.
+func finalize(ctx context.Context, node *parentchain.Client, lc *lightclient.Client, first header.Header, just []byte) ([]lightclient.FinalHeader, error) {
+	headers, just, err := finalityOf(ctx, node, first, just)
+	if err != nil {
+		return nil, err
+	}
+	return finalizeWith(ctx, node, lc, headers, just)
+}
+
+func finalizeWith(ctx context.Context, node *parentchain.Client, lc *lightclient.Client, headers []header.Header, just []byte) ([]lightclient.FinalHeader, error) {
+	final, err := lc.Finalize(headers, just)
+	var change *lightclient.SetChangeError
+	if errors.As(err, &change) && change.Last >= headers[0].Number {
+		// The proof reaches past the authority set: go to its last block first.
+		p, err := node.ProveFinality(ctx, change.Last)
+		if err != nil {
+			return nil, err
+		}
+		return lc.Finalize(headers[:change.Last-headers[0].Number+1], p.Justification)
+	}
+	return final, err
+}
+
+func finalityOf(ctx context.Context, node *parentchain.Client, first header.Header, just []byte) ([]header.Header, []byte, error) {
+	if just != nil {
+		return []header.Header{first}, just, nil
+	}
+	for {
+		p, err := node.ProveFinality(ctx, first.Number)
+		if err == nil {
+			return append([]header.Header{first}, p.UnknownHeaders...), p.Justification, nil
+		}
+		if !errors.Is(err, parentchain.ErrNotFinal) {
+			return nil, nil, err
+		}
+		if err := sleep(ctx, finalityPoll); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// syncHeads verifies finality from the light client's position to what the
+// node calls final, without bodies, and adds it to the chain.
+func (c *chain) syncHeads(ctx context.Context, lc *lightclient.Client) error {
+	head, err := c.node.FinalizedHeader(ctx)
+	if err != nil {
+		return err
+	}
+	for lc.State().Number < head.Number {
+		n := lc.State().Number + 1
+		hash, err := c.node.BlockHash(ctx, n)
+		if err != nil {
+			return err
+		}
+		first, err := c.node.Header(ctx, hash)
+		if err != nil {
+			return err
+		}
+		final, err := c.finalizeHead(ctx, lc, *first, hash)
+		if err != nil {
+			return err
+		}
+		for _, f := range final {
+			c.add(f.Header(), f.Hash())
+		}
+	}
+	return nil
+}
+
+// finalizeHead prefers a proof that jumps ahead to the block's own
+// justification.
+func (c *chain) finalizeHead(ctx context.Context, lc *lightclient.Client, first header.Header, hash hashing.Hash) ([]lightclient.FinalHeader, error) {
+	p, err := c.node.ProveFinality(ctx, first.Number)
+	if err == nil {
+		return finalizeWith(ctx, c.node, lc, append([]header.Header{first}, p.UnknownHeaders...), p.Justification)
+	}
+	var reply *rpcclient.Error
+	if !errors.As(err, &reply) && !errors.Is(err, parentchain.ErrNotFinal) {
+		return nil, err
+	}
+	b, err := c.node.Block(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	return finalize(ctx, c.node, lc, first, b.Justification)
+}

@@ -1,0 +1,192 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+// follower gives the core one verified block after the other. What the node
+// does wrong ends an attempt, never the follower: it reconnects and goes on
+// from what is committed.
+type follower struct {
+	w *Worker
+	j *journal
+	// layout of extrinsics roots of the runtime whose metadata the core has.
+	layout trie.Version
+	// known is whether layout was fetched.
+	known bool
+}
+
+// run follows until ctx ends or the core or the store fails.
+func (f *follower) run(ctx context.Context) error {
+	f.publish(nil)
+	var b backoff
+	for {
+		before := f.j.number()
+		err := f.attempt(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case isFatal(err):
+			return err
+		}
+		if f.j.number() > before {
+			b.reset()
+		}
+		f.w.health.trouble("parentchain", f.describe(err))
+		f.w.node.Reset()
+		if err := b.wait(ctx); err != nil {
+			return nil
+		}
+	}
+}
+
+// describe adds the remedy where there is one.
+func (f *follower) describe(err error) error {
+	if errors.Is(err, parentchain.ErrStateUnavailable) {
+		return fmt.Errorf("behind: the state of block %d is not available from this node, which keeps recent states only; use an archive node: %w",
+			f.j.number()+1, err)
+	}
+	return err
+}
+
+// attempt follows on one connection and returns why that ended.
+func (f *follower) attempt(ctx context.Context) error {
+	w := f.w
+	if err := w.checkGenesis(ctx); err != nil {
+		return err
+	}
+	if err := f.checkFork(ctx); err != nil {
+		return err
+	}
+	if head, err := w.node.FinalizedHeader(ctx); err != nil {
+		return err
+	} else if head.Number <= f.j.number() {
+		w.published.update(func(p *published) { p.head = f.j.number() })
+		w.health.well("parentchain")
+	}
+	lc, err := lightclient.Restore(f.j.core.LightClient())
+	if err != nil {
+		return fatal("light client: %w", err)
+	}
+	keys := func(n header.Number) [][]byte {
+		return append([][]byte{hashing.StoragePrefix("System", "Events")}, enclave.RequiredKeys(w.shard, n)...)
+	}
+	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: keys})
+	defer blocks.Close()
+	var final []lightclient.FinalHeader
+	for {
+		b, err := blocks.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if len(final) == 0 {
+			if final, err = finalize(ctx, w.node, lc, b.Header, b.Justification); err != nil {
+				return err
+			}
+		}
+		next := final[0]
+		final = final[1:]
+		if next.Hash() != b.Hash {
+			return fmt.Errorf("%w: block %d is %s, but %s was finalized", parentchain.ErrNonsense, next.Number(), b.Hash, next.Hash())
+		}
+		if err := f.block(ctx, next, b); err != nil {
+			return err
+		}
+		w.published.update(func(p *published) { p.head = blocks.Head() })
+		w.health.well("parentchain")
+	}
+}
+
+// checkFork finds out early that the node is on another chain than the one
+// that this worker has followed, although both have one genesis.
+func (f *follower) checkFork(ctx context.Context) error {
+	n := f.j.number()
+	hash, err := f.w.node.BlockHash(ctx, n)
+	if errors.Is(err, parentchain.ErrNotFound) {
+		return fmt.Errorf("the node does not have block %d yet, which this worker has committed: it is behind, or it is on another chain "+
+			"(then start once with --clean-reset)", n)
+	}
+	if err != nil {
+		return err
+	}
+	if own := f.j.core.View().Hash(); hash != own {
+		return fmt.Errorf("the node has %s as block %d, this worker has committed %s: the node is on another chain. "+
+			"Connect another node, or start once with --clean-reset", hash, n, own)
+	}
+	return nil
+}
+
+// block verifies, executes and commits one block.
+func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *parentchain.UnverifiedBlock) error {
+	w, core := f.w, f.j.core
+	if err := f.ensureMetadata(ctx); err != nil {
+		return err
+	}
+	vb, err := final.Verify(f.layout, b.Extrinsics, b.Proof, enclave.RequiredKeys(w.shard, final.Number())...)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", final.Number(), err)
+	}
+	commit, err := core.Execute(vb)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", final.Number(), err)
+	}
+	if err := f.j.commit(commit); err != nil {
+		return err
+	}
+	w.chain.add(vb.Header(), vb.Hash())
+	f.publish(commit)
+	for _, a := range commit.Alarms {
+		w.log.Error("alarm", "number", commit.Number, "kind", a.Kind, "extrinsic", a.Extrinsic, "event", a.Event)
+	}
+	w.log.Debug("block committed", "number", commit.Number, "hash", commit.Hash, "state_root", commit.StateRoot,
+		"invocations", commit.Stats.Invocations, "shieldings", commit.Stats.Shieldings, "pending", len(core.Pending()))
+	return nil
+}
+
+// ensureMetadata gives the core the metadata of the runtime that executes the
+// next block. The node is believed in this, for now.
+func (f *follower) ensureMetadata(ctx context.Context) error {
+	core := f.j.core
+	if !core.NeedsMetadata() && f.known {
+		return nil
+	}
+	at := core.View().Hash()
+	v, err := f.w.node.RuntimeVersion(ctx, at)
+	if err != nil {
+		return err
+	}
+	m, err := fetchMetadata(ctx, f.w.node, at)
+	if err != nil {
+		return err
+	}
+	if err := core.SetMetadata(v.SpecVersion, m); err != nil {
+		return fmt.Errorf("runtime %d: %w", v.SpecVersion, err)
+	}
+	f.layout, f.known = v.ExtrinsicsLayout(), true
+	f.w.log.Info("runtime of the parentchain", "name", v.SpecName, "version", v.SpecVersion, "from", core.View().Number()+1)
+	return nil
+}
+
+// publish tells the other parts of a commit; nil at the start.
+func (f *follower) publish(c *enclave.Commit) {
+	core := f.j.core
+	pending := core.Pending()
+	f.w.published.update(func(p *published) {
+		p.number, p.pending = core.View().Number(), pending
+		if c != nil {
+			p.own = append(p.own, c.Own...)
+			if n := len(p.own); n > maxOwn {
+				p.own = p.own[n-maxOwn:]
+			}
+		}
+	})
+}

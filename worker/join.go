@@ -1,0 +1,306 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/trie"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/ratls"
+)
+
+// How a worker comes to the keys of its shard (P 5.2 step 8), all by proven
+// finalized state after its own registration:
+//
+//	ShardStatus empty      make keys (candidates), seal them, then
+//	                       update_shard_config, and look again
+//	we are its first       our candidates are the shard's keys
+//	another is its first   candidates are dropped; the keys come from a signer of the shard
+//
+// So of several that start at once exactly one makes the keys, and a worker
+// never makes keys for a shard that somebody else has. Until key hashes are
+// published on chain (RULES 5), the order of ShardStatus decides whose keys
+// are the shard's.
+
+// peerTimeout bounds asking one peer for its address.
+const peerTimeout = 10 * time.Second
+
+// maxSigners is how many signers the pallet keeps per shard; it evicts none.
+const maxSigners = integritee.MaxShardSigners
+
+// shardState is what the chain says of the shard.
+type shardState struct {
+	signers []integritee.ShardSignerStatus
+	config  *integritee.UpgradableShardConfig
+	at      verified
+}
+
+func (w *Worker) shardState(ctx context.Context) (s shardState, err error) {
+	values, at, err := w.chain.prove(ctx, shardStatusKey(w.shard), shardConfigKey(w.shard))
+	if err != nil {
+		return s, err
+	}
+	s.at = at
+	if _, err := decodeProven(values[0], &s.signers); err != nil {
+		return s, fmt.Errorf("shard status: %w", err)
+	}
+	var c integritee.UpgradableShardConfig
+	ok, err := decodeProven(values[1], &c)
+	if err != nil {
+		return s, fmt.Errorf("shard configuration: %w", err)
+	}
+	if ok {
+		s.config = &c
+	}
+	return s, nil
+}
+
+// obtainKeys returns the keys of the shard once they are known to be the
+// shard's, and sealed. The account is registered.
+func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error) {
+	err := w.health.retry(ctx, "keys", func(ctx context.Context) (err error) {
+		s, err := w.shardState(ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.checkShardConfig(s); err != nil {
+			return err
+		}
+		if len(s.signers) == 0 {
+			if own, err = w.claimShard(ctx, own); err != nil {
+				return err
+			}
+			if s, err = w.shardState(ctx); err != nil {
+				return err
+			}
+		}
+		if s.signers[0].Signer == w.account.AccountID() && own != nil {
+			own.status = keysConfirmed
+			return saveKeys(w.dir, w.platform, own)
+		}
+		k, err := w.join(ctx, s)
+		if err == nil {
+			own = k
+		}
+		return err
+	})
+	return own, err
+}
+
+// checkShardConfig refuses a shard that others configured for another program.
+func (w *Worker) checkShardConfig(s shardState) error {
+	if s.config == nil {
+		return nil
+	}
+	own := integritee.Fingerprint(w.platform.Measurement())
+	if f := integritee.FingerprintAt(w.shard, s.config, s.at.header.Number+1); f != own {
+		return fatal("shard %s is configured on chain for the program (fingerprint) %s, this one is %s: "+
+			"somebody else uses this shard. Run that program, or choose another shard", w.shard, f, own)
+	}
+	return nil
+}
+
+// claimShard makes keys if there are none yet, seals them, and then writes the
+// shard's configuration, which makes this worker its first signer unless
+// somebody is faster.
+func (w *Worker) claimShard(ctx context.Context, own *ownKeys) (*ownKeys, error) {
+	w.health.setPhase("creating the shard")
+	if own == nil {
+		k, err := newKeys(w.trustHash)
+		if err != nil {
+			return nil, err
+		}
+		if err := saveKeys(w.dir, w.platform, k); err != nil {
+			return nil, err
+		}
+		own = k
+		w.log.Info("made the keys of a new shard", "shard", w.shard)
+	}
+	rt, err := w.runtimes.get(ctx)
+	if err != nil {
+		return own, err
+	}
+	call, err := encodeCall(rt.meta, "EnclaveBridge", "update_shard_config", integritee.UpdateShardConfigArgs{
+		Shard: w.shard, Config: integritee.ShardConfig{EnclaveFingerprint: integritee.Fingerprint(w.platform.Measurement())}})
+	if err != nil {
+		return own, err
+	}
+	return own, w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) {
+		var signers []integritee.ShardSignerStatus
+		_, err := decodeProven(v[0], &signers)
+		return len(signers) > 0, err
+	}, shardStatusKey(w.shard))
+}
+
+// join obtains the keys from a signer of the shard, the most recently active
+// first. On success they are sealed.
+func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
+	w.health.setPhase("joining the shard")
+	own := w.account.AccountID()
+	peers := slices.DeleteFunc(slices.Clone(s.signers), func(p integritee.ShardSignerStatus) bool { return p.Signer == own })
+	if len(peers) == 0 {
+		return nil, fatal("this worker was the only one of shard %s and its key material (%s) is gone: the shard's state can never "+
+			"be read again. Restore the file, or choose another shard", w.shard, w.dir.file(materialFile))
+	}
+	if len(s.signers) >= maxSigners-1 && len(peers) == len(s.signers) {
+		w.log.Warn("the shard has room for ten signers only and evicts none: this worker may not be able to confirm blocks",
+			"signers", len(s.signers))
+	}
+	slices.SortStableFunc(peers, func(a, b integritee.ShardSignerStatus) int { return cmp.Compare(b.LastActivity, a.LastActivity) })
+	var errs []error
+	for _, p := range peers {
+		k, err := w.requestKeys(ctx, p)
+		if err == nil {
+			return k, saveKeys(w.dir, w.platform, k)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		errs = append(errs, fmt.Errorf("worker %s: %w", p.Signer, err))
+	}
+	return nil, fmt.Errorf("no worker of the shard gave its keys: %w", errors.Join(errs...))
+}
+
+// requestKeys obtains the keys from one peer.
+func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerStatus) (*ownKeys, error) {
+	addr, err := w.muRaAddress(ctx, peer.Signer)
+	if err != nil {
+		return nil, err
+	}
+	got, err := ratls.Request(ctx, addr, peer.Signer, w.self, w.terms())
+	if err != nil {
+		return nil, err
+	}
+	defer clear(got.Payload)
+	m, err := enclave.DecodeKeyMaterial(got.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if hash, err := publicHash(m); err != nil || hash != got.Keys {
+		return nil, errors.New("the keys are not those that its evidence vouches for")
+	}
+	w.log.Info("obtained the keys of the shard", "shard", w.shard, "from", peer.Signer, "keys", m.Hash())
+	return &ownKeys{status: keysConfirmed, trust: w.trustHash, material: m}, nil
+}
+
+// muRaAddress asks a registered worker where it hands out keys. The answer
+// needs no proof: whoever answers there has to prove who he is.
+func (w *Worker) muRaAddress(ctx context.Context, peer keyring.AccountID) (string, error) {
+	values, _, err := w.chain.prove(ctx, enclaveKey(peer))
+	if err != nil {
+		return "", err
+	}
+	var e integritee.MultiEnclave
+	if ok, err := decodeProven(values[0], &e); err != nil {
+		return "", err
+	} else if !ok || e.Sgx == nil || e.Sgx.URL == nil {
+		return "", errors.New("it is not registered any more, or without URL")
+	}
+	ctx, stop := context.WithTimeout(ctx, peerTimeout)
+	defer stop()
+	c, err := rpcclient.Dial(ctx, string(*e.Sgx.URL), rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true}, ReadLimit: 1 << 20})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	var text string
+	if err := c.Call(ctx, "author_getMuRaUrl", nil, &text); err != nil {
+		return "", err
+	}
+	v, err := integritee.ParseReturnValue(text)
+	if err == nil {
+		err = v.Err()
+	}
+	if err != nil {
+		return "", err
+	}
+	d := scale.NewDecoder(v.Value)
+	addr := d.String()
+	return addr, d.Finish()
+}
+
+// terms is what this worker asks of the other side of a hand-over: the same
+// trust config, shard and program, on a simulated platform (the only kind that
+// there is so far; Config refuses to run it for a production shard).
+func (w *Worker) terms() ratls.Terms {
+	return ratls.Terms{TrustConfig: w.trustHash, Shard: w.shard, Policy: tee.InsecureDev(w.platform.Measurement()),
+		Verifiers: w.verifiers, Recent: w.chain.recentBlock, CheckRecent: w.chain.checkRecent}
+}
+
+// provider hands the keys to peers that are registered, by the proven state.
+func (w *Worker) provider() *ratls.Provider {
+	return &ratls.Provider{Self: w.self, Terms: w.terms(), Log: w.log,
+		PublicKeys: func() (hashing.Hash, error) {
+			if m := w.keys.Load(); m != nil {
+				return publicHash(m)
+			}
+			return hashing.Hash{}, ratls.ErrNoKeys
+		},
+		Material:  func() ([]byte, error) { return w.keys.Load().Encode(), nil },
+		Authorize: w.authorize}
+}
+
+func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
+	values, at, err := w.chain.prove(ctx, enclaveKey(peer.Account))
+	if err != nil {
+		return errors.New("the parentchain cannot be read now")
+	}
+	var e integritee.MultiEnclave
+	if ok, err := decodeProven(values[0], &e); err != nil || !ok {
+		return fmt.Errorf("not in Teerex.SovereignEnclaves at block %d", at.header.Number)
+	}
+	if e.Fingerprint() != integritee.Fingerprint(peer.Claims.Measurement) {
+		return errors.New("registered with another fingerprint")
+	}
+	return nil
+}
+
+// checkPeerKeys compares own keys with those that the first signer of the
+// shard attests to, if that is somebody else who can be asked: a worker whose
+// keys are not the shard's must not go on. A peer that does not answer proves
+// nothing. Once key hashes are published on chain (RULES 5), they decide.
+func (w *Worker) checkPeerKeys(ctx context.Context, own *ownKeys) error {
+	s, err := w.shardState(ctx)
+	if err != nil || len(s.signers) == 0 || s.signers[0].Signer == w.account.AccountID() {
+		return err
+	}
+	first := s.signers[0].Signer
+	theirs, err := w.peerKeys(ctx, first)
+	if err != nil {
+		w.log.Warn("cannot compare keys with the first worker of the shard", "account", first, "error", err)
+		return nil
+	}
+	ours, err := publicHash(own.material)
+	if err != nil {
+		return err
+	}
+	if theirs != ours {
+		return fatal("the keys in %s are not those of shard %s: its first worker %s has others. Move the file away and let this worker join",
+			w.dir.file(materialFile), w.shard, first)
+	}
+	return nil
+}
+
+// peerKeys returns the hash of the public keys that a worker attests to.
+func (w *Worker) peerKeys(ctx context.Context, peer keyring.AccountID) (hashing.Hash, error) {
+	addr, err := w.muRaAddress(ctx, peer)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	st, err := ratls.Probe(ctx, addr, peer, w.self, w.terms())
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	return st.Binding.Keys, nil
+}

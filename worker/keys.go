@@ -1,0 +1,126 @@
+package worker
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/tee"
+)
+
+// loadAccount returns the worker's account on the parentchain, made at the
+// first start.
+func loadAccount(d *dataDir, p tee.Platform) (*keyring.Pair, error) {
+	seed, err := d.unseal(p, accountFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		seed = make([]byte, 32)
+		rand.Read(seed)
+		err = d.seal(p, seed, accountFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("account key: %w", err)
+	}
+	if len(seed) != 32 {
+		return nil, fmt.Errorf("account key: %w: %d bytes", ErrSealed, len(seed))
+	}
+	defer clear(seed)
+	return keyring.FromSeed(keyring.Ed25519, [32]byte(seed))
+}
+
+// keyStatus says what own key material is worth.
+type keyStatus uint8
+
+const (
+	// keysCandidate: made here for a shard that nobody had, not yet known to
+	// be the shard's. Nothing may be executed with them.
+	keysCandidate keyStatus = 1
+	// keysConfirmed: the shard's, because this worker is proven to be the
+	// first of the shard, or because an attested worker of the shard gave them.
+	keysConfirmed keyStatus = 2
+)
+
+// SCALEVariants lists the statuses.
+func (keyStatus) SCALEVariants() []scale.Variant {
+	return []scale.Variant{{Index: 1, Name: "candidate"}, {Index: 2, Name: "confirmed"}}
+}
+
+// sealedMaterial is what the file of the key material holds.
+type sealedMaterial struct {
+	Version  uint8 // 1
+	Status   keyStatus
+	Trust    hashing.Hash // hash of the trust config of the shard
+	Material []byte       // enclave.KeyMaterial
+}
+
+// ownKeys is key material with its status.
+type ownKeys struct {
+	status   keyStatus
+	trust    hashing.Hash
+	material *enclave.KeyMaterial
+}
+
+// loadKeys returns the sealed key material, nil if there is none.
+func loadKeys(d *dataDir, p tee.Platform) (*ownKeys, error) {
+	b, err := d.unseal(p, materialFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key material: %w", err)
+	}
+	defer clear(b)
+	var s sealedMaterial
+	if err := scale.Unmarshal(b, &s); err != nil || s.Version != 1 {
+		return nil, fmt.Errorf("key material: %w: unknown format", ErrSealed)
+	}
+	defer clear(s.Material)
+	m, err := enclave.DecodeKeyMaterial(s.Material)
+	if err != nil {
+		return nil, err
+	}
+	return &ownKeys{status: s.Status, trust: s.Trust, material: m}, nil
+}
+
+// saveKeys seals key material; it is durable afterwards.
+func saveKeys(d *dataDir, p tee.Platform, k *ownKeys) error {
+	encoded := k.material.Encode()
+	defer clear(encoded)
+	b := scale.MustMarshal(sealedMaterial{Version: 1, Status: k.status, Trust: k.trust, Material: encoded})
+	defer clear(b)
+	if err := d.seal(p, b, materialFile); err != nil {
+		return fmt.Errorf("key material: %w", err)
+	}
+	return nil
+}
+
+// newKeys makes key material for a new shard.
+func newKeys(trust hashing.Hash) (*ownKeys, error) {
+	key, err := shielding.Generate()
+	if err != nil {
+		return nil, err
+	}
+	m, err := enclave.NewKeyMaterial(key, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &ownKeys{status: keysCandidate, trust: trust, material: m}, nil
+}
+
+const labelPublicKeys = "ocw/public-keys/1"
+
+// publicHash is what evidence vouches for as the keys of a worker: a hash over
+// epoch, public shielding key, and the hash that identifies the key material.
+func publicHash(m *enclave.KeyMaterial) (hashing.Hash, error) {
+	public, err := m.Shielding.Public().MarshalJSON()
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	id := m.Hash()
+	return hashing.Blake2b256([]byte(labelPublicKeys), scale.AppendU32(nil, m.Epoch), scale.AppendBytes(nil, public), id[:]), nil
+}

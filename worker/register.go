@@ -1,0 +1,193 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/metadata"
+	"github.com/offchain-worker/sdk/substrate/system"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+func enclaveKey(who keyring.AccountID) []byte {
+	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix("Teerex", "SovereignEnclaves"), who[:])
+}
+
+func shardStatusKey(s integritee.ShardID) []byte {
+	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix("EnclaveBridge", "ShardStatus"), s[:])
+}
+
+func shardConfigKey(s integritee.ShardID) []byte {
+	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix("EnclaveBridge", "ShardConfigRegistry"), s[:])
+}
+
+// register makes sure that the account is funded and registered with this
+// measurement and URL, by the proven state.
+func (w *Worker) register(ctx context.Context) error {
+	err := w.health.retry(ctx, "registration", func(ctx context.Context) error {
+		done, err := w.registered(ctx)
+		if done || err != nil {
+			return err
+		}
+		if err := w.fund(ctx); err != nil {
+			return err
+		}
+		w.health.setPhase("registering")
+		rt, err := w.runtimes.get(ctx)
+		if err != nil {
+			return err
+		}
+		measurement := w.platform.Measurement()
+		url := []byte(w.urls.trusted)
+		call, err := encodeCall(rt.meta, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
+			Proof: measurement[:], WorkerURL: &url, Method: integritee.SkipAttestation()})
+		if err != nil {
+			return err
+		}
+		return w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) { return w.isOwnRegistration(v[0]) }, enclaveKey(w.account.AccountID()))
+	})
+	if err == nil {
+		w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
+	}
+	return err
+}
+
+// registered reports whether the proven state has this worker as it is.
+func (w *Worker) registered(ctx context.Context) (bool, error) {
+	values, _, err := w.chain.prove(ctx, enclaveKey(w.account.AccountID()))
+	if err != nil {
+		return false, err
+	}
+	return w.isOwnRegistration(values[0])
+}
+
+func (w *Worker) isOwnRegistration(v trie.ProofValue) (bool, error) {
+	var e integritee.MultiEnclave
+	if ok, err := decodeProven(v, &e); !ok || err != nil {
+		return false, err
+	}
+	return e.Sgx != nil && e.Sgx.URL != nil && string(*e.Sgx.URL) == w.urls.trusted &&
+		e.Fingerprint() == integritee.Fingerprint(w.platform.Measurement()), nil
+}
+
+// fund waits until the account can pay for registration and a long time of
+// confirmations. With Config.Dev //Alice pays.
+func (w *Worker) fund(ctx context.Context) error {
+	return w.health.retry(ctx, "funding", func(ctx context.Context) error {
+		rt, err := w.runtimes.get(ctx)
+		if err != nil {
+			return err
+		}
+		needed, err := w.neededFunds(ctx, rt)
+		if err != nil {
+			return err
+		}
+		info, _, err := w.sender.account(ctx)
+		if err != nil {
+			return err
+		}
+		missing := new(big.Int).Sub(needed, info.Data.Free.Big())
+		// Less than a tenth missing is left alone (P 5.3).
+		if new(big.Int).Mul(missing, big.NewInt(10)).Cmp(needed) < 0 {
+			return nil
+		}
+		w.health.setPhase("funding")
+		amount, err := scale.ParseU128(missing.String())
+		if err != nil {
+			return fmt.Errorf("the parentchain wants an absurd amount of fees: %w", err)
+		}
+		if !w.cfg.Dev {
+			return fmt.Errorf("account %s lacks %s planck: transfer them to it", w.account.AccountID(), amount)
+		}
+		return w.fundFromAlice(ctx, rt, amount, needed)
+	})
+}
+
+func (w *Worker) fundFromAlice(ctx context.Context, rt *runtime, amount scale.U128, needed *big.Int) error {
+	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
+	if err != nil {
+		return err
+	}
+	own := w.account.AccountID()
+	call, err := transferCall(rt.meta, own, amount)
+	if err != nil {
+		return err
+	}
+	s := *w.sender
+	s.pair = alice
+	return s.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) {
+		var info system.AccountInfo
+		_, err := decodeProven(v[0], &info)
+		// Fees of an extrinsic of ours may have gone off meanwhile.
+		enough := new(big.Int).Div(needed, big.NewInt(2))
+		return err == nil && info.Data.Free.Big().Cmp(enough) >= 0, err
+	}, accountKey(own))
+}
+
+func transferCall(m *metadata.Metadata, to keyring.AccountID, amount scale.U128) ([]byte, error) {
+	name := "transfer_allow_death"
+	if _, ok := m.CallIndex("Balances", name); !ok {
+		name = "transfer" // runtimes before 2023
+	}
+	return encodeCall(m, "Balances", name, keyring.AddressOf(to), scale.CompactU128(amount))
+}
+
+// neededFunds computes what an account should have (P 5.3): existential
+// deposit, the cost of a proxy and 500 transfers (where the chain has the
+// proxy pallet), 1000 transfers, and five registrations.
+func (w *Worker) neededFunds(ctx context.Context, rt *runtime) (*big.Int, error) {
+	constant := func(pallet, name string) (*big.Int, bool) {
+		b, ok := rt.meta.Constant(pallet, name)
+		var v scale.U128
+		if !ok || scale.Unmarshal(b, &v) != nil {
+			return new(big.Int), false
+		}
+		return v.Big(), true
+	}
+	fee := func(call []byte, err error) (*big.Int, error) {
+		if err != nil {
+			return nil, err
+		}
+		x, err := w.sender.sign(rt, call, 0)
+		if err != nil {
+			return nil, err
+		}
+		text, err := w.node.QueryFee(ctx, x.raw)
+		if err != nil {
+			return nil, err
+		}
+		v, err := scale.ParseU128(text)
+		if err != nil {
+			return nil, fmt.Errorf("fee %q: %w", text, err)
+		}
+		return v.Big(), nil
+	}
+	transfer, err := fee(transferCall(rt.meta, w.account.AccountID(), scale.U128{Lo: 1}))
+	if err != nil {
+		return nil, err
+	}
+	url := make([]byte, integritee.MaxURLBytes)
+	register, err := fee(encodeCall(rt.meta, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
+		Proof: make([]byte, integritee.MaxProofBytes), WorkerURL: &url, Method: integritee.SkipAttestation()}))
+	if err != nil {
+		return nil, err
+	}
+	deposit, _ := constant("Balances", "ExistentialDeposit")
+	sum := new(big.Int).Set(deposit)
+	times := func(n int64, v *big.Int) { sum.Add(sum, new(big.Int).Mul(big.NewInt(n), v)) }
+	base, hasProxy := constant("Proxy", "ProxyDepositBase")
+	if factor, ok := constant("Proxy", "ProxyDepositFactor"); ok && hasProxy {
+		sum.Add(sum, base)
+		times(10, factor)
+		times(500, transfer)
+		sum.Add(sum, deposit)
+	}
+	times(1000, transfer)
+	times(5, register)
+	return sum, nil
+}

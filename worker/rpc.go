@@ -1,0 +1,186 @@
+package worker
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+// Limits of the trusted RPC. Requests are getters and queries, a few hundred
+// bytes each: calls come by the parentchain.
+const (
+	maxRequestFrame   = 1 << 20
+	maxRPCConnections = 1024
+)
+
+// helloWorld is what the Rust worker answers to system_health and others.
+const helloWorld = "hello, world"
+
+// newRPC returns the trusted RPC (P 4.3). Every answer but the plain strings is
+// an envelope; failures are successful responses with status Error.
+func (w *Worker) newRPC() *rpcserver.Server {
+	s := rpcserver.New(rpcserver.Options{MaxFrame: maxRequestFrame, MaxConnections: maxRPCConnections,
+		// Web pages may ask: there are no cookies, and what is private needs a signature.
+		Origins: []string{"*"}, Logger: w.log})
+	envelope := func(method string, f func(params []string) (integritee.ReturnValue, error)) {
+		s.Handle(method, func(_ context.Context, raw json.RawMessage) (any, error) {
+			v, err := f(stringParams(raw))
+			if err != nil {
+				v = integritee.ErrorValue(err.Error())
+			}
+			return v.Hex(), nil
+		})
+	}
+	value := func(method string, f func() ([]byte, error)) {
+		envelope(method, func([]string) (integritee.ReturnValue, error) {
+			b, err := f()
+			return integritee.OkValue(b), err
+		})
+	}
+	text := func(v string) func() ([]byte, error) {
+		return func() ([]byte, error) { return scale.AppendString(nil, v), nil }
+	}
+	plain := func(method, v string) {
+		s.Handle(method, func(context.Context, json.RawMessage) (any, error) { return v, nil })
+	}
+
+	value("author_getShieldingKey", w.rpcShieldingKey)
+	value("author_getShard", func() ([]byte, error) { return w.shard[:], nil })
+	value("author_getFingerprint", func() ([]byte, error) { f := w.fingerprint(); return f[:], nil })
+	value("author_getMuRaUrl", text(w.urls.muRa))
+	value("author_getUntrustedUrl", text(w.urls.untrusted))
+	value("author_getShardVault", func() ([]byte, error) { return nil, errors.New("there is no shard vault in offchain-worker mode") })
+	value("state_getMetadata", func() ([]byte, error) { return w.cfg.App.Metadata(), nil })
+	value("system_version", func() ([]byte, error) { return []byte("enclave-runtime: " + Version), nil })
+	envelope("state_executeGetter", w.rpcGetter)
+	envelope("ocw_getReceipt", w.rpcReceipt)
+	for _, method := range []string{"author_submitExtrinsic", "author_submitAndWatchExtrinsic"} {
+		value(method, func() ([]byte, error) { return nil, errors.New(noDirectCalls) })
+	}
+	for _, method := range []string{"system_name", "system_health", "state_getRuntimeVersion"} {
+		plain(method, helloWorld)
+	}
+	s.Handle("ocw_status", func(context.Context, json.RawMessage) (any, error) { return w.Status(), nil })
+	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
+		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
+	})
+	return s
+}
+
+// noDirectCalls is worded as the Rust worker prints its errors (P 4.5).
+const noDirectCalls = `Error { code: InternalError, message: "direct invocation needs a sidechain validateer: ` +
+	`this offchain worker takes calls by EnclaveBridge.invoke on the parentchain only", data: Some(String("UnsupportedOperation")) }`
+
+// stringParams reads positional parameters that are strings; others count as
+// empty. Methods without parameters ignore what they get, as clients send
+// anything there.
+func stringParams(raw json.RawMessage) []string {
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, p := range list {
+		_ = json.Unmarshal(p, &out[i])
+	}
+	return out
+}
+
+// hexParam returns the only parameter, hex with or without 0x.
+func hexParam(params []string) ([]byte, error) {
+	if len(params) == 0 || params[0] == "" {
+		return nil, errors.New("missing parameter: want one string of hex")
+	}
+	b, err := hex.DecodeString(strings.TrimPrefix(params[0], "0x"))
+	if err != nil {
+		return nil, errors.New("the parameter is not hex")
+	}
+	return b, nil
+}
+
+func (w *Worker) rpcShieldingKey() ([]byte, error) {
+	m := w.keys.Load()
+	if m == nil {
+		return nil, w.notReady()
+	}
+	public, err := m.Shielding.Public().MarshalJSON()
+	return scale.AppendBytes(nil, public), err
+}
+
+// view returns the committed state, an error while there is none.
+func (w *Worker) view() (*enclave.View, error) {
+	if core := w.core.Load(); core != nil {
+		return core.View(), nil
+	}
+	return nil, w.notReady()
+}
+
+func (w *Worker) notReady() error {
+	phase, _, _ := w.health.read()
+	return fmt.Errorf("this worker does not serve the shard yet: %s", phase)
+}
+
+func (w *Worker) rpcGetter(params []string) (v integritee.ReturnValue, err error) {
+	b, err := hexParam(params)
+	if err != nil {
+		return v, err
+	}
+	var r integritee.Request
+	if err := scale.Unmarshal(b, &r); err != nil {
+		return v, fmt.Errorf("the parameter is no request: %w", err)
+	}
+	view, err := w.view()
+	if err != nil {
+		return v, err
+	}
+	result, some, err := view.Getter(r)
+	if err != nil {
+		return v, err
+	}
+	var answer *[]byte
+	if some {
+		answer = &result
+	}
+	return integritee.OkValue(optionBytes(answer)), nil
+}
+
+// optionBytes returns SCALE(Option<Vec<u8>>).
+func optionBytes(v *[]byte) []byte {
+	if v == nil {
+		return []byte{0}
+	}
+	return scale.AppendBytes([]byte{1}, *v)
+}
+
+func (w *Worker) rpcReceipt(params []string) (v integritee.ReturnValue, err error) {
+	b, err := hexParam(params)
+	if err != nil {
+		return v, err
+	}
+	q, err := stf.DecodeReceiptQuery(b)
+	if err != nil {
+		return v, fmt.Errorf("the parameter is no receipt query: %w", err)
+	}
+	view, err := w.view()
+	if err != nil {
+		return v, err
+	}
+	receipt, err := view.Receipt(q)
+	if err != nil {
+		return v, err
+	}
+	if receipt == nil {
+		return integritee.OkValue([]byte{0}), nil
+	}
+	encoded, err := scale.Append([]byte{1}, receipt)
+	return integritee.OkValue(encoded), err
+}

@@ -1,0 +1,507 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/ratls"
+	"github.com/offchain-worker/sdk/tee/sim"
+)
+
+// Worker is a running worker. All methods are safe for concurrent use.
+type Worker struct {
+	cfg    Config
+	log    *slog.Logger
+	cancel context.CancelFunc
+	done   chan struct{} // closed when everything has ended
+	err    error         // read after done
+
+	dir       *dataDir
+	platform  tee.Platform
+	verifiers []tee.Verifier
+	account   *keyring.Pair
+	self      ratls.Self
+	shard     integritee.ShardID
+	urls      urls
+	listeners listeners
+	rpc       *rpcserver.Server
+
+	health    *health
+	published *board
+	node      *parentchain.Client
+	chain     *chain
+	runtimes  *runtimes
+
+	// Set once by live, before anything that reads them is started.
+	trust     enclave.TrustConfig
+	trustHash hashing.Hash
+	sender    *sender
+
+	genesis     atomic.Pointer[hashing.Hash]        // trust.Genesis, for Status
+	certificate atomic.Pointer[tls.Certificate]     // of the trusted RPC
+	keys        atomic.Pointer[enclave.KeyMaterial] // once they are known to be the shard's
+	core        atomic.Pointer[enclave.Core]        // only View is used by others than the follower
+	ready       chan struct{}
+	readyOnce   sync.Once
+}
+
+// urls is what is advertised.
+type urls struct{ trusted, untrusted, muRa string }
+
+type listeners struct{ trusted, muRa, http net.Listener }
+
+func (l listeners) close() {
+	for _, ln := range []net.Listener{l.trusted, l.muRa, l.http} {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+}
+
+// Check reports everything that is wrong with a configuration.
+func (c *Config) Check() error {
+	var errs []error
+	need := func(ok bool, text string) {
+		if !ok {
+			errs = append(errs, errors.New("worker: "+text))
+		}
+	}
+	need(c.App != nil, "Config.App is missing")
+	need(c.DataDir != "", "Config.DataDir is missing")
+	need(c.NodeURL != "", "Config.NodeURL is missing")
+	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
+	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
+	return errors.Join(errs...)
+}
+
+// Start makes a worker and runs it until Stop or until it fails. It returns
+// once the servers listen; ctx bounds the worker's whole life. A file
+// worker.lock in the data folder keeps Start waiting.
+func Start(ctx context.Context, cfg Config) (*Worker, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.SimMeasurement == "" {
+		cfg.SimMeasurement = cfg.App.Name()
+	}
+	if cfg.ConfirmInterval == 0 {
+		cfg.ConfirmInterval = DefaultConfirmInterval
+	}
+	w := &Worker{cfg: cfg, log: log, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
+		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
+	if err := w.prepare(ctx); err != nil {
+		w.listeners.close()
+		if w.dir != nil {
+			err = errors.Join(err, w.dir.close())
+		}
+		return nil, err
+	}
+	ctx, w.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(w.done)
+		defer w.cancel()
+		err := w.run(ctx)
+		if ctx.Err() != nil && !isFatal(err) {
+			err = nil // it was stopped, and what broke off because of that is no failure
+		}
+		w.err = errors.Join(err, w.dir.close())
+	}()
+	return w, nil
+}
+
+// prepare does all that needs no parentchain.
+func (w *Worker) prepare(ctx context.Context) (err error) {
+	cfg := &w.cfg
+	if w.dir, err = openDataDir(cfg.DataDir); err != nil {
+		return err
+	}
+	if err := w.dir.waitForOperator(ctx, w.log); err != nil {
+		return err
+	}
+	if cfg.CleanReset {
+		if err := w.dir.cleanReset(w.log); err != nil {
+			return err
+		}
+	}
+	if w.platform, err = sim.Open(cfg.DataDir, cfg.SimMeasurement, w.log); err != nil {
+		return err
+	}
+	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
+		return err
+	}
+	w.shard = cfg.Shard
+	if w.shard == (integritee.ShardID{}) {
+		w.shard = integritee.ShardID(w.platform.Measurement())
+	}
+	tlsKey, err := ratls.NewTLSKey()
+	if err != nil {
+		return err
+	}
+	w.self = ratls.Self{Account: w.account, TLSKey: tlsKey, Platform: w.platform}
+	// Until the chain is known there is nothing to make a statement about.
+	bare, err := w.self.Bare()
+	if err != nil {
+		return err
+	}
+	w.certificate.Store(&bare)
+
+	for _, l := range []struct {
+		ln            *net.Listener
+		addr, initial string
+	}{
+		{&w.listeners.trusted, cfg.TrustedAddr, DefaultTrustedAddr},
+		{&w.listeners.muRa, cfg.MuRaAddr, DefaultMuRaAddr},
+		{&w.listeners.http, cfg.HTTPAddr, DefaultHTTPAddr},
+	} {
+		if l.addr == "" {
+			l.addr = l.initial
+		}
+		if *l.ln, err = net.Listen("tcp", l.addr); err != nil {
+			return err
+		}
+	}
+	or := func(v, otherwise string) string {
+		if v != "" {
+			return v
+		}
+		return otherwise
+	}
+	w.urls = urls{trusted: or(cfg.TrustedURL, w.TrustedURL()), untrusted: or(cfg.UntrustedURL, "ws://127.0.0.1:2001"), muRa: or(cfg.MuRaURL, w.MuRaAddr())}
+	if len(w.urls.trusted) > integritee.MaxURLBytes {
+		return fmt.Errorf("worker: the trusted URL is longer than the %d bytes that the chain takes", integritee.MaxURLBytes)
+	}
+	w.node = parentchain.New(cfg.NodeURL, rpcclient.Options{})
+	w.chain = newChain(w.node)
+	w.runtimes = &runtimes{node: w.node}
+	w.rpc = w.newRPC()
+	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
+		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted, "node", cfg.NodeURL)
+	return nil
+}
+
+// run runs all parts in one group: the first that fails ends the others.
+func (w *Worker) run(ctx context.Context) error {
+	defer w.node.Close()
+	defer w.listeners.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.serveTrusted(ctx) })
+	g.Go(func() error { return w.serveHTTP(ctx) })
+	g.Go(func() error { return w.live(ctx, g) })
+	return g.Wait()
+}
+
+// live is the worker's life beside its servers: trust, keys, state, following.
+func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
+	if err := w.loadTrust(ctx); err != nil {
+		return err
+	}
+	w.genesis.Store(&w.trust.Genesis)
+	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account}
+	if err := w.renewCertificate(tee.PurposeJoin); err != nil {
+		return err
+	}
+	g.Go(func() error { return w.provider().Serve(ctx, w.listeners.muRa) })
+
+	own, err := loadKeys(w.dir, w.platform)
+	if err != nil {
+		return fatal("%w", err)
+	}
+	if own != nil && own.trust != w.trustHash {
+		return fatal("%s holds the keys of another shard or chain (trust config %s, wanted %s): use another data folder, "+
+			"or move the file away", w.dir.file(materialFile), own.trust, w.trustHash)
+	}
+	confirmed := own != nil && own.status == keysConfirmed
+	if !confirmed {
+		if own, err = w.comeToKeys(ctx, own); err != nil {
+			return err
+		}
+	}
+	w.keys.Store(own.material)
+	if err := w.renewCertificate(tee.PurposeServe); err != nil {
+		return err
+	}
+	return w.serveShard(ctx, own, confirmed)
+}
+
+// comeToKeys registers and obtains the keys, following only heads: without the
+// keys no block can be executed.
+func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var heads sync.WaitGroup
+	defer heads.Wait()
+	defer stop(nil) // before waiting
+	heads.Go(func() {
+		if err := w.followHeads(ctx); err != nil {
+			stop(err)
+		}
+	})
+	w.health.setPhase("following heads")
+	err := w.register(ctx)
+	if err == nil {
+		own, err = w.obtainKeys(ctx, own)
+	}
+	if err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
+	return own, err
+}
+
+// followHeads keeps the chain current by finality proofs alone, until ctx ends
+// or a fatal error.
+func (w *Worker) followHeads(ctx context.Context) error {
+	var lc *lightclient.Client
+	var b backoff
+	for {
+		err := func() error {
+			if err := w.checkGenesis(ctx); err != nil {
+				return err
+			}
+			if lc == nil {
+				start, err := w.lightStart(ctx)
+				if err != nil {
+					return err
+				}
+				lc = lightclient.New(start)
+				w.chain.add(start.Header, w.trust.StartHash)
+			}
+			heads, err := w.node.SubscribeFinalizedHeads(ctx)
+			if err != nil {
+				return err
+			}
+			defer heads.Close()
+			for {
+				if err := w.chain.syncHeads(ctx, lc); err != nil {
+					return err
+				}
+				w.health.well("parentchain")
+				b.reset()
+				if err := w.nextHead(ctx, heads); err != nil {
+					return err
+				}
+			}
+		}()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if isFatal(err) {
+			return err
+		}
+		w.health.trouble("parentchain", err)
+		w.node.Reset()
+		if b.wait(ctx) != nil {
+			return nil
+		}
+	}
+}
+
+// nextHead waits for a head, or for the time after which to ask anyway.
+func (w *Worker) nextHead(ctx context.Context, heads parentchain.Heads) error {
+	waiting, stop := context.WithTimeout(ctx, parentchain.DefaultPoll)
+	defer stop()
+	_, err := heads.Next(waiting)
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// serveShard executes blocks and sends effects until ctx ends.
+func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) error {
+	w.health.setPhase("catching up")
+	j, err := w.openJournal(ctx, own.material)
+	if err != nil {
+		return err
+	}
+	w.core.Store(j.core)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return (&follower{w: w, j: j}).run(ctx) })
+	g.Go(func() error {
+		err := w.goLive(ctx, own, restarted)
+		if ctx.Err() != nil && !isFatal(err) {
+			return nil
+		}
+		return err
+	})
+	return errors.Join(g.Wait(), j.close())
+}
+
+// goLive waits until the state is current, makes sure of registration and
+// keys, and then sends effects.
+func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error {
+	if err := w.published.caughtUp(ctx); err != nil {
+		return err
+	}
+	if err := w.register(ctx); err != nil {
+		return err
+	}
+	if restarted {
+		err := w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.checkPeerKeys(ctx, own) })
+		if err != nil {
+			return err
+		}
+	}
+	w.health.setPhase("running")
+	w.readyOnce.Do(func() { close(w.ready) })
+	return newSubmitter(w).run(ctx)
+}
+
+// renewCertificate makes the certificate of the trusted RPC anew: its
+// statement is about the keys that the worker has now.
+func (w *Worker) renewCertificate(purpose tee.Purpose) error {
+	b := tee.Binding{Purpose: purpose, TrustConfig: w.trustHash, Shard: w.shard}
+	b.Block, b.BlockNumber = w.chain.recentBlock()
+	if m := w.keys.Load(); m != nil {
+		hash, err := publicHash(m)
+		if err != nil {
+			return err
+		}
+		b.Keys = hash
+	}
+	cert, err := w.self.Certificate(b)
+	if err != nil {
+		return fatal("certificate: %w", err)
+	}
+	w.certificate.Store(&cert)
+	return nil
+}
+
+// Timeouts of the servers, against clients that do not go on.
+const (
+	headerTimeout   = 10 * time.Second
+	shutdownTimeout = 2 * time.Second // for answers that are being written
+)
+
+func (w *Worker) serveTrusted(ctx context.Context) error {
+	srv := &http.Server{Handler: w.rpc, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: WebSocket needs HTTP/1.1
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.certificate.Load(), nil }}}
+	err := serve(ctx, srv, func() error { return srv.ServeTLS(w.listeners.trusted, "", "") })
+	return errors.Join(err, w.rpc.Close())
+}
+
+func (w *Worker) serveHTTP(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /is_initialized", func(rw http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-w.ready:
+			fmt.Fprint(rw, "I am initialized.")
+		default:
+			http.Error(rw, "I am not initialized.", http.StatusNotFound)
+		}
+	})
+	srv := &http.Server{Handler: mux, ReadTimeout: headerTimeout, WriteTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug)}
+	return serve(ctx, srv, func() error { return srv.Serve(w.listeners.http) })
+}
+
+// serve runs a server until ctx ends and then stops it in order.
+func serve(ctx context.Context, srv *http.Server, run func() error) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	})
+	err := run()
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Run runs a worker until ctx ends (then it returns nil) or it fails.
+func Run(ctx context.Context, cfg Config) error {
+	w, err := Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return w.Wait()
+}
+
+// Stop ends the worker in order and returns what Wait returns.
+func (w *Worker) Stop() error {
+	w.cancel()
+	return w.Wait()
+}
+
+// Wait blocks until the worker has ended; nil if it was stopped.
+func (w *Worker) Wait() error {
+	<-w.done
+	return w.err
+}
+
+// Done is closed when the worker has ended.
+func (w *Worker) Done() <-chan struct{} { return w.done }
+
+// Ready is closed when the worker is registered and serves its shard up to the
+// finalized head, which is when /is_initialized answers 200.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
+
+func (w *Worker) fingerprint() integritee.Fingerprint {
+	return integritee.Fingerprint(w.platform.Measurement())
+}
+
+// Status returns how the worker is doing.
+func (w *Worker) Status() Status {
+	p, _ := w.published.read()
+	s := Status{App: w.cfg.App.Name(), Version: Version, Account: w.account.AccountID(), Fingerprint: w.platform.Measurement(),
+		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending)}
+	s.Phase, s.Health, s.Since = w.health.read()
+	if g := w.genesis.Load(); g != nil {
+		s.Genesis = *g
+	}
+	if core := w.core.Load(); core != nil {
+		v := core.View()
+		s.Number, s.Hash, s.StateRoot = v.Number(), v.Hash(), v.StateRoot()
+	}
+	return s
+}
+
+// TrustedURL returns the URL of the trusted RPC on this machine, wss://….
+func (w *Worker) TrustedURL() string { return "wss://" + reachable(w.listeners.trusted) }
+
+// MuRaAddr returns the address of the key hand-over on this machine.
+func (w *Worker) MuRaAddr() string { return reachable(w.listeners.muRa) }
+
+// HTTPURL returns the URL of the HTTP server on this machine, http://….
+func (w *Worker) HTTPURL() string { return "http://" + reachable(w.listeners.http) }
+
+// reachable returns the address of a listener as this machine can dial it.
+func reachable(ln net.Listener) string {
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if ok && addr.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", fmt.Sprint(addr.Port))
+	}
+	return ln.Addr().String()
+}

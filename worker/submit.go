@@ -1,0 +1,287 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+const (
+	// maxInFlight bounds own extrinsics that are not yet proven in a block;
+	// a node's pool takes many more.
+	maxInFlight = 64
+	// maxLag is how many blocks the core may be behind the finalized head
+	// while effects are sent: further behind, the chain may already hold what
+	// this worker would send again.
+	maxLag = 8
+	// submitTick is how often pending effects are looked at without a commit.
+	submitTick = 2 * time.Second
+	// maxBackoffBlocks bounds the pause after failed attempts.
+	maxBackoffBlocks = 64
+	// maxOwn bounds the own extrinsics that wait for the submitter to look.
+	maxOwn = 1024
+)
+
+// published is what the follower tells the other parts after each commit.
+type published struct {
+	number  header.Number          // last committed
+	head    header.Number          // what the node calls final
+	pending []enclave.Effect       // core.Pending
+	own     []enclave.OwnExtrinsic // since somebody took them
+}
+
+// board holds the last published values. It is safe for concurrent use.
+type board struct {
+	mu      sync.Mutex
+	value   published
+	changed chan struct{}
+}
+
+func newBoard() *board { return &board{changed: make(chan struct{})} }
+
+func (b *board) update(f func(*published)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.value)
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// read returns the values and a channel that is closed at the next change.
+func (b *board) read() (published, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.value, b.changed
+}
+
+// takeOwn returns the own extrinsics since the last call.
+func (b *board) takeOwn() []enclave.OwnExtrinsic {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	own := b.value.own
+	b.value.own = nil
+	return own
+}
+
+// caughtUp waits until everything that the node called final is committed.
+func (b *board) caughtUp(ctx context.Context) error {
+	for {
+		p, changed := b.read()
+		if p.head > 0 && p.number >= p.head {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// submitter sends what the core owes to the parentchain, in order, until the
+// core sees it proven. It is the only user of the account's nonces once the
+// worker is registered.
+type submitter struct {
+	w *Worker
+	// inFlight holds own extrinsics by nonce until they are proven in a block
+	// or can no longer come into one.
+	inFlight map[uint32]*attempt
+	// notBefore delays effects whose last attempt failed in a block.
+	notBefore map[enclave.EffectID]header.Number
+	started   bool
+}
+
+// attempt is one extrinsic on its way. effect is nil for those that a former
+// run of this worker left in the node's pool, of which only the nonce is known.
+type attempt struct {
+	*signed
+	effect *enclave.EffectID
+	sent   time.Time
+}
+
+func newSubmitter(w *Worker) *submitter {
+	return &submitter{w: w, inFlight: map[uint32]*attempt{}, notBefore: map[enclave.EffectID]header.Number{}}
+}
+
+// run works until ctx ends.
+func (s *submitter) run(ctx context.Context) error {
+	tick := time.NewTicker(submitTick)
+	defer tick.Stop()
+	var b backoff
+	for {
+		_, changed := s.w.published.read()
+		if err := s.round(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			s.w.health.trouble("submitter", err)
+			if b.wait(ctx) != nil {
+				return nil
+			}
+			continue
+		}
+		s.w.health.well("submitter")
+		b.reset()
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// round looks at what is pending once.
+func (s *submitter) round(ctx context.Context) error {
+	p, _ := s.w.published.read()
+	s.settle(ctx, p.number)
+	if len(p.pending) == 0 || p.head > p.number+maxLag {
+		return nil
+	}
+	info, at, err := s.w.sender.account(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.started {
+		if err := s.reserve(ctx, info.Nonce, at.header.Number); err != nil {
+			return err
+		}
+		s.started = true
+	}
+	maps.DeleteFunc(s.inFlight, func(nonce uint32, a *attempt) bool {
+		// Below the proven nonce it is in a block. From its death on it cannot
+		// come into one that is not already proven.
+		return nonce < info.Nonce || a.death <= at.header.Number
+	})
+	busy := map[enclave.EffectID]bool{}
+	for _, nonce := range slices.Sorted(maps.Keys(s.inFlight)) {
+		a := s.inFlight[nonce]
+		if a.effect == nil {
+			return nil // what a former run sent comes first, so that nothing is sent twice
+		}
+		busy[*a.effect] = true
+		if time.Since(a.sent) > resubmitAfter {
+			a.sent = time.Now()
+			if err := s.w.sender.submit(ctx, a.signed); err != nil && !isReply(err) {
+				return err // a refusal is fine: it may be in a block that is not final
+			}
+		}
+	}
+	return s.send(ctx, p, busy, info.Nonce)
+}
+
+// send submits pending effects that are not on their way.
+func (s *submitter) send(ctx context.Context, p published, busy map[enclave.EffectID]bool, nonce uint32) error {
+	var rt *runtime
+	for _, e := range p.pending {
+		if e.Consumed || busy[e.ID] || s.notBefore[e.ID] > p.number {
+			continue
+		}
+		if len(s.inFlight) >= maxInFlight {
+			return nil
+		}
+		if rt == nil {
+			var err error
+			if rt, err = s.w.runtimes.get(ctx); err != nil {
+				return err
+			}
+		}
+		call, err := e.Call(rt.meta, s.w.shard)
+		if err != nil {
+			return err
+		}
+		for s.inFlight[nonce] != nil {
+			nonce++
+		}
+		x, err := s.w.sender.sign(rt, call, nonce)
+		if err != nil {
+			return err
+		}
+		err = s.w.sender.submit(ctx, x)
+		var reply *rpcclient.Error
+		switch {
+		case errors.As(err, &reply) && reply.Code == codePriorityTooLow:
+			// Something of ours is in the pool at this nonce already.
+			s.inFlight[nonce] = &attempt{signed: x, sent: time.Now()}
+			return fmt.Errorf("nonce %d is taken in the node's pool, waiting for it", nonce)
+		case err != nil && isReply(err):
+			return fmt.Errorf("%s: %w", effectName(e), err)
+		case err != nil:
+			// It may have arrived or not: the same bytes are sent again later.
+			s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID}
+			return err
+		}
+		s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID, sent: time.Now()}
+		s.w.log.Debug("effect sent", "effect", effectName(e), "nonce", nonce, "extrinsic", x.hash, "attempts", e.Attempts)
+	}
+	return nil
+}
+
+// codePriorityTooLow is the error of author_submitExtrinsic for an extrinsic
+// whose nonce another one in the pool has.
+const codePriorityTooLow = 1014
+
+func isReply(err error) bool {
+	var reply *rpcclient.Error
+	return errors.As(err, &reply)
+}
+
+func effectName(e enclave.Effect) string {
+	if e.Confirm != nil {
+		return fmt.Sprintf("confirmation of block %d", e.Confirm.Number)
+	}
+	return fmt.Sprintf("payout %d of block %d", e.ID.Index, e.ID.Block)
+}
+
+// settle notes the own extrinsics that came into blocks.
+func (s *submitter) settle(ctx context.Context, number header.Number) {
+	for _, x := range s.w.published.takeOwn() {
+		a := s.inFlight[x.Nonce]
+		delete(s.inFlight, x.Nonce)
+		if x.Success || a == nil || a.effect == nil {
+			continue
+		}
+		reason := "unknown"
+		if rt, err := s.w.runtimes.get(ctx); err == nil {
+			reason = dispatchError(rt.meta, x.Failure)
+		}
+		pause := header.Number(1)
+		p, _ := s.w.published.read()
+		for _, e := range p.pending {
+			if e.ID == *a.effect {
+				pause = min(header.Number(1)<<min(e.Attempts, 10), maxBackoffBlocks)
+			}
+		}
+		s.notBefore[*a.effect] = number + pause
+		s.w.log.Warn("own extrinsic failed on the parentchain", "extrinsic", x.Hash, "block", a.effect.Block, "reason", reason, "retry_in_blocks", pause)
+	}
+	p, _ := s.w.published.read()
+	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool {
+		return !slices.ContainsFunc(p.pending, func(e enclave.Effect) bool { return e.ID == id })
+	})
+}
+
+// reserve counts what a former run left in the node's pool as on its way. The
+// node's word is taken as far as it is plausible; a lie costs one era.
+func (s *submitter) reserve(ctx context.Context, proven uint32, at header.Number) error {
+	next, err := s.w.node.AccountNextIndex(ctx, s.w.account.AccountID())
+	if err != nil {
+		return err
+	}
+	if next < proven || next-proven > 2*maxInFlight {
+		s.w.log.Warn("the node names an implausible nonce", "proven", proven, "node", next)
+		return nil
+	}
+	for n := proven; n < next; n++ {
+		s.inFlight[n] = &attempt{signed: &signed{nonce: n, death: at + eraPeriod}, sent: time.Now()}
+	}
+	return nil
+}

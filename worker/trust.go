@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+)
+
+// loadTrust finds the trust config: from Config.TrustConfig, or with
+// Config.Dev from the connected chain's genesis (RULES 1). What was found is
+// sealed, and another one later is refused.
+func (w *Worker) loadTrust(ctx context.Context) error {
+	var stored *enclave.TrustConfig
+	b, err := w.dir.unseal(w.platform, chainDir, trustFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fatal("trust config: %w", err)
+	default:
+		t, err := enclave.DecodeTrustConfig(b)
+		if err != nil {
+			return fatal("%w", err)
+		}
+		stored = &t
+	}
+
+	var t enclave.TrustConfig
+	switch {
+	case w.cfg.TrustConfig != "":
+		if t, err = readTrustConfig(w.cfg.TrustConfig); err != nil {
+			return fatal("%w", err)
+		}
+		if t.Shard != w.shard || t.App != w.cfg.App.Name() {
+			return fatal("%s is for shard %s and app %q, this worker is to serve shard %s with app %q",
+				w.cfg.TrustConfig, t.Shard, t.App, w.shard, w.cfg.App.Name())
+		}
+	case stored != nil:
+		// The node may be down: state can be served all the same.
+		t = enclave.DevTrustConfig(stored.Genesis, w.shard, w.cfg.App.Name())
+	default:
+		err := w.health.retry(ctx, "parentchain", func(ctx context.Context) error {
+			genesis, err := w.node.BlockHash(ctx, 0)
+			t = enclave.DevTrustConfig(genesis, w.shard, w.cfg.App.Name())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if t.Class != enclave.InsecureDev {
+		return fatal("a shard of class %s cannot be served on the simulated TEE", t.Class)
+	}
+	if stored == nil {
+		if err := w.dir.seal(w.platform, t.Encode(), chainDir, trustFile); err != nil {
+			return fatal("trust config: %w", err)
+		}
+	} else if stored.Hash() != t.Hash() {
+		return fatal("data folder %s belongs to shard %s of app %q on the chain with genesis %s: use another folder, "+
+			"or --clean-reset to forget its state (not its keys)", w.cfg.DataDir, stored.Shard, stored.App, stored.Genesis)
+	}
+	w.trust, w.trustHash = t, t.Hash()
+	return nil
+}
+
+// readTrustConfig reads a trust config from JSON; unknown keys are errors.
+func readTrustConfig(path string) (t enclave.TrustConfig, err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return t, fmt.Errorf("trust config: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil {
+		return t, fmt.Errorf("trust config %s: %w", path, err)
+	}
+	return t, t.Check()
+}
+
+// checkGenesis finds out whether the node is of the chain that is trusted.
+func (w *Worker) checkGenesis(ctx context.Context) error {
+	genesis, err := w.node.BlockHash(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if genesis != w.trust.Genesis {
+		return fmt.Errorf("the node's chain has genesis %s, this worker's has %s: connect a node of that chain, "+
+			"use another data folder, or start once with --clean-reset", genesis, w.trust.Genesis)
+	}
+	return nil
+}
