@@ -44,6 +44,7 @@ const (
 // at least one byte: reading is linear in the input, not in the type.
 type plan struct {
 	op       op
+	height   int // structs, tuples and arrays in one another, this one included
 	n        int
 	elem     int // position of the element type
 	steps    []step
@@ -102,7 +103,7 @@ func (m *Metadata) compile(pos, depth int) error {
 		if err := m.compile(elem, depth+1); err != nil {
 			return err
 		}
-		p.elem = elem
+		p.elem, p.height = elem, m.plans[elem].height+1
 		switch e := &m.plans[elem]; {
 		case e.op == opFixed:
 			p.op, p.n = opFixed, int(min(int64(e.n)*int64(t.Len), tooLarge))
@@ -134,12 +135,18 @@ func (m *Metadata) compile(pos, depth int) error {
 			p.op, p.n = opBits, primitiveSize(s.Primitive)
 		}
 	}
+	if err == nil && p.height > maxNesting {
+		return errSelf
+	}
 	return err
 }
 
 // compileParts makes the plan of a struct or tuple.
 func (m *Metadata) compileParts(p *plan, ids []TypeID, depth int) error {
 	steps, err := m.stepsOf(ids, depth)
+	for _, id := range ids {
+		p.height = max(p.height, m.plans[m.position(id)].height+1)
+	}
 	switch {
 	case err != nil:
 		return err
