@@ -472,3 +472,32 @@ func unhex(s string) []byte {
 	}
 	return b
 }
+
+// Arguments come from outside: whatever the bytes are, they are refused or
+// used up as far as the arguments reach.
+func FuzzArguments(f *testing.F) {
+	b := &bank{}
+	d, err := pallet.Describe(declare(b, "Bank"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint8(2), scale.MustMarshal(uint64(7)))
+	f.Add(uint8(1), append(make([]byte, 32), 5<<2, 1, 12, 'u', 'r', 'l', 9))
+	f.Fuzz(func(t *testing.T, index uint8, raw []byte) {
+		c := d.Call(index)
+		if c == nil {
+			return
+		}
+		dec := scale.NewDecoder(raw)
+		args, err := c.Decode(dec)
+		if (err != nil) != (dec.Err() != nil) || err != nil && !errors.Is(err, pallet.ErrArguments) {
+			t.Fatalf("error %v, decoder %v", err, dec.Err())
+		}
+		if err != nil {
+			return
+		}
+		if err := c.Run(&call{kv: newMemory()}, args); err != nil && !errors.Is(err, errTooBig) {
+			t.Fatal(err)
+		}
+	})
+}

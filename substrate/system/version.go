@@ -15,8 +15,8 @@ type RuntimeVersion struct {
 // MetadataPath is the type's path in real metadata.
 func (RuntimeVersion) MetadataPath() []string { return []string{"sp_version", "RuntimeVersion"} }
 
-// RuntimeAPI is a runtime API and its version: ID is the first 8 bytes of the
-// BLAKE2b-64 hash of its name.
+// RuntimeAPI is a runtime API and its version: ID is the BLAKE2b-64 hash of its
+// name ("Core"). In metadata it is a tuple.
 type RuntimeAPI struct {
 	ID      [8]byte `metadata:"_"`
 	Version uint32  `metadata:"_"`
