@@ -85,6 +85,23 @@ func (c *chain) waitPast(ctx context.Context, n header.Number) (verified, error)
 	}
 }
 
+// waitStart waits until any block is verified.
+func (c *chain) waitStart(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		if _, ok := c.latest(); ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // checkRecent refuses a block that is too old or not on the verified chain. A
 // later one than the last verified is fine (see ratls.Terms).
 func (c *chain) checkRecent(hash hashing.Hash, n header.Number) error {

@@ -29,7 +29,7 @@ func shardConfigKey(s integritee.ShardID) []byte {
 // register makes sure that the account is funded and registered with this
 // measurement and URL, by the proven state.
 func (w *Worker) register(ctx context.Context) error {
-	err := w.health.retry(ctx, "registration", func(ctx context.Context) error {
+	return w.health.retry(ctx, "registration", func(ctx context.Context) error {
 		done, err := w.registered(ctx)
 		if done || err != nil {
 			return err
@@ -49,12 +49,12 @@ func (w *Worker) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) { return w.isOwnRegistration(v[0]) }, enclaveKey(w.account.AccountID()))
+		err = w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) { return w.isOwnRegistration(v[0]) }, enclaveKey(w.account.AccountID()))
+		if err == nil {
+			w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
+		}
+		return err
 	})
-	if err == nil {
-		w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
-	}
-	return err
 }
 
 // registered reports whether the proven state has this worker as it is.

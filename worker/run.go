@@ -260,7 +260,10 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 		}
 	})
 	w.health.setPhase("following heads")
-	err := w.register(ctx)
+	err := w.chain.waitStart(ctx)
+	if err == nil {
+		err = w.register(ctx)
+	}
 	if err == nil {
 		own, err = w.obtainKeys(ctx, own)
 	}
