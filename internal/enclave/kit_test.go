@@ -95,7 +95,12 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, meta: testRuntime().Metadata, worker: pair(t, "//Worker"), user: pair(t, "//User"), now: 1_700_000_000_000}
+	return newWorldOf(t, testRuntime().Metadata, change...)
+}
+
+func newWorldOf(t testing.TB, meta *metadata.Metadata, change ...func(*Config)) *world {
+	t.Helper()
+	w := &world{t: t, meta: meta, worker: pair(t, "//Worker"), user: pair(t, "//User"), now: 1_700_000_000_000}
 	w.chain = lightclienttest.New(t, lightclienttest.Options{})
 	w.client = lightclient.New(w.chain.Start())
 	w.cfg = Config{
@@ -154,10 +159,13 @@ type builder struct {
 
 // block starts a block with its timestamp, six seconds after the last one.
 func (w *world) block() *builder {
-	b := &builder{w: w}
+	w.t.Helper()
 	w.now += 6000
-	b.add(testRuntime().TimestampInherent(w.now), success)
-	return b
+	raw, err := extrinsic.EncodeBare(5, w.call("Timestamp", "set", scale.CompactU64(w.now)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return (&builder{w: w}).add(raw, success)
 }
 
 func (b *builder) add(raw []byte, events ...event) *builder {
