@@ -1,9 +1,28 @@
 package worker
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/ratls"
+	"github.com/offchain-worker/sdk/tee/sim"
 )
 
 // Version is the version that system_version reports.
@@ -12,5 +31,388 @@ const Version = "0.1.0"
 // Main is the program of a worker with the given app: it reads args (without
 // the program's name), runs the subcommand and returns the exit code: 0 on
 // success, 1 on failure, 2 on a usage error. An interrupt or SIGTERM ends the
-// worker in order.
-func Main(app *stf.App, args []string, stdout, stderr io.Writer) int { return 1 }
+// worker in order. Flags and subcommands are those of the Rust worker.
+func Main(app *stf.App, args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cmd := newCommand(app)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	var failure *failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &failure):
+		fmt.Fprintln(stderr, "integritee-service:", err)
+		return 1
+	default:
+		fmt.Fprintf(stderr, "integritee-service: %v\nSee integritee-service --help.\n", err)
+		return 2
+	}
+}
+
+// failure marks an error that is not about usage.
+type failure struct{ error }
+
+func (f *failure) Unwrap() error { return f.error }
+
+// fail makes the RunE of a subcommand whose errors are not about usage.
+func fail(f func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd, args); err != nil {
+			return &failure{err}
+		}
+		return nil
+	}
+}
+
+// flags are the global flags of P 5.1, and ours.
+type flags struct {
+	nodeURL, nodePort                    string
+	targetURLA, targetPortA              string
+	targetURLB, targetPortB              string
+	dataDir                              string
+	external                             bool
+	muRaPort, trustedPort, untrustedPort uint16
+	trustedAddr, untrustedAddr, muRaAddr string
+	metrics                              bool
+	metricsPort, httpPort                uint16
+	cleanReset                           bool
+
+	simMeasurement, logLevel, logFormat string
+}
+
+func newCommand(app *stf.App) *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use:   "integritee-service",
+		Short: "Integritee offchain worker with the app " + app.Name(),
+		Long: "A worker of a shard: it follows the finalized blocks of the parentchain, executes the encrypted calls in them on\n" +
+			"private state, confirms the blocks, and answers getters. This build runs on a simulated TEE.",
+		Version:          Version,
+		TraverseChildren: true, // global flags stand before the subcommand, whose own letters may differ
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		Args:             cobra.NoArgs,
+		RunE:             func(*cobra.Command, []string) error { return errors.New("a subcommand is needed") },
+		CompletionOptions: cobra.CompletionOptions{
+			DisableDefaultCmd: true,
+		},
+	}
+	// -h is the HTTP port, so the help flag must be there before cobra adds its own.
+	root.Flags().Bool("help", false, "print this help")
+	g := root.Flags()
+	g.StringVarP(&f.nodeURL, "integritee-rpc-url", "u", "ws://127.0.0.1", "`URL` of the parentchain node, without port")
+	g.StringVarP(&f.nodePort, "integritee-rpc-port", "p", "9944", "`port` of the parentchain node")
+	g.StringVar(&f.targetURLA, "target-a-parentchain-rpc-url", "", "refused: there is one parentchain in this mode")
+	g.StringVar(&f.targetPortA, "target-a-parentchain-rpc-port", "", "refused, like the URL")
+	g.StringVar(&f.targetURLB, "target-b-parentchain-rpc-url", "", "refused: there is one parentchain in this mode")
+	g.StringVar(&f.targetPortB, "target-b-parentchain-rpc-port", "", "refused, like the URL")
+	g.StringVarP(&f.dataDir, "data-dir", "d", "", "`folder` for keys and state, made if missing (default: the current one)")
+	g.BoolVar(&f.external, "ws-external", false, "listen on all interfaces instead of 127.0.0.1")
+	g.Uint16VarP(&f.muRaPort, "mu-ra-port", "r", 3443, "`port` of the key hand-over to other workers")
+	g.Uint16VarP(&f.trustedPort, "trusted-worker-port", "P", 2000, "`port` of the trusted RPC (TLS WebSocket)")
+	g.Uint16VarP(&f.untrustedPort, "untrusted-worker-port", "w", 2001, "`port` that is told as the untrusted one; nothing listens there in this mode")
+	g.StringVarP(&f.trustedAddr, "trusted-external-address", "T", "", "`address` of the trusted RPC that is registered on the parentchain")
+	g.StringVarP(&f.untrustedAddr, "untrusted-external-address", "U", "", "`address` that is told as the untrusted one")
+	g.StringVarP(&f.muRaAddr, "mu-ra-external-address", "M", "", "`address` of the key hand-over that is told to other workers")
+	g.BoolVar(&f.metrics, "enable-metrics", false, "refused: this version serves no metrics")
+	g.Uint16VarP(&f.metricsPort, "metrics-port", "i", 8787, "`port` of the metrics")
+	g.Uint16VarP(&f.httpPort, "untrusted-http-port", "h", 4545, "`port` of /is_initialized")
+	g.BoolVarP(&f.cleanReset, "clean-reset", "c", false, "forget state and light client (not the keys) before starting")
+	g.StringVar(&f.simMeasurement, "sim-measurement", "", "`name` that the simulated measurement is made of (default: the app's name)")
+	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	root.AddCommand(runCommand(app, &f), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f),
+		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
+		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
+		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
+			return errors.New("this program holds no tests: go test ./... runs them")
+		}})
+	for _, c := range root.Commands() {
+		if !c.DisableFlagParsing {
+			c.Flags().Bool("help", false, "print this help")
+		}
+	}
+	return root
+}
+
+// deprecatedCommand says why a subcommand does nothing.
+func deprecatedCommand(name, why string) *cobra.Command {
+	c := &cobra.Command{Use: name + " [SHARD…]", Short: "Deprecated, does nothing: " + why,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "integritee-service: %s is deprecated and does nothing: %s\n", name, why)
+			return nil
+		}}
+	c.Flags().String("shard", "", "ignored")
+	c.Flags().Bool("skip-ra", false, "ignored")
+	return c
+}
+
+// check refuses flags that would have no effect.
+func (f *flags) check(app *stf.App) error {
+	if f.targetURLA+f.targetPortA+f.targetURLB+f.targetPortB != "" {
+		return errors.New("--target-a-… and --target-b-… are not supported: an offchain worker serves one parentchain, given by --integritee-rpc-url")
+	}
+	if f.metrics {
+		return errors.New("--enable-metrics is not supported by this version")
+	}
+	if f.simMeasurement == "" {
+		f.simMeasurement = app.Name()
+	}
+	if f.dataDir == "" {
+		f.dataDir = "."
+	}
+	return nil
+}
+
+func (f *flags) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return nil, errors.New("--log-format is text or json")
+}
+
+// runFlags are the flags of run.
+type runFlags struct {
+	skipRA, dev                         bool
+	teeracleInterval, reregister        string
+	shieldingTarget, confirm, trustFile string
+	confirmInterval                     uint32
+}
+
+func runCommand(app *stf.App, f *flags) *cobra.Command {
+	var r runFlags
+	cmd := &cobra.Command{
+		Use:   "run [SHARD]",
+		Short: "Run the worker for a shard (base58; default: the measurement)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := f.workerConfig(app, &r, args)
+			if err != nil {
+				return err
+			}
+			if cfg.Logger, err = f.logger(cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if err := cfg.Check(); err != nil {
+				return err
+			}
+			return fail(func(cmd *cobra.Command, _ []string) error {
+				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", sim.Measurement(f.simMeasurement))
+				return Run(cmd.Context(), cfg)
+			})(cmd, args)
+		},
+	}
+	o := cmd.Flags()
+	o.BoolVar(&r.skipRA, "skip-ra", false, "register without attestation; needed on the simulated TEE")
+	o.BoolVarP(&r.dev, "dev", "d", false, "development: //Alice pays, block 0 of the connected chain is trusted, nothing is private")
+	o.StringVarP(&r.teeracleInterval, "teeracle-interval", "i", "", "refused: there is no teeracle in this mode")
+	o.StringVar(&r.reregister, "reregister", "", "refused: there is no teeracle in this mode")
+	o.StringVarP(&r.shieldingTarget, "shielding-target", "s", "integritee", "integritee, the only parentchain of this mode")
+	o.StringVar(&r.confirm, "confirm", "needed", "which blocks to confirm: needed (those that concern the shard, and one in --confirm-interval) or all")
+	o.Uint32Var(&r.confirmInterval, "confirm-interval", DefaultConfirmInterval, "confirm one block in `N` as a sign of life")
+	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
+	return cmd
+}
+
+// workerConfig makes the configuration that the flags say. Its errors are
+// about usage.
+func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config, err error) {
+	if err := f.check(app); err != nil {
+		return c, err
+	}
+	switch {
+	case r.teeracleInterval != "" || r.reregister != "":
+		return c, errors.New("--teeracle-interval and --reregister are not supported: there is no teeracle in offchain-worker mode")
+	case r.shieldingTarget != "integritee":
+		return c, errors.New("--shielding-target: only integritee is supported, there is one parentchain in offchain-worker mode")
+	case r.confirm != "needed" && r.confirm != "all":
+		return c, errors.New("--confirm is needed or all")
+	case r.confirmInterval == 0:
+		return c, errors.New("--confirm-interval must be at least 1")
+	}
+	host := "127.0.0.1"
+	if f.external {
+		host = "0.0.0.0"
+	}
+	listen := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
+	c = Config{App: app, DataDir: f.dataDir, NodeURL: withPort(f.nodeURL, f.nodePort),
+		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
+		Dev: r.dev, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
+		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
+	// What is not given is made from the ports. Port 0 is not known yet.
+	advertised := func(given, scheme string, port uint16) string {
+		if given != "" {
+			return withPort(given, strconv.Itoa(int(port)))
+		}
+		if port == 0 {
+			return ""
+		}
+		return scheme + listen(port)
+	}
+	c.TrustedURL = advertised(f.trustedAddr, "wss://", f.trustedPort)
+	c.UntrustedURL = advertised(f.untrustedAddr, "ws://", f.untrustedPort)
+	c.MuRaURL = advertised(f.muRaAddr, "", f.muRaPort)
+	if len(args) > 0 {
+		s, err := integritee.ParseShardID(args[0])
+		if err != nil {
+			return c, fmt.Errorf("SHARD: %w", err)
+		}
+		c.Shard = s
+	}
+	return c, nil
+}
+
+// withPort appends a port to a URL or a host that has none.
+func withPort(url, port string) string {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		scheme, rest = "", url
+	} else {
+		scheme += "://"
+	}
+	host := rest[strings.LastIndexByte(rest, ']')+1:] // behind an IPv6 address in brackets
+	if strings.Contains(host, ":") {
+		return url
+	}
+	return scheme + rest + ":" + port
+}
+
+func measurementCommand(app *stf.App, f *flags) *cobra.Command {
+	return &cobra.Command{Use: "mrenclave", Short: "Print the measurement in base58", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(app); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), sim.Measurement(f.simMeasurement))
+			return nil
+		}}
+}
+
+// withDir runs f on the data folder, held for this process if something has
+// to be made there.
+func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p tee.Platform) error) error {
+	if err := f.check(app); err != nil {
+		return err
+	}
+	log, err := f.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	d := &dataDir{path: f.dataDir}
+	if !exists(d.file(accountFile)) {
+		if d, err = openDataDir(f.dataDir); err != nil {
+			return err
+		}
+		defer d.close()
+	}
+	p, err := sim.Open(f.dataDir, f.simMeasurement, log)
+	if err != nil {
+		return err
+	}
+	return run(d, p)
+}
+
+func signingKeyCommand(app *stf.App, f *flags) *cobra.Command {
+	const file = "enclave-signing-pubkey.bin"
+	return &cobra.Command{Use: "signing-key", Short: "Write the account's public key, 32 bytes, to " + file, Args: cobra.NoArgs,
+		RunE: fail(func(cmd *cobra.Command, _ []string) error {
+			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				pair, err := loadAccount(d, p)
+				if err != nil {
+					return err
+				}
+				return output(cmd, file, pair.Public())
+			})
+		})}
+}
+
+func shieldingKeyCommand(app *stf.App, f *flags) *cobra.Command {
+	const file = "enclave-shielding-pubkey.json"
+	return &cobra.Command{Use: "shielding-key", Short: "Write the shard's public shielding key to " + file, Args: cobra.NoArgs,
+		RunE: fail(func(cmd *cobra.Command, _ []string) error {
+			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				k, err := loadKeys(d, p)
+				if err != nil {
+					return err
+				}
+				if k == nil || k.status != keysConfirmed {
+					return errors.New("there is no shielding key yet: run makes it, or obtains it from another worker of the shard")
+				}
+				public, err := k.material.Shielding.Public().MarshalJSON()
+				if err != nil {
+					return err
+				}
+				return output(cmd, file, public)
+			})
+		})}
+}
+
+func dumpRACommand(app *stf.App, f *flags) *cobra.Command {
+	const file = "ra_dump_cert.der"
+	return &cobra.Command{Use: "dump-ra", Short: "Write a certificate with (simulated) evidence to " + file, Args: cobra.NoArgs,
+		RunE: fail(func(cmd *cobra.Command, _ []string) error {
+			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				pair, err := loadAccount(d, p)
+				if err != nil {
+					return err
+				}
+				key, err := ratls.NewTLSKey()
+				if err != nil {
+					return err
+				}
+				b := tee.Binding{Purpose: tee.PurposeJoin, Shard: p.Measurement()}
+				if b.TrustConfig, err = storedTrustHash(d, p, &b); err != nil {
+					return err
+				}
+				self := ratls.Self{Account: pair, TLSKey: key, Platform: p}
+				cert, err := self.Certificate(b)
+				if err != nil {
+					return err
+				}
+				return output(cmd, file, cert.Certificate[0])
+			})
+		})}
+}
+
+// storedTrustHash returns the hash of the trust config of the data folder and
+// puts its shard into b; zero if the worker never ran.
+func storedTrustHash(d *dataDir, p tee.Platform, b *tee.Binding) (hashing.Hash, error) {
+	raw, err := d.unseal(p, chainDir, trustFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return hashing.Hash{}, nil
+	}
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	t, err := enclave.DecodeTrustConfig(raw)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	b.Shard = t.Shard
+	return t.Hash(), nil
+}
+
+// output writes a file into the current folder and says so.
+func output(cmd *cobra.Command, name string, b []byte) error {
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		return err
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "written:", path)
+	return nil
+}

@@ -82,7 +82,7 @@ func (c *Config) Check() error {
 	var errs []error
 	need := func(ok bool, text string) {
 		if !ok {
-			errs = append(errs, errors.New("worker: "+text))
+			errs = append(errs, errors.New(text))
 		}
 	}
 	need(c.App != nil, "Config.App is missing")
