@@ -33,8 +33,8 @@ type ReadKV interface {
 	Next(key []byte) ([]byte, bool)
 }
 
-// KV is a ReadKV that can be written. Set keeps neither slice nor relies on
-// them afterwards, unless the implementation says that it owns them.
+// KV is a ReadKV that can be written. It may keep the slices that it is given:
+// callers do not change them afterwards.
 type KV interface {
 	ReadKV
 	Set(key, value []byte)

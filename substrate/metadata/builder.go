@@ -167,6 +167,7 @@ func (b *Builder) Build(s ExtrinsicSpec) (*Metadata, error) {
 		return nil, err
 	}
 	m.Runtime = ref(b.shape(Type{Path: []string{b.crate, "Runtime"}, Kind: KindComposite}))
+	b.primitive(U16) // polkadot.js looks for it in every metadata
 	m.Types = b.types
 	if err := b.checkPaths(); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package metadata
 import (
 	"fmt"
 
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
@@ -179,17 +178,4 @@ func (e *StorageEntry) Key(parts ...[]byte) ([]byte, error) {
 		key = e.Hashers[i].AppendKey(key, p)
 	}
 	return key, nil
-}
-
-// DecodeConstant decodes a constant into the value that v points to, by the
-// rules of package scale. Without such a constant the error is [ErrNotFound].
-func (m *Metadata) DecodeConstant(pallet, name string, v any) error {
-	raw, ok := m.Constant(pallet, name)
-	if !ok {
-		return fmt.Errorf("%w: constant %s.%s", ErrNotFound, pallet, name)
-	}
-	if err := scale.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("constant %s.%s: %w", pallet, name, err)
-	}
-	return nil
 }

@@ -1,9 +1,6 @@
 package metadata
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // prepare checks that all references can be followed, fills in what a version
 // leaves out and compiles the plans. It ends the making of a Metadata.
@@ -197,14 +194,13 @@ func (m *Metadata) extrinsicType() *TypeID {
 	want := map[string]TypeID{"Address": m.Extrinsic.Address, "Call": m.Extrinsic.Call, "Signature": m.Extrinsic.Signature}
 	for i := range m.Types {
 		t := &m.Types[i]
-		if t.Name() != "UncheckedExtrinsic" {
-			continue
+		matches := t.Name() == "UncheckedExtrinsic"
+		for name, id := range want {
+			got, ok := t.Param(name)
+			matches = matches && ok && got == id
 		}
-		if !slices.ContainsFunc(t.Params, func(p TypeParam) bool {
-			id, ok := want[p.Name]
-			return ok && (p.Type == nil || *p.Type != id)
-		}) && len(t.Params) >= len(want) {
-			return &t.ID
+		if matches {
+			return ref(t.ID)
 		}
 	}
 	return nil
