@@ -28,6 +28,7 @@ type network struct {
 	session *client.Session
 	stages  []client.Stage
 	reached chan client.Stage
+	done    chan result // of invoke
 }
 
 var testShard = client.ShardID{5}
@@ -35,7 +36,7 @@ var testShard = client.ShardID{5}
 func newNetwork(t *testing.T, opts fake.Options) *network {
 	t.Helper()
 	opts.Shard = testShard
-	n := &network{t: t, node: fake.NewNode(t), worker: fake.NewWorker(t, opts), reached: make(chan client.Stage, 64)}
+	n := &network{t: t, node: fake.NewNode(t), worker: fake.NewWorker(t, opts), reached: make(chan client.Stage, 64), done: make(chan result, 1)}
 	chain, err := client.DialChain(t.Context(), n.node.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +63,12 @@ func (n *network) await(want client.Stage) {
 			if got == want {
 				return
 			}
+		case got := <-n.done:
+			if len(n.reached) > 0 { // it may have been reached just before
+				n.done <- got
+				continue
+			}
+			n.t.Fatalf("ended before stage %v: %+v, %v", want, got.out, got.err)
 		case <-n.t.Context().Done():
 			n.t.Fatalf("stage %v was not reached", want)
 		}
@@ -105,12 +112,11 @@ type result struct {
 
 // invoke starts an invocation and returns where its result comes.
 func (n *network) invoke(ctx context.Context, inv client.Invocation) <-chan result {
-	done := make(chan result, 1)
 	go func() {
 		out, err := n.session.Invoke(ctx, inv)
-		done <- result{out, err}
+		n.done <- result{out, err}
 	}()
-	return done
+	return n.done
 }
 
 func answerWith(code stf.Outcome) func(q *stf.ReceiptQuery) *stf.Receipt {
@@ -226,6 +232,7 @@ func TestInvokeSurvivesLostConnections(t *testing.T) {
 	n := newNetwork(t, fake.Options{Receipt: answerWith(stf.Outcome{})})
 	done := n.invoke(t.Context(), n.invocation())
 	raw := n.pool()
+	n.await(client.Submitted)
 
 	n.node.DropConnections() // in the pool only
 	block := n.include(n.node.Genesis(), raw)
@@ -236,6 +243,29 @@ func TestInvokeSurvivesLostConnections(t *testing.T) {
 	n.await(client.Confirmed)
 	n.worker.DropConnections()
 	n.worker.Commit(1)
+	if got := <-done; got.err != nil || !got.out.Succeeded() {
+		t.Fatalf("got %+v, %v", got.out, got.err)
+	}
+}
+
+// TestInvokeSurvivesLostReply loses the connection after the pool has taken the
+// extrinsic and before the reply: it must neither be lost nor made twice.
+func TestInvokeSurvivesLostReply(t *testing.T) {
+	n := newNetwork(t, fake.Options{Receipt: answerWith(stf.Outcome{})})
+	first := make(chan []byte, 1)
+	n.node.OnSubmit(func(ctx context.Context, raw []byte) *rpcserver.Error {
+		select {
+		case first <- raw:
+			go n.node.DropConnections()
+			<-ctx.Done()
+			return nil
+		default:
+			return &rpcserver.Error{Code: 1013, Message: "Transaction is already imported"}
+		}
+	})
+	done := n.invoke(t.Context(), n.invocation())
+	n.await(client.Submitted)
+	n.execute(<-first)
 	if got := <-done; got.err != nil || !got.out.Succeeded() {
 		t.Fatalf("got %+v, %v", got.out, got.err)
 	}
@@ -323,7 +353,7 @@ func TestInvokeFailures(t *testing.T) {
 		{
 			name: "refused by the pool",
 			prepare: func(n *network) {
-				n.node.OnSubmit(func([]byte) *rpcserver.Error {
+				n.node.OnSubmit(func(context.Context, []byte) *rpcserver.Error {
 					return &rpcserver.Error{Code: 1010, Message: "Invalid Transaction", Data: "Inability to pay some fees"}
 				})
 			},
@@ -463,7 +493,7 @@ func TestSubmitTakesNextNonce(t *testing.T) {
 		n := newNetwork(t, fake.Options{})
 		alice := fake.Pair(t, "//Alice")
 		var nonces []uint32
-		n.node.OnSubmit(func(raw []byte) *rpcserver.Error {
+		n.node.OnSubmit(func(_ context.Context, raw []byte) *rpcserver.Error {
 			x, err := extrinsic.Decode(raw, n.node.Meta)
 			if err != nil {
 				t.Error(err)

@@ -24,6 +24,9 @@ const (
 	// submitTries bounds how often another program's use of the same nonce is
 	// answered with a new one.
 	submitTries = 12
+	// resubmitTries bounds how often an extrinsic is sent to a node that is
+	// not there.
+	resubmitTries = 5
 	// submitPause lets the node's pool settle between two tries.
 	submitPause = 250 * time.Millisecond
 )
@@ -56,7 +59,7 @@ func (c *Chain) Submit(ctx context.Context, call Call, signer *keyring.Pair) (*S
 		if err != nil {
 			return nil, c.nodeError(err)
 		}
-		s.watch, err = c.node.SubmitAndWatch(ctx, s.raw)
+		err = s.submit(ctx)
 		if err == nil {
 			return s, nil
 		}
@@ -75,6 +78,31 @@ func (c *Chain) Submit(ctx context.Context, call Call, signer *keyring.Pair) (*S
 			return nil, err
 		}
 	}
+}
+
+// submit puts the extrinsic into the node's pool. Where the connection is lost
+// before the reply, the pool may have taken it or not: the same extrinsic is
+// sent again, and if that is refused, the first one counts. Signing another
+// one could do the call twice.
+func (s *Submission) submit(ctx context.Context) (err error) {
+	lost := false
+	for range resubmitTries {
+		s.watch, err = s.chain.node.SubmitAndWatch(ctx, s.raw)
+		var refused *rpcclient.Error
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return err
+		case errors.As(err, &refused) && lost:
+			return nil
+		case !errors.Is(err, parentchain.ErrUnavailable):
+			return err
+		}
+		lost = true
+		if err := sleep(ctx, reconnectPause); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // sign makes the extrinsic for a call, with the account's next nonce.
@@ -161,6 +189,9 @@ func (i *Inclusion) Status() string {
 // replaced. The error wraps [ErrRejected] if the pool drops the extrinsic or
 // its dispatch has failed.
 func (s *Submission) InBlock(ctx context.Context) (*Inclusion, error) {
+	if s.watch.Subscription == nil {
+		return s.Finalized(ctx)
+	}
 	for {
 		status, err := s.watch.Next(ctx)
 		switch {

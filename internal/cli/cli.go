@@ -40,14 +40,15 @@ type app struct {
 	stdout, stderr io.Writer
 	env            func(string) string
 
-	nodeURL, nodePort   string
-	workerURL, trusted  string // address and port of the worker's trusted RPC
-	json, needSuccess   bool
-	insecure            bool
-	timeout             time.Duration
-	openChain           *client.Chain
-	openWorker          *client.Worker
-	reported, newlining bool
+	nodeURL, nodePort  string
+	workerURL, trusted string // address and port of the worker's trusted RPC
+	json, needSuccess  bool
+	insecure           bool
+	timeout            time.Duration
+
+	openChain  *client.Chain  // nil before its first use
+	openWorker *client.Worker // likewise
+	reported   bool           // whether the object of --json is out
 }
 
 // Main runs the program and returns its exit code. args are the arguments

@@ -58,7 +58,7 @@ type Node struct {
 	best, final Hash
 	storage     map[string][]byte // by key, in every block
 	nonces      map[keyring.AccountID]uint32
-	submit      func(raw []byte) *rpcserver.Error
+	submit      SubmitFunc
 	watchers    map[Hash][]*rpcserver.Subscription // by extrinsic
 	heads       map[string][]*rpcserver.Subscription
 	submitted   chan []byte
@@ -104,8 +104,12 @@ func (n *Node) Genesis() Hash { return n.genesis }
 // Submitted receives each extrinsic that the pool has taken.
 func (n *Node) Submitted() <-chan []byte { return n.submitted }
 
-// OnSubmit lets f refuse extrinsics, nil none.
-func (n *Node) OnSubmit(f func(raw []byte) *rpcserver.Error) {
+// SubmitFunc decides about an extrinsic: nil takes it. ctx ends with the
+// connection that brought it.
+type SubmitFunc func(ctx context.Context, raw []byte) *rpcserver.Error
+
+// OnSubmit lets f refuse extrinsics; nil takes them all.
+func (n *Node) OnSubmit(f SubmitFunc) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.submit = f
@@ -346,7 +350,7 @@ func (n *Node) register(rpc *rpcserver.Server, meta []byte) {
 		return n.nonces[who], nil
 	})
 	rpc.Subscribe("author_submitAndWatchExtrinsic", "author_unwatchExtrinsic", "author_extrinsicUpdate",
-		func(_ context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
+		func(ctx context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
 			var text string
 			if err := rpcserver.Params(params, 1, &text); err != nil {
 				return err
@@ -359,7 +363,7 @@ func (n *Node) register(rpc *rpcserver.Server, meta []byte) {
 			refuse := n.submit
 			n.mu.Unlock()
 			if refuse != nil {
-				if e := refuse(raw); e != nil {
+				if e := refuse(ctx, raw); e != nil {
 					return e
 				}
 			}
