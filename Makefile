@@ -1,6 +1,5 @@
 # make: builds bin/integritee-service, bin/integritee-cli and bin/ocw (static, pure Go).
 WORKER_MODE ?= offchain-worker
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 ifneq ($(WORKER_MODE),offchain-worker)
 $(error WORKER_MODE=$(WORKER_MODE) is not supported: this worker has one mode, offchain-worker)

@@ -13,7 +13,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN make VERSION=image
+RUN make
 
 FROM ${RUNTIME_IMAGE} AS deployed-client
 COPY --from=builder /src/bin/integritee-cli /src/bin/ocw /usr/local/bin/
