@@ -25,8 +25,8 @@
 package runtimecode
 
 import (
-	"context"
 	"errors"
+	"fmt"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/system"
@@ -71,7 +71,7 @@ type Limits struct {
 	MemoryPages uint32
 	// Instructions is how many WebAssembly instructions all calls together
 	// may execute; host functions count by the bytes that they go through.
-	// Default 4,000,000,000.
+	// Default 1,000,000,000, which is 24 times what Westend's metadata takes.
 	Instructions int64
 }
 
@@ -87,8 +87,27 @@ type Runtime struct {
 	Metadata []byte
 }
 
-// Execute returns version and metadata of the runtime whose `:code` is code. It
-// does not keep code, and may be called concurrently. Cancelling ctx ends it.
-func Execute(ctx context.Context, code []byte, limits Limits) (*Runtime, error) {
-	return nil, ErrUnsupported
+// The defaults of Limits.
+const (
+	defaultCodeSize     = 50 << 20
+	defaultMemoryPages  = 2048
+	defaultInstructions = 1_000_000_000
+)
+
+// withDefaults returns the limits with each zero replaced.
+func (l Limits) withDefaults() (Limits, error) {
+	if l.CodeSize == 0 {
+		l.CodeSize = defaultCodeSize
+	}
+	if l.MemoryPages == 0 {
+		l.MemoryPages = defaultMemoryPages
+	}
+	if l.Instructions == 0 {
+		l.Instructions = defaultInstructions
+	}
+	// The size of a memory of 65,536 pages does not fit 32 bits.
+	if l.CodeSize < 0 || l.MemoryPages > 1<<16-1 || l.Instructions < 0 {
+		return Limits{}, fmt.Errorf("runtimecode: limits out of range: %+v", l)
+	}
+	return l, nil
 }
