@@ -84,6 +84,7 @@ type Chain struct {
 	byHash map[hashing.Hash]*Block
 	pool   *pool.Pool
 	next   chan struct{} // closed when the next block is there
+	change *authorityChange
 	failed error         // set once the log cannot be written: no more blocks
 
 	servers []*rpcserver.Server

@@ -20,18 +20,19 @@ var authorityNames = []string{"Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"
 
 // voters has the keys of the authorities.
 type voters struct {
-	genesis []runtime.Authority
-	keys    map[[32]byte]ed25519.PrivateKey
+	all, genesis []runtime.Authority
+	keys         map[[32]byte]ed25519.PrivateKey
 }
 
-// newVoters derives the first n authorities: ed25519 keys of //Alice, //Bob and
-// so on, and past //Ferdie //Authority//7, //Authority//8 and so on.
+// newVoters derives the keys of all possible authorities, of which the first n
+// are those of genesis: ed25519 keys of //Alice, //Bob and so on, and past
+// //Ferdie //Authority//7, //Authority//8 and so on.
 func newVoters(n int) (*voters, error) {
 	if n < 1 || n > maxAuthorities {
 		return nil, fmt.Errorf("devchain: %d authorities; there can be 1 to %d", n, maxAuthorities)
 	}
 	v := &voters{keys: map[[32]byte]ed25519.PrivateKey{}}
-	for i := range n {
+	for i := range maxAuthorities {
 		uri := fmt.Sprintf("//Authority//%d", i+1)
 		if i < len(authorityNames) {
 			uri = "//" + authorityNames[i]
@@ -45,9 +46,10 @@ func newVoters(n int) (*voters, error) {
 			return nil, fmt.Errorf("devchain: authority %s has no seed", uri)
 		}
 		id := runtime.AuthorityID(pair.Public())
-		v.genesis = append(v.genesis, runtime.Authority{ID: id, Weight: 1})
+		v.all = append(v.all, runtime.Authority{ID: id, Weight: 1})
 		v.keys[id] = ed25519.NewKeyFromSeed(seed[:])
 	}
+	v.genesis = v.all[:n:n]
 	return v, nil
 }
 
@@ -63,6 +65,33 @@ func (v *voters) justify(set []grandpa.Authority, setID uint64, number header.Nu
 		votes = append(votes, grandpa.Sign(key, uint64(number), setID, hash, number))
 	}
 	return grandpa.NewJustification(uint64(number), hash, number, votes, nil).AppendSCALE(nil), nil
+}
+
+// authorityChange is a change that the next block is to announce.
+type authorityChange struct {
+	next  []runtime.Authority
+	delay header.Number
+}
+
+// ScheduleAuthorities has the next block announce a change of the authority
+// set: from delay blocks after it on, blocks are finalized by the authorities of
+// these numbers, 0 being //Alice. If a change is pending in the state already,
+// that block is made without.
+func (c *Chain) ScheduleAuthorities(delay header.Number, numbers ...int) error {
+	change := authorityChange{delay: delay}
+	for _, n := range numbers {
+		if n < 0 || n >= len(c.voters.all) {
+			return fmt.Errorf("devchain: no authority %d", n)
+		}
+		change.next = append(change.next, c.voters.all[n])
+	}
+	if len(numbers) == 0 {
+		return errors.New("devchain: no authorities")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.change = &change
+	return nil
 }
 
 // maxProofHeaders bounds the headers of one finality proof.

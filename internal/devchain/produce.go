@@ -108,7 +108,7 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
 	c.mu.RLock()
-	parent, selection, failed := c.blocks[len(c.blocks)-1], c.pool.Select(), c.failed
+	parent, selection, change, failed := c.blocks[len(c.blocks)-1], c.pool.Select(), c.change, c.failed
 	c.mu.RUnlock()
 	if failed != nil {
 		return hashing.Hash{}, failed
@@ -116,7 +116,7 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	if err := ctx.Err(); err != nil {
 		return hashing.Hash{}, err
 	}
-	b, included, rejected, err := c.build(parent, selection)
+	b, included, rejected, err := c.build(parent, selection, change)
 	if err != nil {
 		return hashing.Hash{}, err
 	}
@@ -130,6 +130,9 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.append(b)
+	if c.change == change {
+		c.change = nil
+	}
 	c.pool.Included(b.Hash, included)
 	for _, h := range rejected {
 		c.pool.Reject(h)
@@ -141,10 +144,15 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 
 // build executes the next block. included are hashes of the pool's extrinsics
 // that are in it, rejected of those that turned out to be invalid.
-func (c *Chain) build(parent *Block, selection *pool.Selection) (b *Block, included, rejected []hashing.Hash, err error) {
+func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange) (b *Block, included, rejected []hashing.Hash, err error) {
 	number := parent.Number() + 1
 	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // the pool has checked them
+	if change != nil {
+		if err := x.ScheduleAuthorities(change.next, change.delay); err != nil {
+			c.cfg.Logger.Warn("change of authorities is not announced", "err", err)
+		}
+	}
 	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), c.rt.MinTimestamp(parent.State))
 	body := [][]byte{c.rt.TimestampInherent(now)}
 	if _, err := x.Apply(body[0]); err != nil {

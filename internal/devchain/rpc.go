@@ -83,14 +83,7 @@ func (b *hexBytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// list is a slice that is never null in JSON.
-func list[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
+// hexList is never null in JSON.
 func hexList(items [][]byte) []hexBytes {
 	out := make([]hexBytes, len(items))
 	for i, b := range items {

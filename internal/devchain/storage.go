@@ -3,8 +3,10 @@ package devchain
 import (
 	"fmt"
 
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
@@ -92,6 +94,16 @@ func (c *Chain) replay(raw []byte) error {
 	}
 	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // they were checked before the block was made
+	// A change of authorities is not an extrinsic; the header tells of it.
+	change, _, err := grandpa.ScheduledChange(&r.Header)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", number, err)
+	}
+	if change != nil {
+		if err := x.ScheduleAuthorities(runtime.FromAuthorities(change.Next), change.Delay); err != nil {
+			return fmt.Errorf("block %d: %w", number, err)
+		}
+	}
 	for i, xt := range r.Extrinsics {
 		if _, err := x.Apply(xt); err != nil {
 			return fmt.Errorf("block %d: extrinsic %d: %w", number, i, err)

@@ -120,6 +120,12 @@ func (g *Grandpa) scheduleChange(ctx *Context, next []Authority, delay header.Nu
 	return nil
 }
 
+// ScheduleAuthorities announces a change of the authorities in the block. It
+// fails if one is pending.
+func (x *Execution) ScheduleAuthorities(next []Authority, delay header.Number) error {
+	return x.rt.Grandpa.scheduleChange(x.ctx, next, delay)
+}
+
 // finalize announces and enacts changes at the end of a block, and reports
 // whether it enacted one.
 func (g *Grandpa) finalize(ctx *Context, system *System) bool {
@@ -145,6 +151,15 @@ func Authorities(list []Authority) []grandpa.Authority {
 	out := make([]grandpa.Authority, len(list))
 	for i, a := range list {
 		out[i] = grandpa.Authority{ID: a.ID, Weight: a.Weight}
+	}
+	return out
+}
+
+// FromAuthorities converts from the form of package grandpa.
+func FromAuthorities(list []grandpa.Authority) []Authority {
+	out := make([]Authority, len(list))
+	for i, a := range list {
+		out[i] = Authority{ID: a.ID, Weight: a.Weight}
 	}
 	return out
 }
