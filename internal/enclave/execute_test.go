@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -587,5 +588,21 @@ func TestCommitRoundTrip(t *testing.T) {
 	b[0]++
 	if _, err := DecodeCommit(b); !errors.Is(err, ErrCommit) {
 		t.Errorf("newer version: %v", err)
+	}
+}
+
+// TestCommitKeepsEmptyValues: an empty value is not a deletion.
+func TestCommitKeepsEmptyValues(t *testing.T) {
+	c := &Commit{Changes: []state.Change{{Key: []byte{1}, Value: []byte{}}, {Key: []byte{2}}, {Key: []byte{3}, Value: []byte{4}}}}
+	got, err := DecodeCommit(c.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c.Changes, got.Changes); diff != "" {
+		t.Error(diff)
+	}
+	c.Changes[0], c.Changes[1] = c.Changes[1], c.Changes[0]
+	if _, err := DecodeCommit(c.Encode()); !errors.Is(err, ErrCommit) {
+		t.Errorf("changes that are not sorted: %v", err)
 	}
 }

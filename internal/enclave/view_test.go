@@ -2,6 +2,7 @@ package enclave
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -138,10 +139,15 @@ func TestSecretsRedactThemselves(t *testing.T) {
 		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)
 	}
+	j, err := json.Marshal(map[string]any{"k": k, "cfg": w.cfg.Keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(j)
 	text := strings.ToLower(out.String())
 	secrets := [][32]byte{k.RootSeed, k.prf(labelPRFApp), k.prf(labelPRFState)}
 	for i, s := range secrets {
-		for _, form := range []string{fmt.Sprintf("%x", s[:6]), strings.Trim(fmt.Sprint(s[:4]), "[]"), strings.Trim(fmt.Sprintf("%#v", s[:4]), "[]byte{}"), string(s[:6])} {
+		for _, form := range []string{fmt.Sprintf("%x", s[:6]), strings.Trim(fmt.Sprint(s[:4]), "[]"), strings.Trim(fmt.Sprintf("%#v", s[:4]), "[]byte{}"), string(s[:6]), strings.ReplaceAll(strings.Trim(fmt.Sprint(s[:4]), "[]"), " ", ",")} {
 			if strings.Contains(text, strings.ToLower(form)) {
 				t.Errorf("secret %d is printed as %q", i, form)
 			}
