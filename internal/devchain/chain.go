@@ -85,7 +85,7 @@ type Chain struct {
 	pool   *pool.Pool
 	next   chan struct{} // closed when the next block is there
 	change *authorityChange
-	failed error         // set once the log cannot be written: no more blocks
+	failed error // set once the log cannot be written: no more blocks
 
 	servers []*rpcserver.Server
 }

@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"os/signal"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +33,8 @@ type options struct {
 	authorities int
 	bareV4      bool
 	verbose     bool
+	logFilters  []string // -l, without effect
+	rpcMethods  string   // without effect
 }
 
 // Command returns the node command. It runs until its context ends or SIGINT or
@@ -67,6 +71,9 @@ Its keys are public: nothing on it is worth anything.`,
 	f.IntVar(&o.authorities, "authorities", 1, "number of GRANDPA authorities; changes the genesis")
 	f.BoolVar(&o.bareV4, "inherents-v4", false, "write inherents in extrinsic format 4 (0x04) instead of 5 (0x05)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every block")
+	// Compose files written for integritee-node pass these.
+	f.StringArrayVarP(&o.logFilters, "log", "l", nil, "accepted as by integritee-node, without effect; see --verbose")
+	f.StringVar(&o.rpcMethods, "rpc-methods", "auto", "accepted as by integritee-node (auto, safe, unsafe), without effect: all methods are served")
 	cmd.MarkFlagsMutuallyExclusive("instant", "manual", "block-time")
 	return cmd
 }
@@ -77,6 +84,9 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 	}
 	if o.blockTime <= 0 {
 		return fmt.Errorf("--block-time %s is not positive; use --instant for blocks without a clock", o.blockTime)
+	}
+	if !slices.Contains([]string{"auto", "safe", "unsafe"}, strings.ToLower(o.rpcMethods)) {
+		return fmt.Errorf("--rpc-methods %s: want auto, safe or unsafe", o.rpcMethods)
 	}
 	level := slog.LevelInfo
 	if o.verbose {
