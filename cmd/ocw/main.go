@@ -13,6 +13,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
+	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/worker"
 )
 
@@ -30,7 +31,7 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ocw:", err)
-		os.Exit(1)
+		os.Exit(inspect.ExitCode(err))
 	}
 }
 
@@ -51,7 +52,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand())
 	return root
 }
 

@@ -141,17 +141,33 @@ func (c *Client) Finalize(headers []header.Header, justification []byte) ([]Fina
 	return final, nil
 }
 
-// prove checks that justification is for f.
+// prove checks that justification proves f final.
 func (c *Client) prove(f *FinalHeader, justification []byte) error {
+	return verifyJustification(f.hash, f.Number(), justification, c.state.SetID, c.state.Authorities)
+}
+
+// VerifyJustification checks that justification, an encoded GRANDPA
+// justification, proves h final under a trusted authority set: it is the check
+// of [Client.Finalize] for one header. Where the header belongs and whether
+// the set is in force for it, is for the caller to know. The error wraps
+// ErrUnverified, or grandpa.ErrAuthorities for a set that no chain can have.
+func VerifyJustification(h *header.Header, justification []byte, setID uint64, authorities []grandpa.Authority) error {
+	if err := grandpa.CheckAuthorities(authorities); err != nil {
+		return err
+	}
+	return verifyJustification(h.Hash(), h.Number, justification, setID, authorities)
+}
+
+func verifyJustification(hash hashing.Hash, number header.Number, justification []byte, setID uint64, authorities []grandpa.Authority) error {
 	j, err := grandpa.DecodeJustification(justification)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnverified, err)
 	}
-	if j.TargetHash != f.hash || j.TargetNumber != f.Number() {
-		return fmt.Errorf("%w: for %d %v, want %d %v", ErrTarget, j.TargetNumber, j.TargetHash, f.Number(), f.hash)
+	if j.TargetHash != hash || j.TargetNumber != number {
+		return fmt.Errorf("%w: for %d %v, want %d %v", ErrTarget, j.TargetNumber, j.TargetHash, number, hash)
 	}
-	if err := j.Verify(c.state.SetID, c.state.Authorities); err != nil {
-		return fmt.Errorf("%w: block %d, authority set %d: %w", ErrUnverified, f.Number(), c.state.SetID, err)
+	if err := j.Verify(setID, authorities); err != nil {
+		return fmt.Errorf("%w: block %d, authority set %d: %w", ErrUnverified, number, setID, err)
 	}
 	return nil
 }

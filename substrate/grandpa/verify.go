@@ -47,8 +47,20 @@ func CheckAuthorities(authorities []Authority) error {
 	return err
 }
 
+// Threshold returns the weight of an authority set and the weight of votes
+// that finalizes a block: more than two thirds of it. The error wraps
+// ErrAuthorities.
+func Threshold(authorities []Authority) (total, threshold uint64, err error) {
+	s, err := newVoterSet(authorities)
+	if err != nil {
+		return 0, 0, err
+	}
+	return s.total, s.threshold, nil
+}
+
 type voterSet struct {
 	weights   map[[32]byte]uint64
+	total     uint64
 	threshold uint64
 }
 
@@ -65,7 +77,7 @@ func newVoterSet(authorities []Authority) (*voterSet, error) {
 		total += a.Weight
 		s.weights[a.ID] += a.Weight // a key that is listed twice has both weights
 	}
-	s.threshold = total - (total-1)/3
+	s.total, s.threshold = total, total-(total-1)/3
 	return s, nil
 }
 

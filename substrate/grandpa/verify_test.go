@@ -211,9 +211,9 @@ func TestZIP215(t *testing.T) {
 func TestThreshold(t *testing.T) {
 	_, authorities := newKeys(1)
 	for total, want := range map[uint64]uint64{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 6: 5, 7: 5, 10: 7, 100: 67, 102: 69, 103: 69, 1<<64 - 1: (1<<64-1)/3*2 + 1} {
-		s, err := newVoterSet(weigh(authorities, total))
-		if err != nil || s.threshold != want {
-			t.Errorf("threshold(%d) = %d, %v; want %d", total, s.threshold, err, want)
+		gotTotal, got, err := Threshold(weigh(authorities, total))
+		if err != nil || got != want || gotTotal != total {
+			t.Errorf("threshold(%d) = %d of %d, %v; want %d", total, got, gotTotal, err, want)
 		}
 	}
 }
