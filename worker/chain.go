@@ -153,9 +153,12 @@ func decodeProven(p trie.ProofValue, v any) (bool, error) {
 	return true, scale.Unmarshal(p.Value, v)
 }
 
-// finalityPoll is how long to wait for a finality proof that the node does
-// not have yet: a GRANDPA round takes seconds.
-const finalityPoll = time.Second
+// A finality proof that the node does not have yet is asked for again: a
+// GRANDPA round takes seconds. After half a minute something is wrong.
+const (
+	finalityPoll  = time.Second
+	finalityPolls = 30
+)
 
 // finalize proves first, the next block of the light client, final, and what a
 // justification of a later block proves along with it. just is the
@@ -186,12 +189,12 @@ func finalityOf(ctx context.Context, node *parentchain.Client, first header.Head
 	if just != nil {
 		return []header.Header{first}, just, nil
 	}
-	for {
+	for poll := 1; ; poll++ {
 		p, err := node.ProveFinality(ctx, first.Number)
 		if err == nil {
 			return append([]header.Header{first}, p.UnknownHeaders...), p.Justification, nil
 		}
-		if !errors.Is(err, parentchain.ErrNotFinal) {
+		if !errors.Is(err, parentchain.ErrNotFinal) || poll == finalityPolls {
 			return nil, nil, err
 		}
 		if err := sleep(ctx, finalityPoll); err != nil {

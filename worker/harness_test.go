@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -86,15 +85,52 @@ func testLog(t *testing.T) *slog.Logger {
 	if os.Getenv("OCW_TEST_DEBUG") != "" {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(&untilEnd{w: os.Stderr, t: t}, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-type untilEnd struct {
-	w io.Writer
-	t *testing.T
+// logWatch tells a test when something is logged, at any level.
+type logWatch struct {
+	slog.Handler
+	mu   sync.Mutex
+	want map[string]chan struct{}
 }
 
-func (u *untilEnd) Write(b []byte) (int, error) { return u.w.Write(b) }
+// next returns a channel that is closed when message is logged next.
+func (l *logWatch) next(message string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ch := make(chan struct{})
+	if l.want == nil {
+		l.want = map[string]chan struct{}{}
+	}
+	l.want[message] = ch
+	return ch
+}
+
+func (l *logWatch) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logWatch) Handle(ctx context.Context, r slog.Record) error {
+	l.mu.Lock()
+	if ch := l.want[r.Message]; ch != nil {
+		close(ch)
+		delete(l.want, r.Message)
+	}
+	l.mu.Unlock()
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// await waits for a channel to be closed.
+func (n *network) await(ch <-chan struct{}, otherwise string) {
+	n.t.Helper()
+	select {
+	case <-ch:
+	case <-n.ctx.Done():
+		n.t.Fatal(otherwise)
+	}
+}
 
 func (n *network) config(name, dir string) Config {
 	return Config{App: n.app, DataDir: dir, NodeURL: n.url, TrustedAddr: "127.0.0.1:0", MuRaAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0",
@@ -208,3 +244,5 @@ func (n *network) balances(s *client.Session, who *keyring.Pair) *balances {
 	}
 	return &balances{free: info.Data.Free, nonce: info.Nonce}
 }
+
+func slogOf(h slog.Handler) *slog.Logger { return slog.New(h) }

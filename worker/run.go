@@ -110,6 +110,9 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	if cfg.ConfirmInterval == 0 {
 		cfg.ConfirmInterval = DefaultConfirmInterval
 	}
+	if cfg.resubmit == 0 {
+		cfg.resubmit = resubmitAfter
+	}
 	w := &Worker{cfg: cfg, log: log, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
 	if err := w.prepare(ctx); err != nil {

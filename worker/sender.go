@@ -156,6 +156,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 	if err != nil {
 		return err
 	}
+	anchor, _ := s.chain.latest() // before the submission, so that no block after it is missed
 	x, err := s.sign(rt, call, nonce)
 	if err != nil {
 		return err
@@ -163,10 +164,10 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 	if err := s.submit(ctx, x); err != nil {
 		return err
 	}
-	anchor, _ := s.chain.latest()
+	keys = append([][]byte{accountKey(s.pair.AccountID())}, keys...)
 	for last := anchor.header.Number; ; {
 		waiting, stop := context.WithTimeout(ctx, resubmitAfter)
-		v, err := s.chain.waitPast(waiting, last)
+		_, err := s.chain.waitPast(waiting, last)
 		stop()
 		switch {
 		case ctx.Err() != nil:
@@ -175,7 +176,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 			_ = s.submit(ctx, x) // what is wrong shows when its era is over
 			continue
 		}
-		values, at, err := s.chain.prove(ctx, append([][]byte{accountKey(s.pair.AccountID())}, keys...)...)
+		values, at, err := s.chain.prove(ctx, keys...)
 		if err != nil {
 			// Not a reason to send another extrinsic while this one is on its way.
 			if err := sleep(ctx, time.Second); err != nil {
@@ -183,7 +184,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 			}
 			continue
 		}
-		last = v.header.Number
+		last = at.header.Number
 		ok, err := done(values[1:])
 		if ok || err != nil {
 			return err
@@ -193,7 +194,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 			return err
 		}
 		if info.Nonce > nonce {
-			return s.explain(ctx, rt, x, anchor.header.Number, at.header.Number)
+			return s.explain(ctx, rt, x, anchor.header.Number, last)
 		}
 		if last >= x.death {
 			return fmt.Errorf("extrinsic %s did not come into a block until block %d", x.hash, last)

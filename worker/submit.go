@@ -113,7 +113,7 @@ func newSubmitter(w *Worker) *submitter {
 
 // run works until ctx ends.
 func (s *submitter) run(ctx context.Context) error {
-	tick := time.NewTicker(submitTick)
+	tick := time.NewTicker(min(submitTick, s.w.cfg.resubmit))
 	defer tick.Stop()
 	var b backoff
 	for {
@@ -168,7 +168,7 @@ func (s *submitter) round(ctx context.Context) error {
 			return nil // what a former run sent comes first, so that nothing is sent twice
 		}
 		busy[*a.effect] = true
-		if time.Since(a.sent) > resubmitAfter {
+		if time.Since(a.sent) > s.w.cfg.resubmit {
 			a.sent = time.Now()
 			if err := s.w.sender.submit(ctx, a.signed); err != nil && !isReply(err) {
 				return err // a refusal is fine: it may be in a block that is not final

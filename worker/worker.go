@@ -69,6 +69,9 @@ type Config struct {
 
 	// Logger takes the log; nil discards it.
 	Logger *slog.Logger
+
+	// resubmit shortens resubmitAfter in tests.
+	resubmit time.Duration
 }
 
 // Defaults of Config.
