@@ -492,6 +492,24 @@ func TestFingerprintInForce(t *testing.T) {
 	if c.Fingerprint != foreign {
 		t.Errorf("commit says %v was in force", c.Fingerprint)
 	}
+	// A shard without a configuration stops nobody, whatever its name is, but
+	// signatures are checked against that name (decision 5).
+	shard := integritee.ShardID{0x77}
+	w3 := newWorld(t, func(c *Config) { c.Trust.Shard = shard })
+	id := alice.AccountID()
+	w3.block().shield(shard, w3.encrypt(id[:]), unit).run()
+	c = w3.block().
+		invokeFor(shard, w3.encrypt(integritee.SignCall(call, 0, testFingerprint, shard, alice).IndirectCall())).
+		invokeFor(shard, w3.encrypt(integritee.SignCall(call, 0, integritee.Fingerprint(shard), shard, alice).IndirectCall())).run()
+	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.BadSignature, stf.Success}) {
+		t.Errorf("without a configuration: %v", got)
+	}
+	b = w3.block()
+	b.block.Storage = map[string][]byte{string(shardConfigKey(shard)): config(testFingerprint, nil, 0)}
+	b.run()
+	if got := w3.core.View().Fingerprint(); got != testFingerprint {
+		t.Errorf("once there is a configuration, %v is in force", got)
+	}
 	// A layout that we do not know stops the worker.
 	b = w2.block()
 	b.block.Storage = map[string][]byte{key: {1, 2, 3}}

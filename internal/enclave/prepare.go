@@ -2,6 +2,7 @@ package enclave
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -152,32 +153,59 @@ func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) {
 
 // check decodes an operation and verifies its signature.
 func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerprint) {
-	d := scale.NewDecoder(plain)
-	kind := integritee.DecodeOperation(d)
-	if d.Err() == nil && kind == integritee.TOPGet {
-		op.code = stf.WrongKind
-		return
-	}
-	var call stf.DecodedCall
-	signed := integritee.DecodeTrustedCallSigned(d, func(d *scale.Decoder) { call = c.cfg.App.DecodeCall(d) })
-	switch err := d.Err(); {
+	o, err := c.decodeOperation(plain)
+	switch {
 	case errors.Is(err, stf.ErrUnknownCall):
 		op.code = stf.UnknownCall
 		return
 	case err != nil:
 		op.code = stf.Undecodable
 		return
+	case o.kind == integritee.TOPGet:
+		op.code = stf.WrongKind
+		return
+	}
+	op.hash, op.sender = &o.hash, &o.call.Sender
+	switch {
+	case o.kind != integritee.TOPIndirectCall:
+		op.code = stf.WrongKind
+	case !o.signed.Verify(o.call.Sender, fingerprint, c.cfg.Trust.Shard):
+		op.code = stf.BadSignature
+	default:
+		op.call = &stf.Operation{Call: o.call, Nonce: o.signed.Nonce, Delegate: o.signed.Delegate, CallHash: o.signed.Hash()}
+	}
+}
+
+// decodedOperation is a trusted operation; a getter has a kind only.
+type decodedOperation struct {
+	kind   uint8
+	call   stf.DecodedCall
+	signed integritee.TrustedCallSigned
+	hash   hashing.Hash
+}
+
+func (c *Core) decodeOperation(plain []byte) (o decodedOperation, err error) {
+	defer recoverDecoding(&err)
+	d := scale.NewDecoder(plain)
+	o.kind = integritee.DecodeOperation(d)
+	if d.Err() != nil || o.kind == integritee.TOPGet {
+		return o, d.Err()
+	}
+	o.signed = integritee.DecodeTrustedCallSigned(d, func(d *scale.Decoder) { o.call = c.cfg.App.DecodeCallAt(d, c.tip.Number+1) })
+	if d.Err() != nil {
+		return o, d.Err()
 	}
 	// Bytes behind the operation are ignored, as upstream does (P 2), and do
 	// not enter its hash.
-	hash := integritee.OperationHash(plain[:d.Offset()])
-	op.hash, op.sender = &hash, &call.Sender
-	switch {
-	case kind != integritee.TOPIndirectCall:
-		op.code = stf.WrongKind
-	case !signed.Verify(call.Sender, fingerprint, c.cfg.Trust.Shard):
-		op.code = stf.BadSignature
-	default:
-		op.call = &stf.Operation{Call: call, Nonce: signed.Nonce, Delegate: signed.Delegate, CallHash: signed.Hash()}
+	o.hash = integritee.OperationHash(plain[:d.Offset()])
+	return o, nil
+}
+
+// recoverDecoding turns a panic into an error. Types of an app may decode
+// themselves: a mistake there must cost the sender his call, and not stop
+// every worker of the shard for good.
+func recoverDecoding(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: the app panicked", scale.ErrInvalid)
 	}
 }

@@ -25,15 +25,19 @@ type blockReceipts struct {
 	Receipts []stf.Receipt
 }
 
+// receiptEntry is a receipt under its key. Successful ones come first, then
+// the earlier: anybody can send a public ciphertext again, and the failure of
+// the repetition must not hide what became of the operation.
 type receiptEntry struct {
 	hash    hashing.Hash
 	account keyring.AccountID
+	failed  uint8 // 0 or 1
 	id      stf.Identity
 	receipt *stf.Receipt
 }
 
 func (e receiptEntry) compare(o receiptEntry) int {
-	return cmp.Or(bytes.Compare(e.hash[:], o.hash[:]), bytes.Compare(e.account[:], o.account[:]),
+	return cmp.Or(bytes.Compare(e.hash[:], o.hash[:]), bytes.Compare(e.account[:], o.account[:]), cmp.Compare(e.failed, o.failed),
 		cmp.Compare(e.id.Block, o.id.Block), cmp.Compare(e.id.Index, o.id.Index))
 }
 
@@ -46,7 +50,11 @@ func entryOf(r *stf.Receipt) (receiptEntry, bool) {
 	if r.OperationHash == nil || r.Sender == nil {
 		return receiptEntry{}, false
 	}
-	return receiptEntry{*r.OperationHash, *r.Sender, r.Identity(), r}, true
+	failed := uint8(1)
+	if r.Outcome.OK() {
+		failed = 0
+	}
+	return receiptEntry{*r.OperationHash, *r.Sender, failed, r.Identity(), r}, true
 }
 
 // add takes the receipts of block n and forgets those that are too old.
@@ -73,10 +81,10 @@ func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
 // snapshot returns an immutable copy for lookups, in O(1).
 func (x *receiptIndex) snapshot() *btree.BTreeG[receiptEntry] { return x.found.Copy() }
 
-// latestReceipt returns the last receipt of an operation for an account.
-func latestReceipt(tree *btree.BTreeG[receiptEntry], hash hashing.Hash, account keyring.AccountID) (r *stf.Receipt) {
-	last := receiptEntry{hash: hash, account: account, id: stf.Identity{Block: 1<<32 - 1, Index: 1<<32 - 1}}
-	tree.Descend(last, func(e receiptEntry) bool {
+// findReceipt returns the receipt of an operation for an account: a successful
+// one, else the earliest.
+func findReceipt(tree *btree.BTreeG[receiptEntry], hash hashing.Hash, account keyring.AccountID) (r *stf.Receipt) {
+	tree.Ascend(receiptEntry{hash: hash, account: account}, func(e receiptEntry) bool {
 		if e.hash == hash && e.account == account {
 			r = e.receipt
 		}

@@ -55,9 +55,8 @@ func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error)
 	if r.Shard != v.env.Shard {
 		return nil, false, ErrUnknownShard
 	}
-	d := scale.NewDecoder(r.Cyphertext)
-	g := integritee.DecodeGetter(d, v.app.SkipPublicGetter, v.app.SkipTrustedGetter)
-	if d.Err() != nil {
+	g, err := v.decodeGetter(r.Cyphertext)
+	if err != nil {
 		return nil, false, ErrUndecodable
 	}
 	if g.Trusted != nil {
@@ -72,9 +71,16 @@ func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error)
 	return v.app.Query(v.state, v.env, g)
 }
 
+func (v *View) decodeGetter(b []byte) (g integritee.Getter, err error) {
+	defer recoverDecoding(&err)
+	d := scale.NewDecoder(b)
+	g = integritee.DecodeGetter(d, v.app.SkipPublicGetter, v.app.SkipTrustedGetter)
+	return g, d.Err()
+}
+
 // Receipt answers a signed query; nil if there is no such receipt, or none any
-// more. If there are several, it is the latest. Errors are ErrUnknownShard and
-// ErrNotAuthorized.
+// more. If there are several, it is a successful one, else the earliest, which
+// holds the reason. Errors are ErrUnknownShard and ErrNotAuthorized.
 func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
 	if q.Shard != v.env.Shard {
 		return nil, ErrUnknownShard
@@ -82,7 +88,7 @@ func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
 	if !q.Verify() || q.Delegate != nil && !v.app.MayRead(v.state, v.env, q.Account, *q.Delegate) {
 		return nil, ErrNotAuthorized
 	}
-	r := latestReceipt(v.receipts, q.OperationHash, q.Account)
+	r := findReceipt(v.receipts, q.OperationHash, q.Account)
 	if r == nil {
 		return nil, nil
 	}

@@ -86,8 +86,8 @@ func TestReceiptQueries(t *testing.T) {
 	if r := ask(*c.Receipts[0].OperationHash, bob); r != nil {
 		t.Errorf("somebody else's: %+v", r)
 	}
-	// The same operation twice: the latest counts.
-	if r := ask(integritee.OperationHash(early), alice); r == nil || r.Outcome.Code != stf.FailedBefore || r.Index != c.Receipts[2].Index {
+	// The same operation twice: the first failure has the reason.
+	if r := ask(integritee.OperationHash(early), alice); r == nil || r.Outcome.Code != stf.BadNonce || r.Index != c.Receipts[1].Index {
 		t.Errorf("twice: %+v", r)
 	}
 	// What gave no call belongs to the signer of the extrinsic, without a reason.
@@ -102,6 +102,16 @@ func TestReceiptQueries(t *testing.T) {
 	// A shielding belongs to who paid.
 	if r := ask(shieldHash, w.user); r == nil || !r.Outcome.OK() {
 		t.Errorf("shielding: %+v", r)
+	}
+	// A success is not hidden by somebody who sends the ciphertext again, nor by
+	// an earlier failure of the same operation.
+	again := w.block().invoke(good).run()
+	if got := again.Receipts[0].Outcome.Code; got == stf.Success {
+		t.Fatal("a ciphertext ran twice")
+	}
+	v = w.core.View()
+	if r := ask(*c.Receipts[0].OperationHash, alice); r == nil || !r.Outcome.OK() {
+		t.Errorf("transfer, sent again: %+v", r)
 	}
 	q := stf.NewReceiptQuery(testShard, *c.Receipts[0].OperationHash, alice)
 	q.Signature = bob.Sign(q.Payload())
