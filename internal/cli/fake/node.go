@@ -395,3 +395,31 @@ func (n *Node) register(rpc *rpcserver.Server, meta []byte) {
 }
 
 func toHex(b []byte) string { return "0x" + hex.EncodeToString(b) }
+
+// Run makes the node go by itself until the test ends: whatever is submitted
+// comes into a final block, which the next one confirms for the shard.
+func (n *Node) Run(shard integritee.ShardID) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for tip := n.genesis; ; {
+			select {
+			case raw := <-n.submitted:
+				at := n.Block(tip, [][]byte{raw})
+				n.Finalize(at)
+				n.mu.Lock()
+				number := n.blocks[at].header.Number
+				n.mu.Unlock()
+				tip = n.Block(at, nil, Confirmation(shard, number, at))
+				n.Finalize(tip)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	n.t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
