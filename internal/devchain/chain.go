@@ -46,6 +46,8 @@ type Config struct {
 	Endow       map[[32]byte]scale.U128 // further accounts with their free balance at genesis; changes the genesis hash
 	BareV4      bool                    // inherents begin with 0x04, as before extrinsics of version 5; otherwise 0x05
 	Origins     []string                // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
+
+	fs store.FS // of BasePath; nil is the machine's
 }
 
 // Block is a block with everything that belongs to it. It is not changed once
@@ -74,6 +76,7 @@ type Chain struct {
 	voters *voters
 	log    *store.Log // nil without BasePath; written under sealing
 	wake   chan struct{}
+	dead   chan struct{} // closed once failed is set
 
 	// sealing is held while a block is made: execution and disk happen under
 	// it and not under mu. Lock order: sealing, mu.
@@ -110,7 +113,7 @@ func Open(cfg Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chain{cfg: cfg, rt: rt, wake: make(chan struct{}, 1), byHash: map[hashing.Hash]*Block{},
+	c := &Chain{cfg: cfg, rt: rt, wake: make(chan struct{}, 1), dead: make(chan struct{}), byHash: map[hashing.Hash]*Block{},
 		pool: pool.New(pool.DefaultLimits), next: make(chan struct{})}
 	genesis, voters, err := makeGenesis(cfg, rt)
 	if err != nil {
@@ -208,7 +211,7 @@ func (c *Chain) BlockByHash(h hashing.Hash) *Block {
 func (c *Chain) Wait(ctx context.Context, n header.Number) (*Block, error) {
 	for {
 		c.mu.RLock()
-		next, failed := c.next, c.failed
+		next := c.next
 		var b *Block
 		if int64(n) < int64(len(c.blocks)) {
 			b = c.blocks[n]
@@ -217,13 +220,12 @@ func (c *Chain) Wait(ctx context.Context, n header.Number) (*Block, error) {
 		if b != nil {
 			return b, nil
 		}
-		if failed != nil {
-			return nil, failed
-		}
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-next:
+		case <-c.dead:
+			return nil, c.failure()
 		}
 	}
 }
@@ -255,14 +257,20 @@ func (c *Chain) Close() error {
 	return c.log.Close()
 }
 
+// failure returns why no more blocks are made, nil if they are.
+func (c *Chain) failure() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.failed
+}
+
 // fail stops the making of blocks for good.
 func (c *Chain) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == nil {
 		c.failed = err
-		close(c.next)
-		c.next = make(chan struct{})
+		close(c.dead)
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
-// Run makes blocks until ctx ends, and returns nil then. It returns an error if
-// a block cannot be stored. Without it only Seal makes blocks.
+// Run makes blocks until ctx ends or the chain is closed, and returns nil then.
+// It returns an error once a block cannot be stored. Without it only Seal makes
+// blocks.
 func (c *Chain) Run(ctx context.Context) error {
 	var tick <-chan time.Time
 	wake := c.wake
@@ -31,6 +32,11 @@ func (c *Chain) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-c.dead:
+			if err := c.failure(); !errors.Is(err, ErrClosed) {
+				return err
+			}
 			return nil
 		case <-tick:
 		case <-wake:

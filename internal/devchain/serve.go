@@ -12,6 +12,8 @@ const (
 	// headerTimeout bounds how long a client may take to send its request line
 	// and headers.
 	headerTimeout = 10 * time.Second
+	// idleTimeout is how long an HTTP connection may be kept between requests.
+	idleTimeout = time.Minute
 	// shutdownTimeout bounds how long POST requests in work may take once the
 	// server is told to stop.
 	shutdownTimeout = 5 * time.Second
@@ -26,7 +28,7 @@ func Serve(ctx context.Context, c *Chain, addr string) (url string, wait func() 
 		return "", nil, err
 	}
 	rpc := c.newServer()
-	srv := &http.Server{Handler: rpc, ReadHeaderTimeout: headerTimeout}
+	srv := &http.Server{Handler: rpc, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	wait = func() error {

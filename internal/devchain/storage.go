@@ -50,7 +50,7 @@ func decodeRecord(raw []byte, v any) error {
 
 // load opens the log and executes the blocks in it.
 func (c *Chain) load() error {
-	log, err := store.Open(c.cfg.BasePath, logKey, store.Options{})
+	log, err := store.Open(c.cfg.BasePath, logKey, store.Options{FS: c.cfg.fs})
 	if err != nil {
 		return fmt.Errorf("devchain: open %s: %w", c.cfg.BasePath, err)
 	}

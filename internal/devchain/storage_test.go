@@ -120,6 +120,47 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestDiskFailure: a block that cannot be stored is not announced, and none
+// follows; what was announced is on the disk whatever a power cut takes.
+func TestDiskFailure(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for operation := range 8 {
+		disk := new(store.MemFS)
+		c, err := Open(Config{BasePath: "chain", Manual: true, fs: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			seal(t, c)
+		}
+		left := operation
+		disk.Before = func(string, string) store.Fault {
+			if left--; left < 0 {
+				return store.PowerCut
+			}
+			return store.Works
+		}
+		for err == nil {
+			_, err = c.Seal(t.Context())
+		}
+		best := c.Best()
+		if _, again := c.Seal(t.Context()); again == nil || c.Best() != best {
+			t.Errorf("operation %d: a block after %v", operation, err)
+		}
+		if _, again := c.Submit(remark(t, c, pair(t, "//Alice"), 0, "")); again == nil {
+			t.Errorf("operation %d: an extrinsic was taken", operation)
+		}
+		if err := c.Run(t.Context()); err == nil {
+			t.Errorf("operation %d: Run returned nil", operation)
+		}
+		_ = c.Close() // the disk is gone
+		after := open(t, Config{BasePath: "chain", fs: disk.Crash(random)})
+		if b := after.Block(best.Number()); b == nil || b.Hash != best.Hash {
+			t.Errorf("operation %d: block %d was lost", operation, best.Number())
+		}
+	}
+}
+
 const childEnv = "OCW_DEVCHAIN_TEST_DIR"
 
 // TestMain runs a chain instead of the tests if it is the child of TestKill.
