@@ -126,6 +126,18 @@ type Alarm struct {
 	Event     *uint32 // position in System.Events
 }
 
+// String names the kind and the place.
+func (a Alarm) String() string {
+	s := a.Kind.String()
+	if a.Extrinsic != nil {
+		s += fmt.Sprintf(", extrinsic %d", *a.Extrinsic)
+	}
+	if a.Event != nil {
+		s += fmt.Sprintf(", event %d", *a.Event)
+	}
+	return s
+}
+
 // commitVersion is the first byte of an encoded commit.
 const commitVersion = 1
 

@@ -2,9 +2,11 @@ package enclave
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -135,6 +137,36 @@ func FuzzOperation(f *testing.F) {
 		w.core.check(b, &op, testFingerprint)
 		if (op.call != nil) != (op.code == stf.Success) {
 			t.Errorf("call %v, code %v", op.call != nil, op.code)
+		}
+	})
+}
+
+// FuzzExecute puts any bytes into a final block, as its events and as an
+// extrinsic: no panic, and events that do not decode are fatal, nothing else.
+func FuzzExecute(f *testing.F) {
+	sample := newWorld(f)
+	b := sample.block().invoke([]byte("x")).shield(testShard, nil, unit)
+	b.hook(invoked(testShard))
+	v := b.seal()
+	for _, x := range v.Extrinsics() {
+		f.Add(x, v.Events())
+	}
+	f.Add([]byte{}, []byte{0})
+	f.Fuzz(func(t *testing.T, raw, events []byte) {
+		w := newWorld(t)
+		v := w.chain.Next(w.client, lightclienttest.Block{Extrinsics: [][]byte{raw}, Events: events}, w.core.RequiredKeys(1)...)
+		c, err := w.core.Execute(v)
+		if err != nil {
+			if !errors.Is(err, ErrFatal) {
+				t.Error(err)
+			}
+			return
+		}
+		if again, err := w.core.Execute(v); err != nil || !bytes.Equal(again.Encode(), c.Encode()) {
+			t.Error("executed twice, it gives another commit")
+		}
+		if err := w.core.Adopt(c); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -24,6 +24,8 @@ var (
 	ErrKey = errors.New("store: sealed under another key")
 	// ErrClosed means that the log was closed.
 	ErrClosed = errors.New("store: closed")
+	// ErrPending means that another snapshot is being written.
+	ErrPending = errors.New("store: a snapshot is being written already")
 	// ErrBroken means that an earlier write failed and could not be taken
 	// back. Nothing can be appended until the store is opened again.
 	ErrBroken = errors.New("store: broken by a failed write, open it again")

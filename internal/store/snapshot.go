@@ -17,7 +17,7 @@ type PendingSnapshot struct {
 // BeginSnapshot marks the present position for a snapshot: the caller gathers
 // the state of exactly this position (before the next Append), and may then
 // write it at leisure on another goroutine with [PendingSnapshot.Write].
-// One snapshot can be pending at a time.
+// One snapshot can be pending at a time ([ErrPending]).
 func (l *Log) BeginSnapshot() (*PendingSnapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -25,7 +25,7 @@ func (l *Log) BeginSnapshot() (*PendingSnapshot, error) {
 		return nil, l.unusable("snapshot")
 	}
 	if l.pending != nil {
-		return nil, errors.New("store: a snapshot is being written already")
+		return nil, ErrPending
 	}
 	// The records after the snapshot get a segment of their own, so that
 	// those before it can be removed as files.
