@@ -2,8 +2,11 @@ package worker
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -246,3 +249,10 @@ func (n *network) balances(s *client.Session, who *keyring.Pair) *balances {
 }
 
 func slogOf(h slog.Handler) *slog.Logger { return slog.New(h) }
+
+func slogText(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+func hexOf(b []byte) string { return fmt.Sprintf("%x", b) }
+
+// decimalOf is how %v prints bytes.
+func decimalOf(b []byte) string { return strings.Trim(fmt.Sprint(b), "[]") }

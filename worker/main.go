@@ -35,7 +35,7 @@ const Version = "0.1.0"
 func Main(app *stf.App, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cmd := newCommand(app)
+	cmd := newCommand(app, Run)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
@@ -84,7 +84,8 @@ type flags struct {
 	simMeasurement, logLevel, logFormat string
 }
 
-func newCommand(app *stf.App) *cobra.Command {
+// newCommand returns the command line; run runs the worker.
+func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Command {
 	var f flags
 	root := &cobra.Command{
 		Use:   "integritee-service",
@@ -125,7 +126,7 @@ func newCommand(app *stf.App) *cobra.Command {
 	g.StringVar(&f.simMeasurement, "sim-measurement", "", "`name` that the simulated measurement is made of (default: the app's name)")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, &f), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f),
+	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -191,7 +192,7 @@ type runFlags struct {
 	confirmInterval                     uint32
 }
 
-func runCommand(app *stf.App, f *flags) *cobra.Command {
+func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error) *cobra.Command {
 	var r runFlags
 	cmd := &cobra.Command{
 		Use:   "run [SHARD]",
@@ -210,7 +211,7 @@ func runCommand(app *stf.App, f *flags) *cobra.Command {
 			}
 			return fail(func(cmd *cobra.Command, _ []string) error {
 				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", sim.Measurement(f.simMeasurement))
-				return Run(cmd.Context(), cfg)
+				return run(cmd.Context(), cfg)
 			})(cmd, args)
 		},
 	}
