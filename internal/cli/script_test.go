@@ -29,7 +29,16 @@ func TestScripts(t *testing.T) {
 }
 
 func params(dir string, setup func(*testscript.Env) error) testscript.Params {
-	return testscript.Params{Dir: dir, Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
+	// A program with race detector sleeps a second before it ends, which adds
+	// up over hundreds of runs.
+	quick := func(e *testscript.Env) error {
+		e.Setenv("GORACE", "atexit_sleep_ms=0")
+		if setup != nil {
+			return setup(e)
+		}
+		return nil
+	}
+	return testscript.Params{Dir: dir, Setup: quick, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits}}
 }
 
