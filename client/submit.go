@@ -23,7 +23,7 @@ const (
 	eraBlocks = 64
 	// submitTries bounds how often another program's use of the same nonce is
 	// answered with a new one.
-	submitTries = 12
+	submitTries = 32
 	// resubmitTries bounds how often an extrinsic is sent to a node that is
 	// not there.
 	resubmitTries = 5

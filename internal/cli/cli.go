@@ -19,6 +19,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/spf13/cobra"
@@ -131,12 +132,20 @@ func (a *app) describe(err error) string {
 
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
-// notice writes a line to stderr.
+// notice writes a line to stderr. What servers have sent is part of some, so
+// that control characters are made visible.
 func (a *app) notice(format string, args ...any) {
 	if len(args) > 0 {
 		format = fmt.Sprintf(format, args...)
 	}
-	fmt.Fprintln(a.stderr, format)
+	fmt.Fprintln(a.stderr, strings.Map(visible, format))
+}
+
+func visible(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // say writes a line to stdout, in text mode.

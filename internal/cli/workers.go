@@ -125,7 +125,7 @@ func (a *app) listenTo(ctx context.Context, l limits) error {
 			if err != nil {
 				return false, err
 			}
-			a.say("%s::%s%s", e.Pallet, e.Name, fieldsText(fields))
+			a.say("%s::%s%s", printable(e.Pallet), printable(e.Name), fieldsText(fields))
 			shown = append(shown, map[string]any{"pallet": e.Pallet, "event": e.Name, "fields": fieldsObject(fields)})
 		}
 		if a.json { // one object per block: there is no end to wait for

@@ -1,0 +1,139 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/worker"
+)
+
+// A private transfer: funds are shielded, moved inside the shard, and the
+// private balance is read back from the worker.
+func ExampleSession_Invoke() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	nodeURL, workerURL, stop := servers(ctx)
+	defer stop()
+
+	chain, err := client.DialChain(ctx, nodeURL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer chain.Close()
+	// For development only: elsewhere Trust{Registry: chain} demands that the
+	// worker is registered and attested.
+	w, err := client.DialWorker(ctx, workerURL, client.Trust{InsecureDev: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer w.Close()
+	shard, err := w.Shard(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fingerprint, err := w.Fingerprint(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	alice := key("//Alice") // pays on the parentchain
+	private := key("//AliceIncognito")
+	bob := key("//BobIncognito")
+	session := &client.Session{Chain: chain, Worker: w}
+
+	out, err := session.Shield(ctx, client.Shielding{Shard: shard, From: alice, Beneficiary: private.AccountID(), Amount: scale.NewU128(5_710_000_000_000)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("shielded:", out.Succeeded())
+
+	out, err = session.Invoke(ctx, client.Invocation{
+		Shard: shard, Fingerprint: fingerprint,
+		Call:   sample.BalanceTransfer(private.AccountID(), bob.AccountID(), scale.NewU128(2_000_000_000_000)),
+		Nonce:  0,
+		Sender: private.AccountID(), Signer: private,
+		Payer: alice,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("transferred:", out.Succeeded())
+
+	getter := client.SignGetter(sample.GetterAccountInfo(private.AccountID()), private.AccountID(), private)
+	value, _, err := w.Get(ctx, shard, getter)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var info sample.AccountInfo
+	if err := scale.Unmarshal(value, &info); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("nonce", info.Nonce, "balance", info.Data.Free)
+	// Output:
+	// shielded: true
+	// transferred: true
+	// nonce 1 balance 3690000000000
+}
+
+func key(uri string) *keyring.Pair {
+	pair, err := keyring.FromURI(keyring.Sr25519, uri)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return pair
+}
+
+// servers runs a dev chain and a worker in this process.
+func servers(ctx context.Context) (nodeURL, workerURL string, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	chain, err := devchain.Open(devchain.Config{BlockTime: 100 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	nodeURL, wait, err := devchain.Serve(ctx, chain, "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- chain.Run(ctx) }()
+	dir, err := os.MkdirTemp("", "worker")
+	if err != nil {
+		log.Fatal(err)
+	}
+	app, err := sample.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	const free = "127.0.0.1:0"
+	w, err := worker.Start(ctx, worker.Config{App: app, DataDir: dir, NodeURL: nodeURL, TrustedAddr: free, MuRaAddr: free, HTTPAddr: free, Dev: true, SkipRA: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	select {
+	case <-w.Ready():
+	case <-ctx.Done():
+		log.Fatalf("the worker does not come up: %+v", w.Status())
+	}
+	return nodeURL, w.TrustedURL(), func() {
+		if err := w.Stop(); err != nil {
+			log.Print(err)
+		}
+		cancel()
+		if err := wait(); err != nil {
+			log.Print(err)
+		}
+		if err := <-ran; err != nil {
+			log.Print(err)
+		}
+		chain.Close()
+		os.RemoveAll(dir)
+	}
+}
