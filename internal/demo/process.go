@@ -3,7 +3,6 @@ package demo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +20,6 @@ const stopTimeout = 10 * time.Second
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	err  error         // how it ended; read after done
 	log  *tail
 }
 
@@ -36,7 +34,7 @@ func spawn(ctx context.Context, name string, args []string, dir string, logs io.
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
-		p.err = p.cmd.Wait()
+		p.cmd.Wait() // how it ended is in ProcessState
 		close(p.done)
 	}()
 	return p, nil
@@ -62,7 +60,7 @@ func (p *process) stop() {
 func (p *process) ended() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("the worker ended: %w\n%s", errors.Join(p.err, errors.New("its last lines:")), p.log)
+		return fmt.Errorf("the worker ended (%s); its last lines:\n%s", p.cmd.ProcessState, p.log)
 	default:
 		return nil
 	}
