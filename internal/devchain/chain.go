@@ -47,7 +47,8 @@ type Config struct {
 	BareV4      bool                    // inherents begin with 0x04, as before extrinsics of version 5; otherwise 0x05
 	Origins     []string                // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
 
-	fs store.FS // of BasePath; nil is the machine's
+	fs        store.FS // of BasePath; nil is the machine's
+	legacyRPC bool     // leaves out the new JSON-RPC API, as old nodes do
 }
 
 // Block is a block with everything that belongs to it. It is not changed once

@@ -53,6 +53,9 @@ func (c *Chain) newServer() *rpcserver.Server {
 	r.registerAuthor(s)
 	r.registerSystem(s)
 	r.registerGrandpa(s)
+	if !c.cfg.legacyRPC {
+		r.registerNew(s)
+	}
 	// polkadot.js warns of methods that it does not know; those who want dev_*
 	// do not look them up.
 	methods := slices.DeleteFunc(append(s.Methods(), "rpc_methods"), func(m string) bool { return strings.HasPrefix(m, "dev_") })

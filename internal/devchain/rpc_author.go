@@ -66,12 +66,13 @@ func (r rpc) registerAuthor(s *rpcserver.Server) {
 // A block is final as soon as it is there, but clients expect some time between
 // the two: on inBlock polkadot.js fetches the block, and forgets about it when
 // finalized arrives before it is done, so that a script that waits for inBlock
-// would wait for ever. Hence finalized is told when the client has asked for
-// nothing for a while.
+// would wait for ever. Hence finalized is told when the client has fetched
+// something and then asked for nothing for a while, or if it does not ask at all.
 const (
-	finalizedQuiet = 100 * time.Millisecond
-	finalizedLimit = 2 * time.Second
-	finalizedLook  = 10 * time.Millisecond
+	finalizedQuiet  = 200 * time.Millisecond
+	finalizedNoAsk  = time.Second
+	finalizedLatest = 5 * time.Second // for clients that never are quiet
+	finalizedLook   = 10 * time.Millisecond
 )
 
 func (r rpc) submitAndWatch(_ context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
@@ -99,15 +100,15 @@ func (r rpc) submitAndWatch(_ context.Context, params json.RawMessage, sub *rpcs
 }
 
 func whenQuiet(ctx context.Context, sub *rpcserver.Subscription) {
-	limit := time.NewTimer(finalizedLimit)
-	defer limit.Stop()
 	look := time.NewTicker(finalizedLook)
 	defer look.Stop()
-	for begin := time.Now(); time.Since(begin) < finalizedQuiet || sub.Idle() < finalizedQuiet; {
+	for begin := time.Now(); time.Since(begin) < finalizedLatest; {
+		last := sub.LastRequest()
+		if asked := last.After(begin); asked && time.Since(last) >= finalizedQuiet || !asked && time.Since(begin) >= finalizedNoAsk {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			return
-		case <-limit.C:
 			return
 		case <-look.C:
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"iter"
 
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
@@ -116,6 +117,22 @@ func lookupHex(t trie.Trie, key []byte) any {
 		return hexBytes(v)
 	}
 	return nil
+}
+
+// below yields all keys with a prefix, in order.
+func (b *Block) below(prefix []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		k, ok := prefix, true
+		if _, exact := b.State.Get(prefix); !exact {
+			k, ok = b.State.Next(prefix)
+		}
+		for ; ok && bytes.HasPrefix(k, prefix); k, ok = b.State.Next(k) {
+			v, _ := b.State.Get(k)
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
 }
 
 func (r rpc) keysPaged(prefix *hexBytes, count uint32, start *hexBytes, at *hashing.Hash) (any, error) {

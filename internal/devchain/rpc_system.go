@@ -22,14 +22,15 @@ const (
 	maxNewBlocks = 1000
 )
 
+var properties = map[string]any{"ss58Format": runtime.SS58Prefix, "tokenDecimals": runtime.TokenDecimals, "tokenSymbol": runtime.TokenSymbol}
+
 func (r rpc) registerSystem(s *rpcserver.Server) {
 	for name, value := range map[string]any{
-		"system_chain":     chainName,
-		"system_name":      runtime.ImplName,
-		"system_version":   nodeVersion,
-		"system_chainType": "Development",
-		"system_properties": map[string]any{
-			"ss58Format": runtime.SS58Prefix, "tokenDecimals": runtime.TokenDecimals, "tokenSymbol": runtime.TokenSymbol},
+		"system_chain":                chainName,
+		"system_name":                 runtime.ImplName,
+		"system_version":              nodeVersion,
+		"system_chainType":            "Development",
+		"system_properties":           properties,
 		"system_health":               map[string]any{"peers": 0, "isSyncing": false, "shouldHavePeers": false},
 		"system_localPeerId":          peerID,
 		"system_localListenAddresses": []string{},

@@ -21,6 +21,7 @@ type conn struct {
 	ctx    context.Context
 	drop   context.CancelFunc
 	out    *queue
+	after  []func()       // what AfterReply was given; the reader's
 	wg     sync.WaitGroup // all goroutines but the reader
 
 	mu     sync.Mutex // guards what follows
@@ -78,6 +79,10 @@ func (c *conn) read(ws *websocket.Conn) {
 		for _, sub := range accepted {
 			sub.accept()
 		}
+		for _, f := range c.after {
+			f()
+		}
+		c.after = c.after[:0]
 	}
 }
 
@@ -128,6 +133,15 @@ func (c *conn) ping(ws *websocket.Conn) {
 			c.drop()
 			return
 		}
+	}
+}
+
+// AfterReply has f called as soon as the reply to the present request is queued,
+// so that what f notifies comes after it. ctx is that of a [Handler], which
+// must not have returned. Over POST f is not called.
+func AfterReply(ctx context.Context, f func()) {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		c.after = append(c.after, f)
 	}
 }
 

@@ -134,10 +134,11 @@ func (s *Server) Handle(name string, h Handler) { s.register(name, method{handle
 // Subscribe registers a subscription method, the method that ends it (params
 // [id], result bool) and the name that its notifications carry. Only WebSocket
 // connections may subscribe. One unsubscribe method may end several kinds of
-// subscription. It panics if the name is taken.
+// subscription; without one ("") the caller ends them by [Subscription.End]. It
+// panics if the name is taken.
 func (s *Server) Subscribe(name, unsubscribe, notification string, h SubscribeHandler) {
 	s.register(name, method{subscribe: h, notify: notification})
-	if !s.methods[unsubscribe].end {
+	if unsubscribe != "" && !s.methods[unsubscribe].end {
 		s.register(unsubscribe, method{end: true})
 	}
 }

@@ -76,11 +76,11 @@ func (s *Subscription) Run(f func(ctx context.Context)) {
 	}
 }
 
-// Idle returns how long ago the connection's last request was answered.
-func (s *Subscription) Idle() time.Duration {
+// LastRequest returns when the connection's last request was answered.
+func (s *Subscription) LastRequest() time.Time {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	return time.Since(s.conn.served)
+	return s.conn.served
 }
 
 // End ends the subscription from the server's side: notifications that are
