@@ -58,6 +58,19 @@ type Measurement [32]byte
 // String returns the base58 form.
 func (m Measurement) String() string { return base58.Encode(m[:]) }
 
+// MarshalText returns the base58 form.
+func (m Measurement) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the base58 form.
+func (m *Measurement) UnmarshalText(b []byte) error {
+	v, err := base58.Decode(string(b))
+	if err != nil || len(v) != len(m) {
+		return errors.New("tee: a measurement is 32 bytes in base58")
+	}
+	*m = Measurement(v)
+	return nil
+}
+
 // Hex returns 0x and 64 digits.
 func (m Measurement) Hex() string { return "0x" + hex.EncodeToString(m[:]) }
 

@@ -118,10 +118,18 @@ func (f *follower) checkFork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if own := f.j.core.View().Hash(); hash != own {
+	own := f.j.core.View().Hash()
+	if hash != own {
 		return fmt.Errorf("the node has %s as block %d, this worker has committed %s: the node is on another chain. "+
 			"Connect another node, or start once with --clean-reset", hash, n, own)
 	}
+	// Its hash proves the header, so that the state at this block can be read
+	// by proof before the next one comes.
+	h, err := f.w.node.Header(ctx, own)
+	if err != nil {
+		return err
+	}
+	f.w.chain.add(*h, own)
 	return nil
 }
 
@@ -145,7 +153,7 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	w.chain.add(vb.Header(), vb.Hash())
 	f.publish(commit)
 	for _, a := range commit.Alarms {
-		w.log.Error("alarm", "number", commit.Number, "kind", a.Kind, "extrinsic", a.Extrinsic, "event", a.Event)
+		w.log.Error("alarm", "number", commit.Number, "what", a.String())
 	}
 	w.log.Debug("block committed", "number", commit.Number, "hash", commit.Hash, "state_root", commit.StateRoot,
 		"invocations", commit.Stats.Invocations, "shieldings", commit.Stats.Shieldings, "pending", len(core.Pending()))

@@ -39,16 +39,17 @@ func pair(uri string) *keyring.Pair {
 
 // network is a dev chain on a real port, and what the tests do with it.
 type network struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	chain *devchain.Chain
 	url   string
 	app   *stf.App
 	log   *slog.Logger
+	id    integritee.ShardID // the shard; zero: the measurement
 }
 
 // newNetwork starts a chain that makes a block for each extrinsic.
-func newNetwork(t *testing.T, cfg devchain.Config) *network {
+func newNetwork(t testing.TB, cfg devchain.Config) *network {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
@@ -80,7 +81,7 @@ func newNetwork(t *testing.T, cfg devchain.Config) *network {
 }
 
 // testLog shows the workers' log with go test -v.
-func testLog(t *testing.T) *slog.Logger {
+func testLog(t testing.TB) *slog.Logger {
 	if !testing.Verbose() {
 		return slog.New(slog.DiscardHandler)
 	}
@@ -191,12 +192,15 @@ func (n *network) shield(s *client.Session, to keyring.AccountID, amount uint64)
 }
 
 func (n *network) shard() integritee.ShardID {
+	if n.id != (integritee.ShardID{}) {
+		return n.id
+	}
 	return integritee.ShardID(sim.Measurement(n.app.Name()))
 }
 
 func (n *network) invoke(s *client.Session, signer *keyring.Pair, nonce uint32, call []byte) *client.Outcome {
 	n.t.Helper()
-	out, err := s.Invoke(n.ctx, client.Invocation{Shard: n.shard(), Fingerprint: integritee.Fingerprint(n.shard()), Call: call, Nonce: nonce,
+	out, err := s.Invoke(n.ctx, client.Invocation{Shard: n.shard(), Fingerprint: integritee.Fingerprint(sim.Measurement(n.app.Name())), Call: call, Nonce: nonce,
 		Sender: signer.AccountID(), Signer: signer, Payer: alice})
 	if err != nil {
 		n.t.Fatalf("invoke: %+v, %v", out, err)
@@ -256,3 +260,7 @@ func hexOf(b []byte) string { return fmt.Sprintf("%x", b) }
 
 // decimalOf is how %v prints bytes.
 func decimalOf(b []byte) string { return strings.Trim(fmt.Sprint(b), "[]") }
+
+func integriteeRequest(shard integritee.ShardID, g integritee.Getter) []byte {
+	return scale.MustMarshal(integritee.Request{Shard: shard, Cyphertext: g.AppendSCALE(nil)})
+}

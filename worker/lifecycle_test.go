@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
@@ -254,6 +256,101 @@ func TestForeignShard(t *testing.T) {
 	n.send(bob, 1, "EnclaveBridge", "update_shard_config", integritee.UpdateShardConfigArgs{
 		Shard: n.shard(), Config: integritee.ShardConfig{EnclaveFingerprint: integritee.Fingerprint(bytes.Repeat([]byte{7}, 32))}})
 	n.startFailing(n.config("ours", t.TempDir()), "configured on chain for the program", "another shard")
+}
+
+// TestOwnShard serves a shard whose id is not the measurement.
+func TestOwnShard(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	n.id = integritee.ShardID{1, 2, 3}
+	cfg := n.config("1", t.TempDir())
+	cfg.Shard = n.id
+	first := n.start(cfg)
+	n.ready(first)
+	n.shield(n.session(first), alice.AccountID(), unit)
+	cfg = n.config("2", t.TempDir())
+	cfg.Shard = n.id
+	second := n.start(cfg)
+	n.ready(second)
+	n.sameState(first, second)
+}
+
+// TestDevGenesis keeps the constant true.
+func TestDevGenesis(t *testing.T) {
+	if got := devchain.GenesisHash(); got != devGenesis {
+		t.Errorf("the dev chain's genesis is %s, the worker believes %s", got, devGenesis)
+	}
+}
+
+// TestWithoutDev gives a worker a trust config in a file; nobody but its
+// operator pays.
+func TestWithoutDev(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	cfg := n.config("1", t.TempDir())
+	cfg.Dev, cfg.TrustConfig = false, filepath.Join(t.TempDir(), "trust.json")
+	trust := enclave.DevTrustConfig(n.chain.Genesis(), n.shard(), n.app.Name())
+	write := func(t enclave.TrustConfig, extra string) {
+		b, err := json.Marshal(t)
+		if err == nil {
+			err = os.WriteFile(cfg.TrustConfig, append(b[:len(b)-1], extra+"}"...), 0o600)
+		}
+		if err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	write(trust, `,"unknown":1`)
+	n.startFailing(cfg, "unknown")
+	production := trust
+	production.Class = enclave.Production
+	write(production, "")
+	n.startFailing(cfg, "production")
+	otherApp := trust
+	otherApp.App = "other"
+	write(otherApp, "")
+	n.startFailing(cfg, "other")
+
+	write(trust, "")
+	watch := &logWatch{Handler: cfg.Logger.Handler()}
+	cfg.Logger = slogOf(watch)
+	trouble := watch.next("trouble, will retry")
+	w := n.start(cfg)
+	n.await(trouble, "the worker misses nothing")
+	if h := w.Status().Health; !strings.Contains(h, "lacks") || !strings.Contains(h, w.account.AccountID().String()) {
+		t.Errorf("health: %s", h)
+	}
+	n.send(alice, 0, "Balances", "transfer_allow_death", struct {
+		To     keyring.MultiAddress
+		Amount scale.CompactU128
+	}{keyring.AddressOf(w.account.AccountID()), scale.CompactU128{Lo: 100 * unit}})
+	n.ready(w)
+	stopped(t, w)
+	// Another trust config for the same folder.
+	trust.Insecure = enclave.TrustParentchainRPC
+	write(trust, "")
+	n.startFailing(cfg, "belongs to shard")
+}
+
+// TestOperatorLock has somebody keep the worker from starting.
+func TestOperatorLock(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, operatorLock), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	watch := &logWatch{Handler: testLog(t).Handler()}
+	waits := watch.next("worker.lock keeps this worker from starting: remove it to go on")
+	done := make(chan error, 1)
+	go func() {
+		_, err := Start(ctx, Config{App: sampleApp(t), DataDir: dir, NodeURL: "ws://127.0.0.1:1", Dev: true, SkipRA: true, Logger: slogOf(watch)})
+		done <- err
+	}()
+	<-waits
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if exists(filepath.Join(dir, accountFile)) {
+		t.Error("something was done all the same")
+	}
 }
 
 // TestOtherChain connects a data folder to a chain with another genesis.

@@ -76,36 +76,40 @@ func (w *Worker) isOwnRegistration(v trie.ProofValue) (bool, error) {
 }
 
 // fund waits until the account can pay for registration and a long time of
-// confirmations. With Config.Dev //Alice pays.
+// confirmations (P 5.3: less than a tenth missing is left alone). With
+// Config.Dev //Alice pays.
 func (w *Worker) fund(ctx context.Context) error {
-	return w.health.retry(ctx, "funding", func(ctx context.Context) error {
-		rt, err := w.runtimes.get(ctx)
-		if err != nil {
-			return err
-		}
-		needed, err := w.neededFunds(ctx, rt)
-		if err != nil {
-			return err
-		}
-		info, _, err := w.sender.account(ctx)
-		if err != nil {
-			return err
-		}
-		missing := new(big.Int).Sub(needed, info.Data.Free.Big())
-		// Less than a tenth missing is left alone (P 5.3).
-		if new(big.Int).Mul(missing, big.NewInt(10)).Cmp(needed) < 0 {
-			return nil
-		}
-		w.health.setPhase("funding")
-		amount, err := scale.ParseU128(missing.String())
-		if err != nil {
-			return fmt.Errorf("the parentchain wants an absurd amount of fees: %w", err)
-		}
-		if !w.cfg.Dev {
-			return fmt.Errorf("account %s lacks %s planck: transfer them to it", w.account.AccountID(), amount)
-		}
-		return w.fundFromAlice(ctx, rt, amount, needed)
-	})
+	return w.health.retry(ctx, "funding", func(ctx context.Context) error { return w.keepFunds(ctx, 90) })
+}
+
+// keepFunds is for an account that should have at least a percentage of what
+// is needed: with Config.Dev //Alice fills it up, else the error says what to do.
+func (w *Worker) keepFunds(ctx context.Context, percent int64) error {
+	rt, err := w.runtimes.get(ctx)
+	if err != nil {
+		return err
+	}
+	needed, err := w.neededFunds(ctx, rt)
+	if err != nil {
+		return err
+	}
+	info, _, err := w.sender.account(ctx)
+	if err != nil {
+		return err
+	}
+	free := info.Data.Free.Big()
+	if new(big.Int).Mul(free, big.NewInt(100)).Cmp(new(big.Int).Mul(needed, big.NewInt(percent))) > 0 {
+		return nil
+	}
+	amount, err := scale.ParseU128(new(big.Int).Sub(needed, free).String())
+	if err != nil {
+		return fmt.Errorf("the parentchain wants an absurd amount of fees: %w", err)
+	}
+	if !w.cfg.Dev {
+		return fmt.Errorf("account %s lacks %s planck for fees: transfer them to it", w.account.AccountID(), amount)
+	}
+	w.log.Info("//Alice pays for fees", "account", w.account.AccountID(), "planck", amount)
+	return w.fundFromAlice(ctx, rt, amount, needed)
 }
 
 func (w *Worker) fundFromAlice(ctx context.Context, rt *runtime, amount scale.U128, needed *big.Int) error {

@@ -29,11 +29,13 @@ import (
 
 // Worker is a running worker. All methods are safe for concurrent use.
 type Worker struct {
-	cfg    Config
-	log    *slog.Logger
-	cancel context.CancelFunc
-	done   chan struct{} // closed when everything has ended
-	err    error         // read after done
+	cfg Config
+	log *slog.Logger
+	// defaultName says that the measurement is made of the app's bare name.
+	defaultName bool
+	cancel      context.CancelFunc
+	done        chan struct{} // closed when everything has ended
+	err         error         // read after done
 
 	dir       *dataDir
 	platform  tee.Platform
@@ -107,13 +109,14 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	if cfg.SimMeasurement == "" {
 		cfg.SimMeasurement = cfg.App.Name()
 	}
+	defaultName := cfg.SimMeasurement == cfg.App.Name()
 	if cfg.ConfirmInterval == 0 {
 		cfg.ConfirmInterval = DefaultConfirmInterval
 	}
 	if cfg.resubmit == 0 {
 		cfg.resubmit = resubmitAfter
 	}
-	w := &Worker{cfg: cfg, log: log, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
+	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
 	if err := w.prepare(ctx); err != nil {
 		w.listeners.close()

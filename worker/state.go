@@ -19,8 +19,8 @@ import (
 // restart reads it all.
 const snapshotBytes = 32 << 20
 
-// shardState on disk is one store: the core's snapshot, then one record per
-// block. journal ties core and store together. It belongs to the follower.
+// journal ties the core to its store, which holds a snapshot of the core and
+// then one record per block. It belongs to the follower.
 type journal struct {
 	core *enclave.Core
 	log  *store.Log
@@ -167,8 +167,11 @@ func (j *journal) commit(c *enclave.Commit) error {
 // snapshot writes the present state in the background.
 func (j *journal) snapshot() error {
 	p, err := j.log.BeginSnapshot()
+	if errors.Is(err, store.ErrPending) {
+		return nil
+	}
 	if err != nil {
-		return nil // one is being written
+		return storeError(j.dir, err)
 	}
 	write := j.core.SnapshotWriter()
 	j.snapshots.Go(func() {

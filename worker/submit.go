@@ -26,6 +26,9 @@ const (
 	submitTick = 2 * time.Second
 	// maxBackoffBlocks bounds the pause after failed attempts.
 	maxBackoffBlocks = 64
+	// fundsEvery is how many blocks may pass between looks at the balance; the
+	// account is funded for a thousand extrinsics.
+	fundsEvery = 100
 	// maxOwn bounds the own extrinsics that wait for the submitter to look.
 	maxOwn = 1024
 )
@@ -97,6 +100,7 @@ type submitter struct {
 	// notBefore delays effects whose last attempt failed in a block.
 	notBefore map[enclave.EffectID]header.Number
 	started   bool
+	nextFunds header.Number // when to look at the balance again
 }
 
 // attempt is one extrinsic on its way. effect is nil for those that a former
@@ -146,6 +150,11 @@ func (s *submitter) round(ctx context.Context) error {
 	if len(p.pending) == 0 || p.head > p.number+maxLag {
 		return nil
 	}
+	if p.number >= s.nextFunds {
+		if err := s.funds(ctx, p.number); err != nil {
+			return err
+		}
+	}
 	info, at, err := s.w.sender.account(ctx)
 	if err != nil {
 		return err
@@ -176,6 +185,26 @@ func (s *submitter) round(ctx context.Context) error {
 		}
 	}
 	return s.send(ctx, p, busy, info.Nonce)
+}
+
+// funds looks whether the account can go on paying. Lack of funds is trouble,
+// but stops nothing before they are used up.
+func (s *submitter) funds(ctx context.Context, number header.Number) error {
+	percent := int64(10)
+	if s.w.cfg.Dev {
+		percent = 50
+	}
+	err := s.w.keepFunds(ctx, percent)
+	switch {
+	case err == nil:
+		s.w.health.well("funding")
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		s.w.health.trouble("funding", err)
+	}
+	s.nextFunds = number + fundsEvery
+	return nil
 }
 
 // send submits pending effects that are not on their way.

@@ -10,7 +10,14 @@ import (
 	"os"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 )
+
+// devGenesis is the hash of block 0 of the built-in dev chain, the only chain
+// on which nobody else can be. A test compares it with package devchain, which
+// is not linked into the worker.
+var devGenesis = hashing.Hash{0x01, 0x98, 0xf5, 0x34, 0x35, 0xad, 0x5d, 0xd3, 0x92, 0x21, 0x27, 0x9e, 0xcc, 0x62, 0xa2, 0x86,
+	0x86, 0xbe, 0x54, 0x35, 0xab, 0xd5, 0xb7, 0x65, 0x76, 0xda, 0x31, 0x00, 0x14, 0x1b, 0x0d, 0x5a}
 
 // loadTrust finds the trust config: from Config.TrustConfig, or with
 // Config.Dev from the connected chain's genesis (RULES 1). What was found is
@@ -63,6 +70,10 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	} else if stored.Hash() != t.Hash() {
 		return fatal("data folder %s belongs to shard %s of app %q on the chain with genesis %s: use another folder, "+
 			"or --clean-reset to forget its state (not its keys)", w.cfg.DataDir, stored.Shard, stored.App, stored.Genesis)
+	}
+	if w.defaultName && t.Genesis != devGenesis {
+		w.log.Warn("the simulated measurement is made of the app's bare name: another project of this name on this chain would take "+
+			"it for its own. Choose one with --sim-measurement", "name", w.cfg.SimMeasurement)
 	}
 	w.trust, w.trustHash = t, t.Hash()
 	return nil
