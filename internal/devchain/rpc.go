@@ -68,6 +68,13 @@ func (c *Chain) newServer() *rpcserver.Server {
 	return s
 }
 
+// forget drops a server that was closed.
+func (c *Chain) forget(s *rpcserver.Server) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.servers = slices.DeleteFunc(c.servers, func(x *rpcserver.Server) bool { return x == s })
+}
+
 // hexBytes is a byte string as 0x and hex digits. The prefix may be missing.
 type hexBytes []byte
 

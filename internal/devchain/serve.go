@@ -32,6 +32,7 @@ func Serve(ctx context.Context, c *Chain, addr string) (url string, wait func() 
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	wait = func() error {
+		defer c.forget(rpc)
 		select {
 		case err := <-served: // without Shutdown only an error ends it
 			_ = rpc.Close()

@@ -161,6 +161,36 @@ func TestDiskFailure(t *testing.T) {
 	}
 }
 
+// FuzzReplay: a record that is no block of this chain is an error, whatever
+// stands in it.
+func FuzzReplay(f *testing.F) {
+	c := open(f, Config{Manual: true})
+	seal(f, c)
+	submit(f, c, remark(f, c, pair(f, "//Alice"), 0, "x"))
+	b := seal(f, c)
+	f.Add(encodeBlock(b))
+	empty := encodeBlock(&Block{Header: b.Header})
+	f.Add(empty)
+	f.Add(record(chainRecord{}))
+	c.mu.Lock()
+	c.blocks = c.blocks[:2]
+	c.mu.Unlock()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		err := c.replay(raw)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if (err == nil) != (len(c.blocks) == 3) {
+			t.Fatalf("%v, %d blocks", err, len(c.blocks))
+		}
+		if err == nil {
+			if got := c.blocks[2]; got.Hash != b.Hash {
+				t.Fatalf("another block: %s", got.Hash)
+			}
+			c.blocks = c.blocks[:2]
+		}
+	})
+}
+
 const childEnv = "OCW_DEVCHAIN_TEST_DIR"
 
 // TestMain runs a chain instead of the tests if it is the child of TestKill.

@@ -52,6 +52,47 @@ func newTestServer(opts Options) *Server {
 	return s
 }
 
+// TestAfterReply: what a method defers comes after its reply, also in a batch.
+func TestAfterReply(t *testing.T) {
+	s := newTestServer(Options{})
+	s.Subscribe("open", "", "op", func(_ context.Context, _ json.RawMessage, sub *Subscription) error {
+		sub.SetState("mine")
+		return nil
+	})
+	s.Handle("start", func(ctx context.Context, p json.RawMessage) (any, error) {
+		var id string
+		if err := Params(p, 1, &id); err != nil {
+			return nil, err
+		}
+		sub := Find(ctx, id)
+		if sub == nil || sub.State() != "mine" || sub.LastRequest().IsZero() {
+			return nil, errors.New("no subscription")
+		}
+		AfterReply(ctx, func() { sub.Notify("done") })
+		return "started", nil
+	})
+	c := dial(t, serve(t, s))
+	c.send(`{"jsonrpc":"2.0","id":1,"method":"open"}`)
+	var reply struct{ Result string }
+	if err := json.Unmarshal([]byte(c.recv()), &reply); err != nil {
+		t.Fatal(err)
+	}
+	call := `{"jsonrpc":"2.0","id":2,"method":"start","params":["` + reply.Result + `"]}`
+	done := `{"jsonrpc":"2.0","method":"op","params":{"subscription":"` + reply.Result + `","result":"done"}}`
+	c.want(call, `{"jsonrpc":"2.0","id":2,"result":"started"}`)
+	if got := c.recv(); got != done {
+		t.Error(got)
+	}
+	c.want("["+call+","+call+"]", `[{"jsonrpc":"2.0","id":2,"result":"started"},{"jsonrpc":"2.0","id":2,"result":"started"}]`)
+	for range 2 {
+		if got := c.recv(); got != done {
+			t.Error(got)
+		}
+	}
+	other := dial(t, serve(t, s))
+	other.want(call, `{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"Internal error"}}`)
+}
+
 type client struct {
 	*testing.T
 	ws *websocket.Conn
