@@ -9,24 +9,48 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// reconnectPause is how long to wait before a lost node is dialled again.
-const reconnectPause = time.Second
+const (
+	// reconnectPause is how long to wait before a lost node is dialled again.
+	reconnectPause = time.Second
+	// patience is how long a server may be gone while something is awaited of
+	// it: a restart takes less.
+	patience = time.Minute
+)
+
+// absence measures for how long a server has been gone.
+type absence struct{ since time.Time }
+
+// over reports, after an error, whether the server is gone for too long.
+func (a *absence) over() bool {
+	if a.since.IsZero() {
+		a.since = time.Now()
+	}
+	return time.Since(a.since) > patience
+}
+
+// end notes that the server has answered.
+func (a *absence) end() { a.since = time.Time{} }
 
 // heads calls f with the newest head, finalized or best, and again whenever
 // there is a newer one, until f is done, fails, or ctx ends. Blocks may be
 // passed over, a subscription does not promise each of them; f must look at
-// what lies between. A lost connection is made again, as long as ctx allows;
-// errors of f that say so ([parentchain.ErrUnavailable]) count as such.
+// what lies between. A lost connection is made again, unless the node is gone
+// for a minute; errors of f that say so ([parentchain.ErrUnavailable]) count as
+// such.
 func (c *Chain) heads(ctx context.Context, finalized bool, f func(ctx context.Context, number BlockNumber, hash Hash) (done bool, err error)) error {
+	var gone absence
 	for {
-		err := c.follow(ctx, finalized, f)
+		err := c.follow(ctx, finalized, func(ctx context.Context, number BlockNumber, hash Hash) (bool, error) {
+			gone.end()
+			return f(ctx, number, hash)
+		})
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, parentchain.ErrUnavailable) && !errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, parentchain.ErrUnavailable) && !errors.Is(err, ErrUnavailable) || gone.over() {
 			return c.nodeError(err)
 		}
 		if err := sleep(ctx, reconnectPause); err != nil {

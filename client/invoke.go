@@ -226,15 +226,19 @@ func (s *Session) report(p Progress) {
 func (s *Session) await(ctx context.Context, shard ShardID, queries []*stf.ReceiptQuery, out *Outcome, report Progress) error {
 	at := out.Inclusion
 	confirmed, cerr := s.Chain.AwaitConfirmation(ctx, shard, at)
-	if cerr == nil {
+	switch {
+	case cerr == nil:
 		report.Stage, report.ConfirmedIn = Confirmed, confirmed
 		s.report(report)
-	} else if ctx.Err() != nil {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		cerr = waited(ctx, cerr, "no worker has confirmed block %d, which holds the operation", at.Number)
 		// What the worker knows is worth telling all the same.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 		defer cancel()
+	default:
+		out.Unknown = "the wait was broken off"
+		return cerr
 	}
 	if werr := s.Worker.AwaitBlock(ctx, at.Number); errors.Is(werr, ErrNotSupported) {
 		out.Unknown = noReceipts
@@ -314,15 +318,18 @@ func (c *Chain) AwaitConfirmation(ctx context.Context, shard ShardID, at *Inclus
 const commitPoll = 200 * time.Millisecond
 
 // AwaitBlock waits until the worker has committed block n of the parentchain,
-// also while the worker restarts. The error is [ErrNotSupported] from an
+// also while the worker restarts, unless it is gone for a minute. The error is [ErrNotSupported] from an
 // original Rust worker.
 func (w *Worker) AwaitBlock(ctx context.Context, n BlockNumber) error {
+	var gone absence
 	for {
 		status, err := w.Status(ctx)
-		if err == nil && status.Number >= n {
+		switch {
+		case err == nil && status.Number >= n:
 			return nil
-		}
-		if err != nil && !errors.Is(err, ErrUnavailable) {
+		case err == nil:
+			gone.end()
+		case !errors.Is(err, ErrUnavailable) || gone.over():
 			return err
 		}
 		if serr := sleep(ctx, commitPoll); serr != nil {

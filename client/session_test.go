@@ -452,6 +452,19 @@ func TestInvokeOutOfTime(t *testing.T) {
 	}
 }
 
+// TestInvokeCancelled: an interrupt ends the wait at once.
+func TestInvokeCancelled(t *testing.T) {
+	n := newNetwork(t, fake.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := n.invoke(ctx, n.invocation())
+	n.include(n.node.Genesis(), n.pool())
+	n.await(client.Finalized)
+	cancel()
+	if got := <-done; !errors.Is(got.err, context.Canceled) || got.out == nil || got.out.Known() {
+		t.Errorf("got %+v, %v; want an unknown outcome and context.Canceled", got.out, got.err)
+	}
+}
+
 // manualDeadline is a context whose deadline passes when the test says so.
 type manualDeadline struct {
 	context.Context

@@ -4,6 +4,7 @@
 # once worker 1 is initialized; the story runs on worker 1, then on worker 2.
 # Needs the binaries (make). Ends what it started, whatever happens.
 set -euo pipefail
+set -m # each process below leads a group of its own, which ends with it
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${BIN:-$root/bin}
 for b in ocw integritee-service integritee-cli; do
@@ -15,7 +16,7 @@ pids=()
 finish() {
   local status=$?
   trap - EXIT INT TERM
-  for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null || true; done
+  for pid in ${pids[@]+"${pids[@]}"}; do kill -- "-$pid" 2>/dev/null || true; done
   for pid in ${pids[@]+"${pids[@]}"}; do wait "$pid" 2>/dev/null || true; done
   if [ "$status" -ne 0 ]; then
     for log in "$dir"/*.log; do echo "--- end of ${log##*/}" >&2; tail -n 40 "$log" >&2; done
@@ -68,16 +69,13 @@ http_ok() (
 ports=$(free_ports 9)
 node_port=$ports
 
-node_flags=(--dev --rpc-external --rpc-port "$node_port")
-if "$bin/ocw" node --help | grep -q -- --rpc-methods; then
-  node_flags=(-lruntime=info -lteerex=debug --dev --rpc-methods unsafe --rpc-external --rpc-port "$node_port")
-fi
-"$bin/ocw" node "${node_flags[@]}" >node.log 2>&1 &
+# The flags of node and workers are those of the compose file.
+"$bin/ocw" node -lruntime=info -lteerex=debug --dev --rpc-methods unsafe --rpc-external --rpc-port "$node_port" >node.log 2>&1 &
 pids+=($!)
 wait_for "the node" node.log "$bin/integritee-cli" -p "$node_port" balance //Alice
 echo "node: ws://127.0.0.1:$node_port, ready after ${SECONDS}s"
 
-# worker N: starts worker N with the flags of the compose file.
+# worker N: starts worker N and waits until it is initialized.
 worker() {
   local n=$1 base=$((ports + 4 * $1 - 3))
   "$bin/integritee-service" --clean-reset --data-dir "$dir/worker$n" --ws-external \
@@ -91,7 +89,12 @@ worker() {
 worker 1
 worker 2
 
-story() { "$root/test/demo_shielding_unshielding.sh" -C "$bin/integritee-cli" -p "$node_port" -P "$1" -t "$2"; }
+# In the background, since bash handles signals between foreground commands only.
+story() {
+  "$root/test/demo_shielding_unshielding.sh" -C "$bin/integritee-cli" -p "$node_port" -P "$1" -t "$2" &
+  pids+=($!)
+  wait "${pids[-1]}"
+}
 story $((ports + 1)) first
 echo "first run ended after ${SECONDS}s"
 story $((ports + 5)) second
