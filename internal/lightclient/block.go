@@ -8,8 +8,9 @@ import (
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
-// FinalHeader is a header that was proven final. Only Client.Finalize makes
-// one; the zero value is no block, and its Verify never succeeds.
+// FinalHeader is a header that was proven final. Only Client.Finalize and
+// ParaClient.Finalize make one; the zero value is no block, and its Verify
+// never succeeds.
 type FinalHeader struct {
 	header header.Header
 	hash   hashing.Hash
@@ -26,8 +27,8 @@ func (f FinalHeader) Hash() hashing.Hash { return f.hash }
 func (f FinalHeader) Number() header.Number { return f.header.Number }
 
 // State returns the light client state as of this block: a client restored
-// from it goes on with the next block, even where one justification finalized
-// many. The caller must not change its slices.
+// from it goes on with the next block, even where one proof finalized many.
+// The caller must not change what it points to.
 func (f FinalHeader) State() State { return f.state }
 
 var eventsKey = hashing.StoragePrefix("System", "Events")

@@ -178,7 +178,7 @@ func TestVerifyStartStorage(t *testing.T) {
 		{name: "set id", number: 9, storage: map[string][]byte{pallet("Authorities"): list, pallet("CurrentSetId"): scale.AppendU64(nil, 7)}, setID: 7},
 		{name: "no set id", number: 9, storage: map[string][]byte{pallet("Authorities"): list}},
 		{name: "set id cut", number: 9, storage: map[string][]byte{pallet("Authorities"): list, pallet("CurrentSetId"): {7}}, fails: scale.ErrShort},
-		{name: "change pending", number: 9, storage: map[string][]byte{pallet("Authorities"): list, pallet("PendingChange"): {1}}, fails: lightclient.ErrStart},
+		{name: "change pending", number: 9, storage: map[string][]byte{pallet("Authorities"): list, pallet("PendingChange"): {1}}, fails: lightclient.ErrCheckpoint},
 		{name: "no authorities", storage: map[string][]byte{"x": {1}}, fails: grandpa.ErrAuthorities},
 		{name: "empty state", fails: grandpa.ErrAuthorities},
 		{name: "empty list", storage: map[string][]byte{pallet("Authorities"): {0}}, fails: grandpa.ErrAuthorities},
@@ -194,7 +194,7 @@ func TestVerifyStartStorage(t *testing.T) {
 			h := &header.Header{Number: tt.number, StateRoot: state.Root(trie.V1)}
 			s, err := lightclient.VerifyStart(h.Hash(), h, state.Prove(trie.V1, lightclient.StartKeys(tt.number)...))
 			if tt.fails != nil {
-				if !errors.Is(err, tt.fails) || !errors.Is(err, lightclient.ErrStart) {
+				if !errors.Is(err, tt.fails) || !errors.Is(err, lightclient.ErrCheckpoint) || errors.Is(err, lightclient.ErrUnverified) {
 					t.Error(err)
 				}
 				return

@@ -1,16 +1,18 @@
 // Package lightclient turns headers, justifications, bodies and read proofs
-// from an untrusted node into verified blocks. It is a state machine without
+// from untrusted nodes into verified blocks. It is a state machine without
 // I/O, clock or goroutines.
 //
-// [VerifyStart] makes the trusted start from a block hash out of the trust
-// config; [New] or [Restore] make a [Client]; [Client.Finalize] proves
-// headers final; [FinalHeader.Verify] adds body, events and storage and
-// returns a [VerifiedBlock], which cannot be had in any other way.
+// A [Trust] from the trust config says where trust starts; [Checkpoint.Verify]
+// makes the [Start] out of it; [New] or [Restore] make a [Client], and
+// [Client.Finalize] proves headers final. For a parachain, [Trust.VerifyPara]
+// makes the [ParaStart], and a [ParaClient] follows its relay chain too.
+// Either way, [FinalHeader.Verify] adds body, events and storage and returns a
+// [VerifiedBlock], which cannot be had in any other way.
 //
-// Trusted are the block hash given to VerifyStart and the [State] given to
-// Restore, which the caller has sealed. Nothing else is. Whether block time
-// runs forward is for the core to check, and so is which chain a Client
-// follows: see [State.Start].
+// Trusted are the Trust and the [State] given to Restore or RestorePara, which
+// the caller has sealed. Nothing else is. Whether block time runs forward is
+// for the core to check, and so is which chain a client follows: see
+// [Trust.Check] and [State.Start].
 package lightclient
 
 import (
@@ -42,7 +44,8 @@ var (
 	// ErrStateProof means that a read proof is refused; the error of package
 	// trie, which tells why, is wrapped too.
 	ErrStateProof = fmt.Errorf("%w: read proof", ErrUnverified)
-	// ErrStart means that a header or a proof does not fit the trusted start.
+	// ErrStart means that a header, a proof or an authority set does not fit
+	// the trusted start.
 	ErrStart = fmt.Errorf("%w: start", ErrUnverified)
 
 	// ErrNotProven means that a storage key was not asked for in time, so

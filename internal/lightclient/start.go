@@ -34,17 +34,16 @@ func StartKeys(number header.Number) [][]byte {
 
 // VerifyStart checks that h has the trusted hash (of the genesis or of a
 // checkpoint) and that proof, a read proof of StartKeys at h, gives the
-// authority set. At block 0 the set id is 0. A checkpoint at which a change of
-// the authority set is pending is refused, because its storage tells the id of
-// the next set, not of the one in force. Errors wrap ErrStart.
+// authority set. At block 0 the set id is 0. [Checkpoint.Verify] also checks
+// what else a trust config says.
+//
+// Errors wrap ErrStart, or ErrCheckpoint if the state of the trusted block
+// itself is unfit: it has no authority set, or a change of it is pending, so
+// that storage tells the id of the next set, not of the one in force.
 func VerifyStart(trusted hashing.Hash, h *header.Header, proof [][]byte) (Start, error) {
-	raw := h.AppendSCALE(nil)
-	if got := hashing.Blake2b256(raw); got != trusted {
-		return Start{}, fmt.Errorf("%w: header %d has hash %v, trusted is %v", ErrStart, h.Number, got, trusted)
-	}
-	h, err := header.Decode(raw)
+	h, err := checkHeader(trusted, h)
 	if err != nil {
-		return Start{}, fmt.Errorf("%w: %w", ErrStart, err)
+		return Start{}, err
 	}
 	values, err := trie.Verify(h.StateRoot, proof, StartKeys(h.Number)...)
 	if err != nil {
@@ -52,20 +51,34 @@ func VerifyStart(trusted hashing.Hash, h *header.Header, proof [][]byte) (Start,
 	}
 	s := Start{Header: *h}
 	if s.Authorities, err = decodeAuthorities(values[0], values[1]); err != nil {
-		return Start{}, fmt.Errorf("%w: authority set at block %d: %w", ErrStart, h.Number, err)
+		return Start{}, fmt.Errorf("%w: authority set at block %d: %w", ErrCheckpoint, h.Number, err)
 	}
 	if h.Number == 0 {
 		return s, nil
 	}
 	if values[3].Present {
-		return Start{}, fmt.Errorf("%w: a change of the authority set is pending at block %d: choose an earlier or later block", ErrStart, h.Number)
+		return Start{}, fmt.Errorf("%w: a change of the authority set is pending at block %d: choose an earlier or later block", ErrCheckpoint, h.Number)
 	}
 	if values[2].Present { // absent means the default, 0
 		if err := scale.Unmarshal(values[2].Value, &s.SetID); err != nil {
-			return Start{}, fmt.Errorf("%w: set id at block %d: %w", ErrStart, h.Number, err)
+			return Start{}, fmt.Errorf("%w: set id at block %d: %w", ErrCheckpoint, h.Number, err)
 		}
 	}
 	return s, nil
+}
+
+// checkHeader checks that h has the trusted hash and returns what the hashed
+// bytes say.
+func checkHeader(trusted hashing.Hash, h *header.Header) (*header.Header, error) {
+	raw := h.AppendSCALE(nil)
+	if got := hashing.Blake2b256(raw); got != trusted {
+		return nil, fmt.Errorf("%w: header %d has hash %v, trusted is %v", ErrStart, h.Number, got, trusted)
+	}
+	h, err := header.Decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	return h, nil
 }
 
 func decodeAuthorities(pallet, old trie.ProofValue) (authorities []grandpa.Authority, err error) {

@@ -10,8 +10,8 @@ import (
 
 const stateVersion = 1
 
-// State is all that a Client has to remember between runs. It encodes with
-// package scale.
+// State is all that a Client or a ParaClient has to remember between runs. It
+// encodes with package scale.
 type State struct {
 	Version     uint8         // of this format: 1
 	Start       hashing.Hash  // the block that was trusted at first: which chain this is
@@ -20,6 +20,17 @@ type State struct {
 	SetID       uint64
 	Authorities []grandpa.Authority // who finalizes the next block
 	Pending     []PendingChange     // ascending by Last
+	// Relay is set for parachains, of which a ParaClient makes states. There
+	// are then no SetID, Authorities and Pending: those of the relay chain count.
+	Relay *RelayState
+}
+
+// RelayState is what a ParaClient has to remember of the relay chain.
+type RelayState struct {
+	ParaID    ParaID
+	Chain     State        // of the relay chain's Client; it has no Relay itself
+	StateRoot hashing.Hash // after its last finalized block
+	Head      *BlockID     // last head proven to be included; nil before the first
 }
 
 // PendingChange is an announced change of the authority set that is not in
@@ -33,6 +44,9 @@ type PendingChange struct {
 func (s *State) check() error {
 	if s.Version != stateVersion {
 		return fmt.Errorf("%w: version %d, this program knows %d", ErrState, s.Version, stateVersion)
+	}
+	if s.Relay != nil {
+		return fmt.Errorf("%w: it is of a parachain", ErrState)
 	}
 	if err := grandpa.CheckAuthorities(s.Authorities); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)

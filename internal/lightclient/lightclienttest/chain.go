@@ -8,14 +8,17 @@
 //	client := lightclient.New(chain.Start())
 //	block := chain.Next(client, lightclienttest.Block{Extrinsics: …, Events: …}, extraKeys...)
 //
+// [NewParachain] does the same for a parachain with its relay chain.
+//
 // The parts are there for tests that attack: [Chain.Add], [Chain.Justify],
-// [Chain.Headers], [Chain.Proof], [Chain.Keys]. The package knows no runtime:
+// [Chain.Headers], [Chain.Proof], [Chain.Keys], [Chain.Fork]. The package knows no runtime:
 // events and storage are bytes that the test encodes.
 package lightclienttest
 
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
@@ -53,7 +56,7 @@ type Sealed struct {
 	Extrinsics [][]byte
 	State      trie.Trie
 
-	setID uint64 // of the set that finalizes it
+	setID uint64 // of the set that finalizes it; 0 on a parachain
 }
 
 // Chain is a chain without forks. All methods fail the test on misuse.
@@ -61,7 +64,7 @@ type Chain struct {
 	t       testing.TB
 	opts    Options
 	blocks  []*Sealed
-	sets    [][]ed25519.PrivateKey // by set id
+	sets    [][]ed25519.PrivateKey // by set id; none on a parachain
 	pending int                    // voters of the announced set
 	last    header.Number          // last block of the present set, if pending
 }
@@ -76,18 +79,34 @@ var (
 // chains.
 func New(t testing.TB, opts Options) *Chain {
 	t.Helper()
-	if opts.Authorities == 0 {
-		opts.Authorities = 1
-	}
-	c := &Chain{t: t, opts: opts}
-	c.sets = append(c.sets, newKeys(0, opts.Authorities))
+	return newChain(t, opts, newKeys(0, max(opts.Authorities, 1)))
+}
+
+// newChain returns a chain of a genesis with a first authority set, or without
+// one.
+func newChain(t testing.TB, opts Options, keys ...[]ed25519.PrivateKey) *Chain {
+	c := &Chain{t: t, opts: opts, sets: keys}
 	var state trie.Trie
 	for k, v := range opts.Storage {
 		state = state.Set([]byte(k), v)
 	}
-	state = state.Set(authoritiesKey, scale.MustMarshal(Authorities(c.sets[0])))
+	for _, set := range keys {
+		state = state.Set(authoritiesKey, scale.MustMarshal(Authorities(set)))
+	}
 	c.seal(&Sealed{Header: header.Header{StateRoot: state.Root(trie.V1), ExtrinsicsRoot: trie.EmptyRoot}, State: state})
 	return c
+}
+
+// Fork returns a chain that has the blocks up to n and goes on by itself, with
+// the same authorities. No change of the set may be announced after n.
+func (c *Chain) Fork(n header.Number) *Chain {
+	c.t.Helper()
+	if c.pending > 0 || len(c.sets) > 0 && c.At(n).setID != uint64(len(c.sets)-1) {
+		c.t.Fatal("lightclienttest: fork before a change of authorities")
+	}
+	f := *c
+	f.blocks, f.sets = slices.Clone(c.blocks[:n+1]), slices.Clone(c.sets)
+	return &f
 }
 
 // newKeys derives the keys of an authority set.
@@ -147,11 +166,22 @@ func (c *Chain) StartAt(n header.Number) lightclient.Start {
 	return start
 }
 
+// Checkpoint returns block n as a trust config names it.
+func (c *Chain) Checkpoint(n header.Number) lightclient.Checkpoint {
+	c.t.Helper()
+	p := lightclient.Checkpoint{Number: n, Hash: c.At(n).Hash}
+	if n > 0 {
+		s := c.StartAt(n)
+		p.AuthoritySetHash = lightclient.AuthoritySetHash(s.SetID, s.Authorities)
+	}
+	return p
+}
+
 // Add puts a block on top of the chain, without finality.
 func (c *Chain) Add(b Block) *Sealed {
 	c.t.Helper()
 	parent := c.Head()
-	s := &Sealed{Extrinsics: b.Extrinsics, State: parent.State, setID: uint64(len(c.sets) - 1)}
+	s := &Sealed{Extrinsics: b.Extrinsics, State: parent.State, setID: uint64(max(len(c.sets), 1) - 1)}
 	s.Header = header.Header{ParentHash: parent.Hash, Number: parent.Header.Number + 1, Digest: b.Digest,
 		ExtrinsicsRoot: trie.OrderedRoot(c.opts.ExtrinsicsVersion, b.Extrinsics)}
 	set := func(key, value []byte) {
@@ -166,8 +196,8 @@ func (c *Chain) Add(b Block) *Sealed {
 		set([]byte(k), v)
 	}
 	if b.Authorities > 0 {
-		if c.pending > 0 {
-			c.t.Fatal("lightclienttest: a change of authorities is pending")
+		if c.pending > 0 || len(c.sets) == 0 {
+			c.t.Fatal("lightclienttest: a change of authorities is pending, or there are none")
 		}
 		c.pending, c.last = b.Authorities, s.Header.Number+b.Delay
 		next := uint64(len(c.sets))
@@ -189,6 +219,9 @@ func (c *Chain) Add(b Block) *Sealed {
 func (c *Chain) Keys(n header.Number) (setID uint64, keys []ed25519.PrivateKey) {
 	c.t.Helper()
 	setID = c.At(n).setID
+	if len(c.sets) == 0 {
+		c.t.Fatal("lightclienttest: a parachain has no authorities")
+	}
 	return setID, c.sets[setID]
 }
 
@@ -239,19 +272,27 @@ func (c *Chain) Proof(n header.Number, extra ...[]byte) [][]byte {
 func (c *Chain) Finalize(client *lightclient.Client, n header.Number) []lightclient.FinalHeader {
 	c.t.Helper()
 	var out []lightclient.FinalHeader
-	for from := client.State().Number + 1; from <= n; {
+	c.bySet(client.State().Number+1, n, func(headers []header.Header, justification []byte) error {
+		final, err := client.Finalize(headers, justification)
+		out = append(out, final...)
+		return err
+	})
+	return out
+}
+
+// bySet calls finalize for the blocks of each authority set in turn.
+func (c *Chain) bySet(from, n header.Number, finalize func(headers []header.Header, justification []byte) error) {
+	c.t.Helper()
+	for from <= n {
 		to := from
 		for to < n && c.At(to+1).setID == c.At(from).setID {
 			to++
 		}
-		final, err := client.Finalize(c.Headers(from, to), c.Justify(to))
-		if err != nil {
+		if err := finalize(c.Headers(from, to), c.Justify(to)); err != nil {
 			c.t.Fatal("lightclienttest:", err)
 		}
-		out = append(out, final...)
 		from = to + 1
 	}
-	return out
 }
 
 // Verify returns the verified block of a final header of this chain, with the
