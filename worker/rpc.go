@@ -64,7 +64,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	envelope("state_executeGetter", w.rpcGetter)
 	envelope("ocw_getReceipt", w.rpcReceipt)
 	for _, method := range []string{"author_submitExtrinsic", "author_submitAndWatchExtrinsic"} {
-		value(method, func() ([]byte, error) { return nil, errors.New(noDirectCalls) })
+		envelope(method, func([]string) (integritee.ReturnValue, error) { return integritee.ErrorValue(noDirectCalls), nil })
 	}
 	for _, method := range []string{"system_name", "system_health", "state_getRuntimeVersion"} {
 		plain(method, helloWorld)

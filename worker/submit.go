@@ -65,13 +65,13 @@ func (b *board) read() (published, <-chan struct{}) {
 	return b.value, b.changed
 }
 
-// takeOwn returns the own extrinsics since the last call.
-func (b *board) takeOwn() []enclave.OwnExtrinsic {
+// take is read for the submitter, which gets each own extrinsic once.
+func (b *board) take() published {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	own := b.value.own
+	p := b.value
 	b.value.own = nil
-	return own
+	return p
 }
 
 // caughtUp waits until everything that the node called final is committed.
@@ -145,8 +145,8 @@ func (s *submitter) run(ctx context.Context) error {
 
 // round looks at what is pending once.
 func (s *submitter) round(ctx context.Context) error {
-	p, _ := s.w.published.read()
-	s.settle(ctx, p.number)
+	p := s.w.published.take()
+	s.settle(ctx, p)
 	if len(p.pending) == 0 || p.head > p.number+maxLag {
 		return nil
 	}
@@ -270,32 +270,35 @@ func effectName(e enclave.Effect) string {
 	return fmt.Sprintf("payout %d of block %d", e.ID.Index, e.ID.Block)
 }
 
-// settle notes the own extrinsics that came into blocks.
-func (s *submitter) settle(ctx context.Context, number header.Number) {
-	for _, x := range s.w.published.takeOwn() {
+// settle notes the own extrinsics that came into blocks. An effect that is
+// pending all the same gets a pause, longer after each failure, so that
+// whatever is wrong does not burn fees in every block.
+func (s *submitter) settle(ctx context.Context, p published) {
+	pending := map[enclave.EffectID]enclave.Effect{}
+	for _, e := range p.pending {
+		pending[e.ID] = e
+	}
+	for _, x := range p.own {
 		a := s.inFlight[x.Nonce]
 		delete(s.inFlight, x.Nonce)
-		if x.Success || a == nil || a.effect == nil {
+		if a == nil || a.effect == nil {
 			continue
 		}
-		reason := "unknown"
-		if rt, err := s.w.runtimes.get(ctx); err == nil {
+		e, owed := pending[*a.effect]
+		if !owed {
+			continue
+		}
+		pause := min(header.Number(1)<<min(e.Attempts, 10), maxBackoffBlocks)
+		reason := "it succeeded without the effect"
+		if x.Success {
+			pause = maxBackoffBlocks
+		} else if rt, err := s.w.runtimes.get(ctx); err == nil {
 			reason = dispatchError(rt.meta, x.Failure)
 		}
-		pause := header.Number(1)
-		p, _ := s.w.published.read()
-		for _, e := range p.pending {
-			if e.ID == *a.effect {
-				pause = min(header.Number(1)<<min(e.Attempts, 10), maxBackoffBlocks)
-			}
-		}
-		s.notBefore[*a.effect] = number + pause
-		s.w.log.Warn("own extrinsic failed on the parentchain", "extrinsic", x.Hash, "block", a.effect.Block, "reason", reason, "retry_in_blocks", pause)
+		s.notBefore[e.ID] = p.number + pause
+		s.w.log.Warn("own extrinsic had no effect", "effect", effectName(e), "extrinsic", x.Hash, "reason", reason, "retry_in_blocks", pause)
 	}
-	p, _ := s.w.published.read()
-	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool {
-		return !slices.ContainsFunc(p.pending, func(e enclave.Effect) bool { return e.ID == id })
-	})
+	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool { _, owed := pending[id]; return !owed })
 }
 
 // reserve counts what a former run left in the node's pool as on its way. The
