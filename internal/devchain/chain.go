@@ -110,7 +110,7 @@ func Open(cfg Config) (*Chain, error) {
 	if cfg.Authorities == 0 {
 		cfg.Authorities = 1
 	}
-	rt, err := runtime.New(runtime.Options{BareV4: cfg.BareV4})
+	rt, err := runtimeOf(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -130,24 +130,41 @@ func Open(cfg Config) (*Chain, error) {
 	return c, nil
 }
 
+// runtimeOf returns the runtime of a configuration. Runtimes do not change and
+// take a while to build, so that chains share them.
+func runtimeOf(cfg Config) (*runtime.Runtime, error) {
+	if cfg.BareV4 {
+		return runtimeV4()
+	}
+	return runtimeV5()
+}
+
+var (
+	runtimeV4 = sync.OnceValues(func() (*runtime.Runtime, error) { return runtime.New(runtime.Options{BareV4: true}) })
+	runtimeV5 = sync.OnceValues(func() (*runtime.Runtime, error) { return runtime.New(runtime.Options{}) })
+)
+
 // makeGenesis builds block 0.
 func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
-	voters, err := newVoters(cfg.Authorities)
+	if cfg.Authorities < 1 || cfg.Authorities > maxAuthorities {
+		return nil, nil, fmt.Errorf("devchain: %d authorities; there can be 1 to %d", cfg.Authorities, maxAuthorities)
+	}
+	voters, err := allVoters()
 	if err != nil {
 		return nil, nil, err
 	}
 	balances := map[keyring.AccountID]scale.U128{}
-	for _, uri := range []string{"//Alice", "//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie", "//Alice//stash", "//Bob//stash"} {
-		pair, err := keyring.FromURI(keyring.Sr25519, uri)
-		if err != nil {
-			return nil, nil, fmt.Errorf("devchain: dev account %s: %w", uri, err)
-		}
-		balances[pair.AccountID()] = scale.NewU128(defaultEndowment)
+	accounts, err := devAccounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, who := range accounts {
+		balances[who] = scale.NewU128(defaultEndowment)
 	}
 	for who, amount := range cfg.Endow {
 		balances[who] = amount
 	}
-	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.genesis, Balances: balances})
+	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.all[:cfg.Authorities], Balances: balances})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,6 +174,18 @@ func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
 	b.Hash = b.Header.Hash()
 	return b, voters, nil
 }
+
+// devAccounts are the accounts that have funds at genesis.
+var devAccounts = sync.OnceValues(func() (out []keyring.AccountID, err error) {
+	for _, uri := range []string{"//Alice", "//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie", "//Alice//stash", "//Bob//stash"} {
+		pair, err := keyring.FromURI(keyring.Sr25519, uri)
+		if err != nil {
+			return nil, fmt.Errorf("devchain: dev account %s: %w", uri, err)
+		}
+		out = append(out, pair.AccountID())
+	}
+	return out, nil
+})
 
 // The trie layouts that runtime.SystemVersion 1 stands for.
 const (
@@ -170,7 +199,7 @@ const (
 func GenesisHash() hashing.Hash { return builtinGenesis() }
 
 var builtinGenesis = sync.OnceValue(func() hashing.Hash {
-	rt, err := runtime.New(runtime.Options{})
+	rt, err := runtimeOf(Config{})
 	if err != nil {
 		panic("devchain: " + err.Error())
 	}

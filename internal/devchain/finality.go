@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/pallet"
@@ -18,19 +19,15 @@ const maxAuthorities = 32
 
 var authorityNames = []string{"Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"}
 
-// voters has the keys of the authorities.
+// voters has the keys of all possible authorities. It is not changed.
 type voters struct {
-	all, genesis []runtime.Authority
-	keys         map[[32]byte]ed25519.PrivateKey
+	all  []runtime.Authority
+	keys map[[32]byte]ed25519.PrivateKey
 }
 
-// newVoters derives the keys of all possible authorities, of which the first n
-// are those of genesis: ed25519 keys of //Alice, //Bob and so on, and past
-// //Ferdie //Authority//7, //Authority//8 and so on.
-func newVoters(n int) (*voters, error) {
-	if n < 1 || n > maxAuthorities {
-		return nil, fmt.Errorf("devchain: %d authorities; there can be 1 to %d", n, maxAuthorities)
-	}
+// allVoters derives the authorities: ed25519 keys of //Alice, //Bob and so on,
+// and past //Ferdie //Authority//7, //Authority//8 and so on.
+var allVoters = sync.OnceValues(func() (*voters, error) {
 	v := &voters{keys: map[[32]byte]ed25519.PrivateKey{}}
 	for i := range maxAuthorities {
 		uri := fmt.Sprintf("//Authority//%d", i+1)
@@ -49,9 +46,8 @@ func newVoters(n int) (*voters, error) {
 		v.all = append(v.all, runtime.Authority{ID: id, Weight: 1})
 		v.keys[id] = ed25519.NewKeyFromSeed(seed[:])
 	}
-	v.genesis = v.all[:n:n]
 	return v, nil
-}
+})
 
 // justify has every authority vote for a block. The round is the block's
 // number: one round finalizes one block.

@@ -369,7 +369,7 @@ func TestSubscriptionsWithoutGaps(t *testing.T) {
 			t.Fatal(err)
 		}
 		j, err := grandpa.DecodeJustification(raw)
-		if err != nil || j.TargetNumber != n || j.Verify(0, runtime.Authorities(c.voters.genesis)) != nil {
+		if err != nil || j.TargetNumber != n || j.Verify(0, c.genesisAuthorities()) != nil {
 			t.Fatalf("justification %+v, %v", j, err)
 		}
 	}
