@@ -20,8 +20,9 @@ import (
 // blockTime is short, so that scripts with many calls end soon.
 const blockTime = 150 * time.Millisecond
 
-// network runs a dev chain and a worker in this process until the test ends.
-func network(t *testing.T, cfg devchain.Config) (node string, w *worker.Worker) {
+// network runs a dev chain and a worker in this process until the test ends. The
+// zero shard is that of the worker's measurement.
+func network(t *testing.T, cfg devchain.Config, shard integritee.ShardID) (node string, w *worker.Worker) {
 	t.Helper()
 	cfg.BlockTime = blockTime
 	chain, err := devchain.Open(cfg)
@@ -51,7 +52,7 @@ func network(t *testing.T, cfg devchain.Config) (node string, w *worker.Worker) 
 	}
 	const free = "127.0.0.1:0"
 	w, err = worker.Start(ctx, worker.Config{App: app, DataDir: t.TempDir(), NodeURL: node,
-		TrustedAddr: free, MuRaAddr: free, HTTPAddr: free, Dev: true, SkipRA: true})
+		TrustedAddr: free, MuRaAddr: free, HTTPAddr: free, Shard: shard, Dev: true, SkipRA: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,17 +94,19 @@ func TestNetwork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a chain and a worker")
 	}
-	node, w := network(t, devchain.Config{})
+	node, w := network(t, devchain.Config{}, integritee.ShardID{})
 	testscript.Run(t, params("testdata/network", address(t, node, w.TrustedURL())))
 }
 
 // TestStrictPolicy runs scripts on a chain that is not the built-in one, where
-// the client does not accept an unattested worker by itself.
+// the client does not accept an unattested worker by itself. The shard's name is
+// not the worker's measurement.
 func TestStrictPolicy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a chain and a worker")
 	}
-	node, w := network(t, devchain.Config{Authorities: 2})
+	shard := integritee.ShardID([]byte("IncogniteeTestnet000000000000003"))
+	node, w := network(t, devchain.Config{Authorities: 2}, shard)
 	testscript.Run(t, params("testdata/strict", address(t, node, w.TrustedURL())))
 }
 
