@@ -199,6 +199,7 @@ func (m *paraModel) descend(w *paraWorld, hashes []hashing.Hash) outcome {
 // TestParaReference gives random clients random input, right and wrong, and
 // compares with the model, which looks blocks up in the whole tree.
 func TestParaReference(t *testing.T) {
+	t.Parallel()
 	calls := 100_000
 	if testing.Short() {
 		calls = 10_000
