@@ -151,7 +151,7 @@ type executor struct {
 }
 
 // newExecutor hands the rewritten module to wazero's interpreter.
-func newExecutor(ctx context.Context, m *module, limits Limits) (x *executor, err error) {
+func newExecutor(ctx context.Context, m *module, limits Limits) (_ *executor, err error) {
 	binary, err := m.rewrite([]string{coreVersion, metadataCall, metadataVersions, metadataAtVersion}, limits.MemoryPages, limits.Instructions)
 	if err != nil {
 		return nil, err
@@ -161,10 +161,10 @@ func newExecutor(ctx context.Context, m *module, limits Limits) (x *executor, er
 	features := api.CoreFeaturesV1 | api.CoreFeatureSignExtensionOps | api.CoreFeatureNonTrappingFloatToIntConversion
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).
 		WithMemoryLimitPages(limits.MemoryPages).WithCloseOnContextDone(true).WithDebugInfoEnabled(false))
-	x = &executor{module: m, runtime: r, fuel: limits.Instructions}
+	x := &executor{module: m, runtime: r, fuel: limits.Instructions}
 	defer func() {
 		if err != nil {
-			x.close()
+			r.Close(context.Background())
 		}
 	}()
 	if err := x.link(ctx); err != nil {

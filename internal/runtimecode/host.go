@@ -17,9 +17,15 @@ import (
 // that call.
 type host struct {
 	memory api.Memory
-	fuel   api.MutableGlobal
+	fuel   counter
 	alloc  *allocator
 	said   string // the last message of the runtime, for its trap
+}
+
+// counter is the global that counts instructions down.
+type counter interface {
+	Get() uint64
+	Set(uint64)
 }
 
 // stop is what host functions panic with; wazero unwinds the call and returns
