@@ -58,8 +58,14 @@ func (n *network) startFailing(cfg Config, texts ...string) {
 	}
 }
 
+// found is an event with its block.
+type found struct {
+	number header.Number
+	metadata.EventRecord
+}
+
 // events returns the events of all blocks that have the name.
-func (n *network) events(pallet, name string) (found []metadata.EventRecord) {
+func (n *network) events(pallet, name string) (list []found) {
 	n.t.Helper()
 	node := parentchain.New(n.url, rpcclient.Options{})
 	defer node.Close()
@@ -86,11 +92,11 @@ func (n *network) events(pallet, name string) (found []metadata.EventRecord) {
 		}
 		for _, e := range events {
 			if e.Pallet == pallet && e.Name == name {
-				found = append(found, e)
+				list = append(list, found{i, e})
 			}
 		}
 	}
-	return found
+	return list
 }
 
 // confirmations counts how often each block was confirmed.
