@@ -166,13 +166,8 @@ func checkStart(t *TrustConfig, s *Start) (*integritee.UpgradableShardConfig, er
 	if s.Header.Number != t.StartNumber || hash != t.StartHash {
 		return nil, fmt.Errorf("the trust config starts at block %d %v, this is %d %v", t.StartNumber, t.StartHash, s.Header.Number, hash)
 	}
-	if s.LightClient.Number != s.Header.Number || s.LightClient.Hash != hash {
-		return nil, fmt.Errorf("the light client stands at block %d %v", s.LightClient.Number, s.LightClient.Hash)
-	}
-	if want := t.StartAuthoritySetHash; !want.IsZero() {
-		if got := lightclient.AuthoritySetHash(s.LightClient.SetID, s.LightClient.Authorities); got != want {
-			return nil, fmt.Errorf("its authority set has hash %v, the trust config wants %v", got, want)
-		}
+	if err := t.LightClient().Check(s.LightClient); err != nil {
+		return nil, err
 	}
 	values, err := trie.Verify(s.Header.StateRoot, s.Proof, RequiredKeys(t.Shard, s.Header.Number)...)
 	if err != nil {

@@ -8,9 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -581,6 +584,65 @@ func TestStartAtCheckpoint(t *testing.T) {
 	cfg.Trust.StartAuthoritySetHash[0] ^= 1
 	if _, err := New(cfg, Start{Header: s.Header, Proof: w.chain.Prove(3, RequiredKeys(testShard, 3)...), LightClient: lc}); !errors.Is(err, ErrFatal) {
 		t.Errorf("another authority set: %v", err)
+	}
+}
+
+// TestParachain runs blocks whose finality is that of a relay chain: to the
+// core they are blocks like any others.
+func TestParachain(t *testing.T) {
+	p := lightclienttest.NewParachain(t, lightclienttest.ParaOptions{ID: 2015})
+	p.Include(0, lightclienttest.Block{})
+	client := lightclient.NewPara(p.StartAt(0, 1))
+	w := newWorld(t)
+	w.cfg.Trust.Genesis, w.cfg.Trust.StartHash = p.Para.GenesisHash(), p.Para.GenesisHash()
+	relay := p.Relay.Checkpoint(1)
+	w.cfg.Trust.Relay = &RelayTrust{Genesis: p.Relay.GenesisHash(), ParaID: 2015, StartNumber: 1, StartHash: relay.Hash,
+		StartAuthoritySetHash: relay.AuthoritySetHash}
+	w.start = Start{Header: p.Para.At(0).Header, Proof: p.Para.Prove(0, RequiredKeys(testShard, 0)...), LightClient: client.State()}
+
+	for name, change := range map[string]func(*TrustConfig){
+		"another para id":     func(c *TrustConfig) { c.Relay.ParaID++ },
+		"another relay block": func(c *TrustConfig) { c.Relay.StartHash[0]++ },
+		"another relay set":   func(c *TrustConfig) { c.Relay.StartAuthoritySetHash[0]++ },
+		"no relay chain":      func(c *TrustConfig) { c.Relay = nil },
+	} {
+		cfg := w.cfg
+		r := *cfg.Trust.Relay
+		cfg.Trust.Relay = &r
+		change(&cfg.Trust)
+		if _, err := New(cfg, w.start); !errors.Is(err, ErrFatal) || !errors.Is(err, lightclient.ErrCheckpoint) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	core := w.newCore()
+	for range 3 {
+		b := w.block()
+		b.seal() // also puts it on a chain of its own, which does not matter
+		commit, err := core.Execute(p.Next(client, b.block, core.RequiredKeys(core.View().Number()+1)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if commit, err = DecodeCommit(commit.Encode()); err != nil {
+			t.Fatal(err)
+		}
+		if err := core.Adopt(commit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var snapshot bytes.Buffer
+	if err := core.SnapshotWriter()(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Restore(w.cfg, &snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(client.State(), again.LightClient(), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := lightclient.RestorePara(again.LightClient()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -104,6 +105,16 @@ type TrustConfig struct {
 	Class                 Class              `json:"class"`
 	Upgrade               UpgradeKeys        `json:"upgradeKeys"`
 	Insecure              Insecure           `json:"insecure"`
+}
+
+// LightClient returns what the config says to the light client.
+func (t TrustConfig) LightClient() lightclient.Trust {
+	out := lightclient.Trust{Start: lightclient.Checkpoint{Number: t.StartNumber, Hash: t.StartHash, AuthoritySetHash: t.StartAuthoritySetHash}}
+	if r := t.Relay; r != nil {
+		out.Relay = &lightclient.RelayTrust{ParaID: lightclient.ParaID(r.ParaID),
+			Start: lightclient.Checkpoint{Number: r.StartNumber, Hash: r.StartHash, AuthoritySetHash: r.StartAuthoritySetHash}}
+	}
+	return out
 }
 
 // DevTrustConfig returns the trust config that --dev stands for: block 0 of
