@@ -11,7 +11,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/store"
-	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
@@ -132,17 +131,11 @@ func (w *Worker) lightStart(ctx context.Context) (lightclient.Start, error) {
 	if err != nil {
 		return lightclient.Start{}, fmt.Errorf("start block %d: %w", n, err)
 	}
-	s, err := lightclient.VerifyStart(hash, h, proof)
-	if err != nil {
-		return lightclient.Start{}, err
+	s, err := w.trust.LightClient().Start.Verify(h, proof)
+	if errors.Is(err, lightclient.ErrCheckpoint) {
+		return lightclient.Start{}, fatal("trust config: %w", err)
 	}
-	if h.Number != n {
-		return lightclient.Start{}, fatal("the trust config says start block %d, but %s is block %d", n, hash, h.Number)
-	}
-	if want := w.trust.StartAuthoritySetHash; want != (hashing.Hash{}) && want != lightclient.AuthoritySetHash(s.SetID, s.Authorities) {
-		return lightclient.Start{}, fatal("the authority set at start block %d is not the one in the trust config", n)
-	}
-	return s, nil
+	return s, err
 }
 
 // commit stores what the core computed, and only then lets it count.

@@ -45,7 +45,7 @@ func (c Checkpoint) Verify(h *header.Header, proof [][]byte) (Start, error) {
 	if err != nil {
 		return Start{}, err
 	}
-	return s, c.check(&s)
+	return c.checked(s)
 }
 
 // VerifySet is Verify for a block whose state no node has any more: the
@@ -71,16 +71,19 @@ func (c Checkpoint) VerifySet(h *header.Header, setID uint64, authorities []gran
 	if err := grandpa.CheckAuthorities(authorities); err != nil {
 		return Start{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
-	s := Start{Header: *h, SetID: setID, Authorities: authorities}
-	return s, c.check(&s)
+	return c.checked(Start{Header: *h, SetID: setID, Authorities: authorities})
 }
 
-// check compares what the hash of the block proves with the rest.
-func (c Checkpoint) check(s *Start) error {
+// checked returns s if what the hash of the block proves agrees with the rest
+// of the checkpoint.
+func (c Checkpoint) checked(s Start) (Start, error) {
 	if s.Header.Number != c.Number {
-		return fmt.Errorf("%w: %v is block %d, not %d", ErrCheckpoint, c.Hash, s.Header.Number, c.Number)
+		return Start{}, fmt.Errorf("%w: %v is block %d, not %d", ErrCheckpoint, c.Hash, s.Header.Number, c.Number)
 	}
-	return c.checkSet(s.SetID, s.Authorities)
+	if err := c.checkSet(s.SetID, s.Authorities); err != nil {
+		return Start{}, err
+	}
+	return s, nil
 }
 
 func (c Checkpoint) checkSet(setID uint64, authorities []grandpa.Authority) error {
