@@ -198,7 +198,7 @@ func link(i imported, t funcType) api.GoModuleFunc {
 
 type hostKey struct{}
 
-// hostOf returns the host of the call that ctx belongs to. A context is the
-// one thing that wazero hands through to host functions, and STYLE's rule that
-// it carry no parameters yields to that.
+// hostOf returns the host of the call that ctx belongs to. The context is the
+// one thing that wazero hands through to host functions, which are made once
+// for all calls.
 func hostOf(ctx context.Context) *host { return ctx.Value(hostKey{}).(*host) }

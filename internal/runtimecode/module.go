@@ -99,11 +99,12 @@ type export struct {
 
 // typeOf is the type of function i, imported ones first.
 func (m *module) typeOf(i uint32) (funcType, bool) {
-	if int(i) < len(m.imports) {
+	imports := uint32(len(m.imports))
+	switch {
+	case i < imports:
 		return m.types[m.imports[i].typ], true
-	}
-	if i -= uint32(len(m.imports)); int(i) < len(m.functions) {
-		return m.types[m.functions[i]], true
+	case i-imports < uint32(len(m.functions)):
+		return m.types[m.functions[i-imports]], true
 	}
 	return funcType{}, false
 }

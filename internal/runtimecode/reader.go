@@ -3,7 +3,6 @@ package runtimecode
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
 )
 
@@ -123,6 +122,3 @@ func appendSigned(b []byte, v int64) []byte {
 func appendBytes(b, v []byte) []byte { return append(appendU32(b, uint32(len(v))), v...) }
 
 func appendName(b []byte, s string) []byte { return append(appendU32(b, uint32(len(s))), s...) }
-
-// sizeU32 is the length of v in LEB128.
-func sizeU32(v uint32) int { return (bits.Len32(v|1) + 6) / 7 }

@@ -20,6 +20,14 @@
 // that ends the call and names itself. A runtime cannot read a clock, a file or
 // a socket, and cannot execute blocks here.
 //
+// Tried (2026-11) on eight runtimes of public repositories, of 2021 to 2025: five
+// of Integritee's chain specs, a shell parachain, a minimal template, Westend.
+// Version and metadata (14, and 15 where offered) equal those that
+// @polkadot-api/wasm-executor 0.2.3 gets, and System.Version in the metadata;
+// that of Integritee Paseo equals what a node of the chain answered. Westend,
+// the largest, takes 41 million instructions and, on two shared cores, 0.4 s,
+// 166 MB allocated, 65 MB in use. TestRealRuntimes repeats this.
+//
 // Source: w3f polkadot-spec (host API, runtime API), sp-maybe-compressed-blob,
 // sp-version, sc-allocator (freeing_bump), sp-metadata-ir.
 package runtimecode
