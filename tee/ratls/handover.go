@@ -203,31 +203,76 @@ func (p *Provider) serve(ctx context.Context, raw net.Conn) (peer Peer, err erro
 
 // Request obtains the key material from the provider at addr (host:port),
 // which has to be the worker with account from.
-func Request(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms) (*Material, error) {
+func Request(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms) (m *Material, err error) {
+	err = dial(ctx, addr, func(ctx context.Context, raw net.Conn) (err error) {
+		m, err = requestOn(ctx, raw, from, self, terms)
+		return err
+	})
+	return m, err
+}
+
+// Probe connects to the provider at addr, appraises its certificate and hangs
+// up: what it says about its keys counts, none are asked for.
+func Probe(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms) (st *Statement, err error) {
+	err = dial(ctx, addr, func(ctx context.Context, raw net.Conn) error {
+		conn, _, err := connect(ctx, raw, self, terms)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		st, _, err = terms.provider(conn, from)
+		return err
+	})
+	return st, err
+}
+
+// dial connects to addr for the time of f.
+func dial(ctx context.Context, addr string, f func(context.Context, net.Conn) error) error {
 	ctx, stop := context.WithTimeout(ctx, sessionTimeout)
 	defer stop()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("key hand-over: %w", err)
+		return fmt.Errorf("key hand-over: %w", err)
 	}
 	defer raw.Close()
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	m, err := requestOn(ctx, raw, from, self, terms)
+	err = f(ctx, raw)
 	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("key hand-over with %s: %w", addr, ctx.Err())
+		return fmt.Errorf("key hand-over with %s: %w", addr, ctx.Err())
 	}
-	return m, err
+	return err
+}
+
+// connect makes the requester's side of the TLS connection.
+func connect(ctx context.Context, raw net.Conn, self Self, terms Terms) (*tls.Conn, tlsConfig, error) {
+	cfg, err := self.config(terms.binding(tee.PurposeJoin, hashing.Hash{}))
+	if err != nil {
+		return nil, cfg, err
+	}
+	cfg.InsecureSkipVerify = true // names mean nothing here; provider checks the statement
+	conn := tls.Client(raw, cfg.Config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, cfg, fmt.Errorf("key hand-over: %w", err)
+	}
+	return conn, cfg, nil
+}
+
+// provider appraises what the provider showed in the handshake.
+func (t *Terms) provider(conn *tls.Conn, from keyring.AccountID) (*Statement, *tee.Claims, error) {
+	st, claims, err := t.certificate(conn.ConnectionState(), tee.PurposeServe)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.Account != from {
+		return nil, nil, refuse(ReasonPeer, "it is %s, expected %s", st.Account, from)
+	}
+	return st, claims, nil
 }
 
 func requestOn(ctx context.Context, raw net.Conn, from keyring.AccountID, self Self, terms Terms) (m *Material, err error) {
-	cfg, err := self.config(terms.binding(tee.PurposeJoin, hashing.Hash{}))
+	conn, cfg, err := connect(ctx, raw, self, terms)
 	if err != nil {
 		return nil, err
-	}
-	cfg.InsecureSkipVerify = true // names mean nothing here; the statement is checked below
-	conn := tls.Client(raw, cfg.Config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("key hand-over: %w", err)
 	}
 	defer func() { tell(conn, err) }()
 
@@ -236,12 +281,9 @@ func requestOn(ctx context.Context, raw net.Conn, from keyring.AccountID, self S
 	if _, err := send(conn, &h); err != nil {
 		return nil, err
 	}
-	st, certClaims, err := terms.certificate(conn.ConnectionState(), tee.PurposeServe)
+	st, certClaims, err := terms.provider(conn, from)
 	if err != nil {
 		return nil, err
-	}
-	if st.Account != from {
-		return nil, refuse(ReasonPeer, "it is %s, expected %s", st.Account, from)
 	}
 	var c challenge
 	if _, err := receive(conn, &c); err != nil {
@@ -403,35 +445,4 @@ func seal(key [32]byte, session hashing.Hash, request, payload []byte) ([]byte, 
 		return nil, refuse(ReasonMalformed, "ephemeral key: %v", err)
 	}
 	return hpke.Seal(pub, kdf, aead, sealInfo(session, request), payload)
-}
-
-// Probe connects to the provider at addr, appraises its certificate and hangs
-// up: what it says about its keys counts, none are asked for.
-func Probe(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms) (*Statement, error) {
-	ctx, stop := context.WithTimeout(ctx, sessionTimeout)
-	defer stop()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("key hand-over: %w", err)
-	}
-	defer raw.Close()
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	cfg, err := self.config(terms.binding(tee.PurposeJoin, hashing.Hash{}))
-	if err != nil {
-		return nil, err
-	}
-	cfg.InsecureSkipVerify = true // names mean nothing here; the statement is checked below
-	conn := tls.Client(raw, cfg.Config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("key hand-over: %w", err)
-	}
-	defer conn.Close()
-	st, _, err := terms.certificate(conn.ConnectionState(), tee.PurposeServe)
-	if err != nil {
-		return nil, err
-	}
-	if st.Account != from {
-		return nil, refuse(ReasonPeer, "it is %s, expected %s", st.Account, from)
-	}
-	return st, nil
 }

@@ -173,8 +173,8 @@ func TestUnexpectedProvider(t *testing.T) {
 	}
 }
 
-// dial makes a TLS connection to the provider with any configuration.
-func dial(t *testing.T, addr string, cfg *tls.Config) *tls.Conn {
+// dialTLS makes a TLS connection to the provider with any configuration.
+func dialTLS(t *testing.T, addr string, cfg *tls.Config) *tls.Conn {
 	t.Helper()
 	cfg.InsecureSkipVerify = true
 	conn, err := tls.Dial("tcp", addr, cfg)
@@ -195,7 +195,7 @@ func sendHello(t *testing.T, conn *tls.Conn) {
 
 func TestWithoutCertificate(t *testing.T) {
 	addr, done := serveOne(t, newProvider(t))
-	conn := dial(t, addr, &tls.Config{})
+	conn := dialTLS(t, addr, &tls.Config{})
 	if _, err := io.ReadAll(conn); err == nil {
 		t.Error("the connection was not refused")
 	}
@@ -211,7 +211,7 @@ func TestWithoutEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := dial(t, addr, &tls.Config{Certificates: []tls.Certificate{bare}})
+	conn := dialTLS(t, addr, &tls.Config{Certificates: []tls.Certificate{bare}})
 	sendHello(t, conn)
 	if _, err := receive(conn, &challenge{}); !errors.Is(err, ReasonNoEvidence) {
 		t.Errorf("requester: %v", err)
@@ -245,7 +245,7 @@ func TestRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	upstream := dial(t, addr, cfg.Config)
+	upstream := dialTLS(t, addr, cfg.Config)
 	sendHello(t, upstream)
 	var c challenge
 	if _, err := receive(upstream, &c); err != nil {
@@ -307,7 +307,7 @@ func TestReplayedRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr, done := serveOne(t, p)
-	conn := dial(t, addr, cfg.Config)
+	conn := dialTLS(t, addr, cfg.Config)
 	c := session(conn)
 	st, err := peerStatement(conn.ConnectionState())
 	if err != nil {
@@ -338,7 +338,7 @@ func TestReplayedRequest(t *testing.T) {
 	}
 
 	addr, done = serveOne(t, p)
-	conn = dial(t, addr, cfg.Config)
+	conn = dialTLS(t, addr, cfg.Config)
 	session(conn)
 	send(conn, &req)
 	if _, err := receive(conn, &material{}); !errors.Is(err, ReasonSession) {
@@ -383,7 +383,7 @@ func TestMalformedMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn := dial(t, addr, cfg.Config)
+			conn := dialTLS(t, addr, cfg.Config)
 			if _, err := conn.Write(frame); err != nil {
 				t.Fatal(err)
 			}
@@ -467,4 +467,22 @@ func TestCertificate(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestProbe(t *testing.T) {
+	p := newProvider(t)
+	addr, done := serveOne(t, p)
+	st, err := Probe(t.Context(), addr, p.Self.Account.AccountID(), newSelf(t, "//Requester", "app"), newTerms())
+	if err != nil || st.Binding.Keys != testKeys {
+		t.Errorf("got %+v, %v", st, err)
+	}
+	if err := <-done; err == nil {
+		t.Error("the provider believes that it handed something over")
+	}
+	terms := newTerms()
+	terms.Shard[0] ^= 1
+	addr, _ = serveOne(t, p)
+	if st, err := Probe(t.Context(), addr, p.Self.Account.AccountID(), newSelf(t, "//Requester", "app"), terms); st != nil || !errors.Is(err, ReasonShard) {
+		t.Errorf("other shard: %+v, %v", st, err)
+	}
 }
