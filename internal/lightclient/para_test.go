@@ -778,3 +778,82 @@ func TestParaKeepsNothing(t *testing.T) {
 		t.Errorf("state is now %x", got)
 	}
 }
+
+func ExampleParaClient() {
+	// From the trust config: the start blocks of both chains and the para id.
+	// From nodes: the rest.
+	p := lightclienttest.NewParachain(exampleTB{}, lightclienttest.ParaOptions{ID: 2015})
+	trust := p.Trust(0, 0)
+	follow := func(relayHeader, paraHeader *header.Header, startProof [][]byte,
+		relayHeaders []header.Header, justification []byte, headProof [][]byte, paraHeaders []header.Header) error {
+		relay, err := trust.Relay.Start.Verify(relayHeader, startProof)
+		if err != nil {
+			return err
+		}
+		start, err := trust.VerifyPara(paraHeader, relay)
+		if err != nil {
+			return err
+		}
+		client := lightclient.NewPara(start)
+		if err := client.FinalizeRelay(relayHeaders, justification); err != nil {
+			return err
+		}
+		head, err := client.ProveHead(headProof)
+		if err != nil {
+			return err
+		}
+		fmt.Println("included up to block", head.Number)
+		final, err := client.Finalize(paraHeaders)
+		if err != nil {
+			return err
+		}
+		for _, f := range final {
+			fmt.Println("block", f.Number(), "is final") // and f.Verify gives its content
+		}
+		return nil
+	}
+
+	p.Para.Add(lightclienttest.Block{})
+	p.Para.Add(lightclienttest.Block{})
+	p.Include(2, lightclienttest.Block{})
+	fmt.Println(follow(&p.Relay.At(0).Header, &p.Para.At(0).Header, p.Relay.Prove(0, lightclient.StartKeys(0)...),
+		p.Relay.Headers(1, 1), p.Relay.Justify(1), p.HeadProof(1), p.Para.Headers(1, 2)))
+	// Output:
+	// included up to block 2
+	// block 1 is final
+	// block 2 is final
+	// <nil>
+}
+
+// BenchmarkParaFinalize links headers twice, as to catch up: backwards in
+// pieces, then forwards.
+func BenchmarkParaFinalize(b *testing.B) {
+	const n, piece = 2000, 500
+	p := lightclienttest.NewParachain(b, lightclienttest.ParaOptions{})
+	for i := range n { // digests of the usual size: author, seal
+		p.Para.Add(lightclienttest.Block{Digest: []header.DigestItem{
+			{Kind: header.DigestPreRuntime, Engine: [4]byte{'a', 'u', 'r', 'a'}, Data: make([]byte, 8)},
+			{Kind: header.DigestSeal, Engine: [4]byte{'a', 'u', 'r', 'a'}, Data: bytes.Repeat([]byte{byte(i)}, 64)}}})
+	}
+	p.Include(n, lightclienttest.Block{})
+	headers := p.Para.Headers(1, n)
+	start, relayHeaders, justification, proof := p.Start(), p.Relay.Headers(1, 1), p.Relay.Justify(1), p.HeadProof(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		client := lightclient.NewPara(start)
+		err := client.FinalizeRelay(relayHeaders, justification)
+		if err == nil {
+			_, err = client.ProveHead(proof)
+		}
+		for i := n - piece; i >= 0 && err == nil; i -= piece {
+			err = client.Descend(headers[i : i+piece])
+		}
+		for i := 0; i < n && err == nil; i += piece {
+			_, err = client.Finalize(headers[i : i+piece])
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "headers/s")
+}
