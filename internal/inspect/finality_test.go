@@ -194,8 +194,8 @@ func TestFinality(t *testing.T) {
 	}
 }
 
-// TestFinalityVector verifies a real proof, and then with every one of its
-// votes, authorities and header fields changed.
+// TestFinalityVector verifies a real proof, and then with every byte of it,
+// every authority and parts of the header changed.
 func TestFinalityVector(t *testing.T) {
 	path, raw := vector(t, "grandpa/bittensor-finney-9183744.json")
 	exit, out, err := run(VerifyCommand(), nil, "finality", path)
@@ -227,7 +227,11 @@ func TestFinalityVector(t *testing.T) {
 	if v := judgeWith(); !v.Final || v.Voters != 14 || v.Weight != 14 || v.Threshold != 14 || v.TotalWeight != 20 || v.Authorities != 20 || v.SetID != 6 {
 		t.Errorf("%+v", v)
 	}
-	for i := range p.justification {
+	step := 1
+	if testing.Short() {
+		step = 19
+	}
+	for i := 0; i < len(p.justification); i += step {
 		j := bytes.Clone(p.justification)
 		j[i] ^= 1
 		if v := judgeWith(set("justification", hex.EncodeToString(j))); v.Final {
