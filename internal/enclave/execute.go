@@ -46,9 +46,9 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
 	}
-	s, err := c.scan(b)
+	s, err := c.scan(b.Extrinsics(), b.Events())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("block %d: %w", head.Number, err)
 	}
 	now := c.tip.Now
 	if s.now != nil {

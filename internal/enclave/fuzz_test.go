@@ -3,12 +3,14 @@ package enclave
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/extrinsic"
 )
 
 // fuzzWorld is a core with a little of everything.
@@ -167,6 +169,44 @@ func FuzzExecute(f *testing.F) {
 		}
 		if err := w.core.Adopt(c); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// FuzzCalls reads any call and any events of an extrinsic: no panic, and an
+// invocation only with an event.
+func FuzzCalls(f *testing.F) {
+	w := newNestedWorld(f)
+	r := rand.New(rand.NewPCG(5, 0))
+	for range 50 {
+		size := 10
+		c := randomTree(r, &size, 5)
+		b := &builder{w: w}
+		b.addBare(c, nil)
+		f.Add(c.encode(w), append(scale.AppendCompact(nil, uint64(b.records)), b.events...))
+	}
+	f.Fuzz(func(t *testing.T, call, events []byte) {
+		raw, err := extrinsic.EncodeBare(4, call)
+		if err != nil {
+			return
+		}
+		s, err := w.core.scan([][]byte{raw}, events)
+		if err != nil {
+			return
+		}
+		invoked := 0
+		for _, e := range s.extrinsics[0].signals {
+			if e.kind == signalInvoked {
+				invoked++
+			}
+		}
+		for _, op := range s.operations {
+			if op.ciphertext != nil {
+				invoked--
+			}
+		}
+		if invoked < 0 {
+			t.Errorf("%d invocations without an event", -invoked)
 		}
 	})
 }

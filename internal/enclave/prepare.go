@@ -83,7 +83,7 @@ func (p *preparation) collectLeaves(s *scan) {
 		case callTimestamp:
 			p.leaves = append(p.leaves, leaf{hash: integritee.LeafTimestampSet(x.calls.now)})
 		case callInvoke:
-			p.leaves = append(p.leaves, leaf{hash: integritee.IndirectLeafInvoke(x.calls.invokes[0])})
+			p.leaves = append(p.leaves, leaf{hash: integritee.IndirectLeafInvoke(*x.calls.invokes[0])})
 		case callShield:
 			a, chunks := x.calls.shield, maxForeignChunks
 			if a.Shard == p.core.cfg.Trust.Shard {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/extrinsic"
@@ -30,11 +29,11 @@ type scanned struct {
 	nonce   uint32
 	calls   foundCalls
 
-	status    status
-	failure   []byte // data of ExtrinsicFailed
-	invoked   []invokeEvent
-	unshields []integritee.EventUnshieldedFunds
-	confirms  []integritee.EventProcessedParentchainBlock
+	status   status
+	failure  []byte   // data of ExtrinsicFailed
+	signals  []signal // what tells which of its calls ran
+	payments []payment
+	confirms []integritee.EventProcessedParentchainBlock
 }
 
 // operation is something of our shard that ends in a receipt, found by its
@@ -68,21 +67,21 @@ type scan struct {
 // scan reads events and extrinsics. Extrinsics that cannot be decoded stop
 // nothing; events that cannot be decoded mean wrong metadata and are fatal,
 // because money may have moved.
-func (c *Core) scan(b *lightclient.VerifiedBlock) (*scan, error) {
-	records, err := c.runtime.meta.DecodeEvents(b.Events())
+func (c *Core) scan(extrinsics [][]byte, events []byte) (*scan, error) {
+	records, err := c.runtime.meta.DecodeEvents(events)
 	if err != nil {
-		return nil, fmt.Errorf("%w: block %d: events do not fit the metadata of spec version %d: %w", ErrFatal, b.Number(), c.runtime.specVersion, err)
+		return nil, fmt.Errorf("%w: events do not fit the metadata of spec version %d: %w", ErrFatal, c.runtime.specVersion, err)
 	}
-	s := &scan{extrinsics: make([]scanned, len(b.Extrinsics()))}
+	s := &scan{extrinsics: make([]scanned, len(extrinsics))}
 	s.stats.Extrinsics = uint32(len(s.extrinsics))
-	for i, raw := range b.Extrinsics() {
+	for i, raw := range extrinsics {
 		if err := s.extrinsics[i].decode(raw, c.runtime); err != nil {
 			s.stats.Undecoded++
 		}
 	}
 	for i := range records {
 		if err := c.scanEvent(s, records, uint32(i)); err != nil {
-			return nil, fmt.Errorf("%w: block %d, event %d: %s.%s has an unknown layout: %w", ErrFatal, b.Number(), i, records[i].Pallet, records[i].Name, err)
+			return nil, fmt.Errorf("%w: event %d: %s.%s has an unknown layout: %w", ErrFatal, i, records[i].Pallet, records[i].Name, err)
 		}
 	}
 	for i := range s.extrinsics {
@@ -116,6 +115,9 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 	if r.Phase.Kind == metadata.ApplyExtrinsic && int64(r.Phase.Extrinsic) < int64(len(s.extrinsics)) {
 		in = &s.extrinsics[r.Phase.Extrinsic]
 	}
+	if info := c.runtime.signals[r.Index]; info != nil {
+		return c.scanSignal(s, r, info, in, i)
+	}
 	switch {
 	case r.Pallet == systemPallet && r.Name == "ExtrinsicSuccess" && in != nil:
 		in.status = statusSuccess
@@ -128,31 +130,12 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 		d.Read(who[:])
 		s.registers = s.registers || who == c.cfg.Account && !who.IsZero()
 		return d.Err()
-	case r.Pallet == bridgePallet && r.Name == "IndirectInvocationRegistered":
-		var e integritee.EventIndirectInvocationRegistered
-		if err := scale.Unmarshal(r.Data, &e); err != nil {
-			return err
-		}
-		if in == nil {
-			c.unmatched(s, invokeEvent{i, e.Shard}, nil, stf.NoCiphertext)
-			if e.Shard == c.cfg.Trust.Shard {
-				s.alarms = append(s.alarms, Alarm{Kind: AlarmNoCiphertext, Event: &i})
-			}
-			return nil
-		}
-		in.invoked = append(in.invoked, invokeEvent{i, e.Shard})
 	case r.Pallet == bridgePallet && r.Name == "ShieldFunds":
 		var e integritee.EventShieldFunds
 		if err := scale.Unmarshal(r.Data, &e); err != nil {
 			return err
 		}
 		c.addShielding(s, &e, i, shieldSender(records, i, &e))
-	case r.Pallet == bridgePallet && r.Name == "UnshieldedFunds" && in != nil:
-		var e integritee.EventUnshieldedFunds
-		if err := scale.Unmarshal(r.Data, &e); err != nil {
-			return err
-		}
-		in.unshields = append(in.unshields, e)
 	case r.Pallet == bridgePallet && r.Name == "ProcessedParentchainBlock" && in != nil:
 		var e integritee.EventProcessedParentchainBlock
 		if err := scale.Unmarshal(r.Data, &e); err != nil {
@@ -163,8 +146,26 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 	return nil
 }
 
-// scanExtrinsic matches the invocations of one extrinsic and notes what it
-// says to our shard.
+// scanSignal notes an event that tells what ran. Only an extrinsic has calls
+// that could be told of: what a scheduled call invoked came without them.
+func (c *Core) scanSignal(s *scan, r *metadata.EventRecord, info *signalInfo, in *scanned, i uint32) error {
+	e, err := info.read(c.runtime, i, r.Data)
+	switch {
+	case err != nil:
+		return err
+	case in != nil:
+		in.signals = append(in.signals, e)
+	case e.kind == signalInvoked:
+		c.unmatched(s, &e, nil, stf.NoCiphertext)
+		if e.shard() == c.cfg.Trust.Shard {
+			s.alarms = append(s.alarms, Alarm{Kind: AlarmNoCiphertext, Event: &i})
+		}
+	}
+	return nil
+}
+
+// scanExtrinsic finds out which calls of an extrinsic ran and notes what they
+// say to our shard.
 func (c *Core) scanExtrinsic(s *scan, i uint32) {
 	x := &s.extrinsics[i]
 	shard := c.cfg.Trust.Shard
@@ -172,34 +173,35 @@ func (c *Core) scanExtrinsic(s *scan, i uint32) {
 		now := stf.Moment(x.calls.now)
 		s.now = &now
 	}
-	if x.calls.shield != nil && x.calls.shield.Shard == shard {
-		s.named = true
-	}
-	invokes := x.calls.invokes
-	ours := false
-	for _, r := range invokes {
+	ours := false // an invocation
+	for _, r := range x.calls.invokes {
 		ours = ours || r.Shard == shard
 	}
 	s.named = s.named || ours
-	if x.status != statusSuccess {
-		invokes = nil // dispatched, undone, and without events
+	for _, a := range x.calls.shields {
+		s.named = s.named || a.Shard == shard
 	}
-	for _, e := range x.invoked {
-		ours = ours || e.shard == shard
-	}
-	matched, ok := matchInvocations(invokes, x.invoked)
-	if ok {
-		for _, m := range matched {
-			c.addInvocation(s, m, x.signer)
+	m, exact := x.match()
+	if exact {
+		for _, invocation := range m.invocations {
+			c.addInvocation(s, invocation, x.signer)
 		}
+		x.payments = m.payments
 		return
 	}
+	x.payments = x.guessPayments()
 	code, kind := stf.NotMatched, AlarmNotMatched
-	if len(invokes) == 0 {
+	if len(x.calls.invokes) == 0 {
 		code, kind = stf.NoCiphertext, AlarmNoCiphertext
 	}
-	for _, e := range x.invoked {
-		c.unmatched(s, e, x.signer, code)
+	// Calls that ran without an event are as wrong as events without a call,
+	// unless it is for a call that we do not understand that nothing fits.
+	ours = ours && !m.unknown
+	for j := range x.signals {
+		if e := &x.signals[j]; e.kind == signalInvoked {
+			ours = ours || e.shard() == shard
+			c.unmatched(s, e, x.signer, code)
+		}
 	}
 	if ours {
 		s.alarms = append(s.alarms, Alarm{Kind: kind, Extrinsic: &i})
@@ -207,8 +209,8 @@ func (c *Core) scanExtrinsic(s *scan, i uint32) {
 }
 
 // unmatched records an invocation event whose ciphertext is not known.
-func (c *Core) unmatched(s *scan, e invokeEvent, signer *keyring.AccountID, code stf.Code) {
-	if e.shard != c.cfg.Trust.Shard {
+func (c *Core) unmatched(s *scan, e *signal, signer *keyring.AccountID, code stf.Code) {
+	if e.shard() != c.cfg.Trust.Shard {
 		s.stats.OtherShards++
 		return
 	}

@@ -3,7 +3,6 @@ package enclave
 import (
 	"slices"
 
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
@@ -31,20 +30,11 @@ func (c *Core) settle(commit *Commit, s *scan) {
 // (RULES 22). The hash pays once, whoever uses it first: a success with the
 // right event is the payout, any other success means that the hash is gone.
 func (c *Core) settlePayouts(commit *Commit, x *scanned, index uint32, done map[EffectID]bool) {
-	if x.status != statusSuccess {
-		return
-	}
-	events := slices.Clone(x.unshields)
-	for _, call := range x.calls.unshields {
-		want := integritee.EventUnshieldedFunds{Shard: call.Shard, Beneficiary: call.Beneficiary, Amount: call.Amount}
-		at := slices.Index(events, want)
-		if at >= 0 {
-			events = slices.Delete(events, at, at+1)
-		}
-		for _, e := range c.outbox.payouts[call.CallHash] {
-			switch right := call.Shard == c.cfg.Trust.Shard && call.Beneficiary == e.Payout.Beneficiary && call.Amount == e.Payout.Amount; {
+	for _, p := range x.payments {
+		for _, e := range c.outbox.payouts[p.args.CallHash] {
+			switch right := p.args.Shard == c.cfg.Trust.Shard && p.args.Beneficiary == e.Payout.Beneficiary && p.args.Amount == e.Payout.Amount; {
 			case done[e.ID] || e.Consumed:
-			case right && at >= 0:
+			case right && p.paid:
 				done[e.ID] = true
 				commit.Settled = append(commit.Settled, e.ID)
 			default:
