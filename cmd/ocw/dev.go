@@ -95,7 +95,11 @@ func describe(ctx context.Context, net *demo.Network, logName string, out io.Wri
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "shard        %s\nlogs         %s\n\nfunded development accounts (secret URI, address):\n", shard, logName)
+	fingerprint, err := w.Fingerprint(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "shard        %s\nMRENCLAVE    %s\nlogs         %s\n\nfunded development accounts (secret URI, address):\n", shard, fingerprint, logName)
 	for _, uri := range []string{"//Alice", "//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie"} {
 		pair, err := keyring.FromURI(keyring.Sr25519, uri)
 		if err != nil {
@@ -104,8 +108,20 @@ func describe(ctx context.Context, net *demo.Network, logName string, out io.Wri
 		fmt.Fprintf(out, "  %-10s %s\n", uri, pair.AccountID())
 	}
 	port := func(url string) string { return url[strings.LastIndex(url, ":")+1:] }
-	cli := fmt.Sprintf("go run ./cmd/integritee-cli -p %s -P %s", port(net.ChainURL), port(net.Workers[0].URL))
+	cli := fmt.Sprintf("%s -p %s -P %s", clientCommand(), port(net.ChainURL), port(net.Workers[0].URL))
 	fmt.Fprintf(out, "\ntry:\n  %s shield-funds //Alice //AliceIncognito 6000000000000 %s\n  %s trusted balance //AliceIncognito\n  %s trusted transfer //AliceIncognito //BobIncognito 1000000000000\n\npress ctrl-c to end; all of it is temporary\n",
 		cli, shard, cli, cli)
 	return nil
+}
+
+// clientCommand is how the reader starts the client: the binary beside this
+// one if there is one, as after make, else by go run from the repository.
+func clientCommand() string {
+	if exe, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(exe), "integritee-cli")
+		if _, err := os.Stat(beside); err == nil {
+			return beside
+		}
+	}
+	return "go run ./cmd/integritee-cli"
 }
