@@ -41,14 +41,22 @@ const MaxDepth = 256
 // Err or Finish once. Loops over a length must check Err. The zero Decoder
 // reads from nothing. It is not safe for concurrent use.
 type Decoder struct {
-	buf   []byte
-	off   int
-	depth int
-	err   error
+	buf     []byte
+	off     int
+	depth   int
+	err     error
+	context any
 }
 
 // NewDecoder returns a Decoder over b, which must not change while in use.
 func NewDecoder(b []byte) *Decoder { return &Decoder{buf: b} }
+
+// SetContext gives the Decoder a value that it does not look at, for types whose
+// layout depends on more than their bytes: a DecodeSCALE finds it by Context.
+func (d *Decoder) SetContext(v any) { d.context = v }
+
+// Context returns what SetContext was given last, nil if nothing.
+func (d *Decoder) Context() any { return d.context }
 
 // Err returns the first error, nil if there was none.
 func (d *Decoder) Err() error { return d.err }

@@ -164,7 +164,7 @@ func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
 	for who, amount := range cfg.Endow {
 		balances[who] = amount
 	}
-	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.all[:cfg.Authorities], Balances: balances})
+	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.all[:cfg.Authorities], Sudo: accounts[0], Balances: balances})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -80,6 +80,14 @@ type (
 		Who  keyring.AccountID
 		Free scale.U128
 	}
+	Reserved struct {
+		Who    keyring.AccountID
+		Amount scale.U128
+	}
+	Unreserved struct {
+		Who    keyring.AccountID
+		Amount scale.U128
+	}
 	Deposit struct {
 		Who    keyring.AccountID
 		Amount scale.U128
@@ -95,12 +103,13 @@ type (
 )
 
 var (
-	errExistentialDeposit = pallet.NewError(3, "ExistentialDeposit", "Value too low to create account due to existential deposit.")
-	errExpendability      = pallet.NewError(4, "Expendability", "Transfer/payment would kill account.")
-	balancesErrors        = []*pallet.Error{
+	errInsufficientBalance = pallet.NewError(2, "InsufficientBalance", "Balance too low to send value.")
+	errExistentialDeposit  = pallet.NewError(3, "ExistentialDeposit", "Value too low to create account due to existential deposit.")
+	errExpendability       = pallet.NewError(4, "Expendability", "Transfer/payment would kill account.")
+	balancesErrors         = []*pallet.Error{
 		pallet.NewError(0, "VestingBalance", "Vesting balance too high to send value."),
 		pallet.NewError(1, "LiquidityRestrictions", "Account liquidity restrictions prevent withdrawal."),
-		pallet.NewError(2, "InsufficientBalance", "Balance too low to send value."),
+		errInsufficientBalance,
 		errExistentialDeposit,
 		errExpendability,
 		pallet.NewError(5, "ExistingVestingSchedule", "A vesting schedule already exists for this account."),
@@ -122,6 +131,8 @@ func (b *Balances) declare() pallet.Declaration {
 			{Index: 1, Prototype: DustLost{}, Docs: []string{"An account was removed whose balance was non-zero but below ExistentialDeposit, resulting in an outright loss."}},
 			{Index: 2, Prototype: Transfer{}, Docs: []string{"Transfer succeeded."}},
 			{Index: 3, Prototype: BalanceSet{}, Docs: []string{"A balance was set by root."}},
+			{Index: 4, Prototype: Reserved{}, Docs: []string{"Some balance was reserved (moved from free to reserved)."}},
+			{Index: 5, Prototype: Unreserved{}, Docs: []string{"Some balance was unreserved (moved from reserved to free)."}},
 			{Index: 7, Prototype: Deposit{}, Docs: []string{"Some amount was deposited (e.g. for transaction fees)."}},
 			{Index: 8, Prototype: Withdraw{}, Docs: []string{"Some amount was withdrawn from the account (e.g. for transaction fees)."}},
 			{Index: 11, Prototype: Burned{}, Docs: []string{"Some amount was burned from an account."}},
@@ -141,41 +152,96 @@ type balance = scale.U128
 var minimum = scale.NewU128(ExistentialDeposit)
 
 // update changes an account's balances and keeps the rules of existence: an
-// account whose total reaches the existential deposit exists, one that falls
-// below it is removed, and what is left of it is burned as dust.
+// account whose free balance reaches the existential deposit exists, one that
+// has less is removed, and what is left of it is burned as dust. It cannot be
+// removed while some of it is reserved.
 func (b *Balances) update(ctx *Context, who keyring.AccountID, f func(*system.AccountData) error) error {
 	info := b.system.Account.Get(ctx, who)
-	existed := info.Providers > 0
+	provided, consumed := info.Providers > 0, !info.Data.Reserved.IsZero()
 	if err := f(&info.Data); err != nil {
 		return err
 	}
-	total := info.Data.Free.SaturatingAdd(info.Data.Reserved)
-	exists := !total.Less(minimum)
-	var dust balance
-	switch {
-	case exists && !existed:
+	provides, consumes := !info.Data.Free.Less(minimum), !info.Data.Reserved.IsZero()
+	if provides && !provided {
 		info.Providers++
 		ctx.deposit(NewAccount{who})
-		ctx.deposit(Endowed{who, info.Data.Free})
-	case !exists && existed:
+	}
+	switch {
+	case consumes && !consumed:
+		if info.Providers == 0 {
+			return system.DispatchError{NoProviders: &struct{}{}}
+		}
+		info.Consumers++
+	case consumed && !consumes:
+		info.Consumers--
+	}
+	if !provides && provided {
 		if info.Consumers > 0 {
 			return system.DispatchError{ConsumerRemaining: &struct{}{}}
 		}
 		info.Providers--
 		ctx.deposit(KilledAccount{who})
-		dust = total
-	case !exists:
-		dust = total
 	}
-	if exists {
+	if provides && !provided {
+		ctx.deposit(Endowed{who, info.Data.Free})
+	}
+	if info.Providers > 0 {
 		b.system.Account.Set(ctx, who, info)
-	} else {
-		b.system.Account.Delete(ctx, who)
+		return nil
 	}
-	if !dust.IsZero() {
+	b.system.Account.Delete(ctx, who)
+	if dust := info.Data.Free; !dust.IsZero() {
 		b.issue(ctx, balance{}, dust)
 		ctx.deposit(DustLost{who, dust})
 	}
+	return nil
+}
+
+// reserve sets some of the free balance apart. What is left must keep the
+// account.
+func (b *Balances) reserve(ctx *Context, who keyring.AccountID, amount balance) error {
+	if amount.IsZero() {
+		return nil
+	}
+	err := b.update(ctx, who, func(d *system.AccountData) error {
+		left, ok := d.Free.Sub(amount)
+		if !ok {
+			return errInsufficientBalance
+		}
+		d.Free, d.Reserved = left, d.Reserved.SaturatingAdd(amount)
+		return nil
+	})
+	if err == nil {
+		ctx.deposit(Reserved{who, amount})
+	}
+	return err
+}
+
+// unreserve frees what was reserved, as much as there is.
+func (b *Balances) unreserve(ctx *Context, who keyring.AccountID, amount balance) {
+	data := b.system.Account.Get(ctx, who).Data
+	if data.Reserved.Less(amount) {
+		amount = data.Reserved
+	}
+	if amount.IsZero() {
+		return
+	}
+	err := b.update(ctx, who, func(d *system.AccountData) error {
+		d.Free, d.Reserved = d.Free.SaturatingAdd(amount), d.Reserved.SaturatingSub(amount)
+		return nil
+	})
+	if err != nil {
+		panic("devchain: unreserve: " + err.Error()) // more free balance harms nobody
+	}
+	ctx.deposit(Unreserved{who, amount})
+}
+
+// reserveTo changes a deposit from old to now.
+func (b *Balances) reserveTo(ctx *Context, who keyring.AccountID, old, now balance) error {
+	if old.Less(now) {
+		return b.reserve(ctx, who, now.SaturatingSub(old))
+	}
+	b.unreserve(ctx, who, old.SaturatingSub(now))
 	return nil
 }
 

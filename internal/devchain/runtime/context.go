@@ -11,26 +11,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/system"
 )
 
-// Origin says on whose behalf a call runs.
-type Origin struct {
-	kind originKind
-	who  keyring.AccountID
-}
-
-type originKind uint8
-
-const (
-	originNone originKind = iota
-	originRoot
-	originSigned
-)
-
-// Signed is the origin of an extrinsic that an account has signed.
-func Signed(who keyring.AccountID) Origin { return Origin{originSigned, who} }
-
-// Root is the origin of the chain's own authority.
-func Root() Origin { return Origin{kind: originRoot} }
-
 // Context is what calls get: storage, origin, and the block that runs them.
 // It is used by one goroutine.
 type Context struct {
@@ -62,6 +42,17 @@ func (c *Context) root() error {
 		return errBadOrigin
 	}
 	return nil
+}
+
+// signedOrRoot returns the account of a signed origin, and none for root.
+func (c *Context) signedOrRoot() (who keyring.AccountID, root bool, err error) {
+	switch c.origin.kind {
+	case originRoot:
+		return who, true, nil
+	case originSigned:
+		return c.origin.who, false, nil
+	}
+	return who, false, errBadOrigin
 }
 
 // number is the number of the block that is being executed.

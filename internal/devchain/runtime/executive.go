@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
@@ -36,6 +35,7 @@ func (r *Runtime) Begin(base pallet.ReadKV, number header.Number, parent hashing
 	x := &Execution{rt: r, phase: system.Phase{Initialization: &struct{}{}}}
 	x.ctx = &Context{rt: r, kv: state.NewOverlay(base), block: x}
 	r.System.initialize(x.ctx, number, parent, logs)
+	r.Scheduler.initialize(x.ctx)
 	return x
 }
 
@@ -86,8 +86,7 @@ func (x *Execution) Apply(raw []byte) (Applied, error) {
 // transaction is a decoded extrinsic with its decoded call.
 type transaction struct {
 	*extrinsic.Extrinsic
-	call *pallet.Call
-	args pallet.Args
+	call *RuntimeCall
 }
 
 func (r *Runtime) decode(raw []byte) (*transaction, error) {
@@ -98,20 +97,11 @@ func (r *Runtime) decode(raw []byte) (*transaction, error) {
 	if xt.General != nil {
 		return nil, UnknownNoValidator // no extension of ours authorizes one
 	}
-	index := xt.Index()
-	p := r.byIndex[index[0]]
-	if p == nil || p.Call(index[1]) == nil {
-		return nil, undecodable(fmt.Errorf("no call %d of pallet %d", index[1], index[0]))
-	}
-	t := &transaction{Extrinsic: xt, call: p.Call(index[1])}
-	d := scale.NewDecoder(xt.Args())
-	if t.args, err = t.call.Decode(d); err == nil {
-		err = d.Finish()
-	}
+	call, err := r.decodeCall(xt.Call)
 	if err != nil {
 		return nil, undecodable(err)
 	}
-	return t, nil
+	return &transaction{xt, call}, nil
 }
 
 func (t *transaction) isInherent() bool { return t.Index() == [2]byte{3, 0} }
@@ -127,7 +117,7 @@ func (x *Execution) applyInherent(t *transaction, length int) (Applied, error) {
 		return Applied{}, err
 	}
 	info := system.DispatchInfo{Weight: weight(extrinsicWeight), Class: system.Mandatory}
-	if err := x.ctx.nested(func() error { return t.call.Run(x.ctx, t.args) }); err != nil {
+	if err := x.ctx.dispatch(Origin{}, t.call); err != nil {
 		return Applied{}, InvalidBadMandatory
 	}
 	x.done(nil, info)
@@ -160,11 +150,7 @@ func (x *Execution) applySigned(t *transaction, length int) (Applied, error) {
 		return Applied{}, InvalidPayment
 	}
 	info := system.DispatchInfo{Weight: weight(extrinsicWeight)}
-	failed := x.ctx.nested(func() error {
-		x.ctx.origin = Signed(who)
-		defer func() { x.ctx.origin = Origin{} }()
-		return t.call.Run(x.ctx, t.args)
-	})
+	failed := x.ctx.dispatch(Signed(who), t.call)
 	x.ctx.deposit(TransactionFeePaid{Who: who, ActualFee: fee, Tip: t.Signed.Tip})
 	x.done(failed, info)
 	return Applied{Err: failed, Info: info}, nil

@@ -14,6 +14,7 @@ import (
 // Genesis is what the first state is made of.
 type Genesis struct {
 	Authorities []Authority
+	Sudo        keyring.AccountID // who may use the pallet Sudo
 	Balances    map[keyring.AccountID]scale.U128
 }
 
@@ -28,6 +29,7 @@ func (r *Runtime) Genesis(g Genesis) ([]state.Change, error) {
 	r.TransactionPayment.NextFeeMultiplier.Set(x.ctx, FixedU128{}.StorageDefault())
 	r.Grandpa.Authorities.Set(x.ctx, g.Authorities)
 	r.Grandpa.CurrentSetID.Set(x.ctx, 0)
+	r.Sudo.Key.Set(x.ctx, g.Sudo)
 	r.Teerex.AllowSkippingAttestation.Set(x.ctx, true)
 	r.Teerex.SgxAllowDebugMode.Set(x.ctx, true)
 	accounts := make([]keyring.AccountID, 0, len(g.Balances))

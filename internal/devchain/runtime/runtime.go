@@ -20,6 +20,7 @@ import (
 	"reflect"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/internal/runtimecode/gencode"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/extrinsic"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -53,6 +54,11 @@ type Runtime struct {
 
 	System             System
 	Timestamp          Timestamp
+	Sudo               Sudo
+	Multisig           Multisig
+	Proxy              Proxy
+	Scheduler          Scheduler
+	Utility            Utility
 	Balances           Balances
 	TransactionPayment TransactionPayment
 	Grandpa            Grandpa
@@ -65,6 +71,7 @@ type Runtime struct {
 	owners  map[reflect.Type]*pallet.Descriptor // of events
 	errors  *pallet.ErrorTable
 	encoded map[uint8][]byte // metadata by version
+	code    []byte
 }
 
 var extrinsicIndexKey = []byte(":extrinsic_index")
@@ -80,12 +87,14 @@ func New(opts Options) (*Runtime, error) {
 		r.Version.APIs = append(r.Version.APIs, system.RuntimeAPI{ID: hashing.Blake2b64([]byte(a.spec.Name)), Version: a.version})
 	}
 	r.Balances.system = &r.System
+	r.Multisig.balances, r.Proxy.balances = &r.Balances, &r.Balances
 	r.Teerex.timestamp = &r.Timestamp
 	r.EnclaveBridge.balances, r.EnclaveBridge.teerex = &r.Balances, &r.Teerex
 
 	b := metadata.NewBuilder("ocw_dev_runtime")
 	for _, d := range []pallet.Declaration{
-		r.System.declare(r.Version), r.Timestamp.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
+		r.System.declare(r.Version), r.Timestamp.declare(), r.Sudo.declare(), r.Multisig.declare(), r.Proxy.declare(),
+		r.Scheduler.declare(), r.Utility.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
 		r.Grandpa.declare(), r.Teerex.declare(), r.EnclaveBridge.declare(),
 	} {
 		p, err := pallet.Describe(d)
@@ -118,6 +127,9 @@ func New(opts Options) (*Runtime, error) {
 			return nil, err
 		}
 	}
+	if r.code, err = gencode.Generate(r.Version, map[uint32][]byte{14: r.encoded[14], 15: r.encoded[15]}); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -125,15 +137,10 @@ func New(opts Options) (*Runtime, error) {
 // offered. It starts with "meta".
 func (r *Runtime) MetadataBytes(version uint8) []byte { return r.encoded[version] }
 
-// Code is what stands under `:code`: a WebAssembly module without functions
-// that names the runtime. The dev chain executes Go.
-func (r *Runtime) Code() []byte {
-	section := scale.AppendString(nil, fmt.Sprintf("%s/%d", SpecName, SpecVersion))
-	name := "ocw_runtime"
-	body := append([]byte{byte(len(name))}, name...)
-	body = append(body, section...)
-	return append([]byte{0, 'a', 's', 'm', 1, 0, 0, 0, 0 /* custom section */, byte(len(body))}, body...)
-}
+// Code is what stands under `:code`: a small WebAssembly module that tells the
+// runtime's version and metadata to those who execute it. The dev chain itself
+// executes Go.
+func (r *Runtime) Code() []byte { return r.code }
 
 func (r *Runtime) eventOwner(event any) *pallet.Descriptor {
 	d := r.owners[reflect.TypeOf(event)]

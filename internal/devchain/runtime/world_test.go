@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func newWorld(t testing.TB, opts ...Options) *world {
 	for _, name := range []string{"//Alice", "//Bob", "//Charlie"} {
 		balances[key(t, name).AccountID()] = scale.NewU128(1000 * Unit)
 	}
-	changes, err := rt.Genesis(Genesis{Authorities: []Authority{{ID: AuthorityID{1}, Weight: 1}}, Balances: balances})
+	changes, err := rt.Genesis(Genesis{Authorities: []Authority{{ID: AuthorityID{1}, Weight: 1}}, Sudo: key(t, "//Alice").AccountID(), Balances: balances})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func (w *world) account(who keyring.AccountID) (free scale.U128, nonce uint32) {
 	return a.Data.Free, a.Nonce
 }
 
-// call encodes a call by name.
+// call encodes a call by name. Pointers are options.
 func (w *world) call(pallet, name string, args ...any) []byte {
 	w.Helper()
 	index, ok := w.rt.Metadata.CallIndex(pallet, name)
@@ -80,6 +81,13 @@ func (w *world) call(pallet, name string, args ...any) []byte {
 	}
 	b := index[:]
 	for _, a := range args {
+		if v := reflect.ValueOf(a); v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				b = append(b, 0)
+				continue
+			}
+			b = append(b, 1)
+		}
 		b = append(b, scale.MustMarshal(a)...)
 	}
 	return b
@@ -173,10 +181,11 @@ func (w *world) run(who *keyring.Pair, call []byte) string {
 func (w *world) root(call []byte) string {
 	w.Helper()
 	x := w.begin()
-	d := scale.NewDecoder(call[2:])
-	x.ctx.origin = Root()
-	err := x.ctx.nested(func() error { return w.rt.byIndex[call[0]].Call(call[1]).Invoke(x.ctx, d) })
-	x.ctx.origin = Origin{}
+	c, err := w.rt.decodeCall(call)
+	if err != nil {
+		w.Fatal(err)
+	}
+	err = x.ctx.dispatch(Root(), c)
 	w.finish(x)
 	return errName(w.rt, err)
 }

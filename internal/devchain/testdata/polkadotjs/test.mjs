@@ -28,7 +28,7 @@ assert.equal(api.registry.chainSS58, 42);
 assert.deepEqual(api.registry.chainDecimals, [12]);
 assert.deepEqual(api.registry.chainTokens, ['UNIT']);
 assert.deepEqual(api.runtimeMetadata.asLatest.pallets.map((p) => `${p.index}:${p.name}`),
-  ['0:System', '3:Timestamp', '10:Balances', '11:TransactionPayment', '24:Grandpa', '50:Teerex', '54:EnclaveBridge']);
+  ['0:System', '3:Timestamp', '5:Sudo', '6:Multisig', '7:Proxy', '8:Scheduler', '9:Utility', '10:Balances', '11:TransactionPayment', '24:Grandpa', '50:Teerex', '54:EnclaveBridge']);
 assert.deepEqual(api.registry.signedExtensions, ['CheckNonZeroSender', 'CheckSpecVersion', 'CheckTxVersion', 'CheckGenesis',
   'CheckMortality', 'CheckNonce', 'CheckWeight', 'ChargeTransactionPayment', 'CheckMetadataHash']);
 assert.equal(api.consts.balances.existentialDeposit.toBigInt(), 1_000_000_000n);
@@ -149,6 +149,42 @@ assert.deepEqual(names(r.events), ['balances.Withdraw', 'system.NewAccount', 'ba
 r = await send(api.tx.enclaveBridge.unshieldFunds(shard, bob.address, UNIT, r.block), charlie);
 assert.ok(names(r.events).includes('enclaveBridge.UnshieldedFunds'));
 assert.equal((await api.query.enclaveBridge.shardStatus(shard)).unwrap()[0].signer.toString(), charlie.address);
+
+step('nested calls');
+const invoke = (data) => api.tx.enclaveBridge.invoke({ shard, cyphertext: data });
+const shieldFunds = api.tx.enclaveBridge.shieldFunds(shard, '0x09', UNIT);
+r = await send(api.tx.utility.batch([invoke('0x01'), invoke('0x02'), shieldFunds]), bob);
+assert.deepEqual(names(r.events), ['balances.Withdraw', 'enclaveBridge.IndirectInvocationRegistered', 'utility.ItemCompleted',
+  'enclaveBridge.IndirectInvocationRegistered', 'utility.ItemCompleted', 'balances.Transfer', 'enclaveBridge.ShieldFunds', 'utility.ItemCompleted',
+  'utility.BatchCompleted', 'transactionPayment.TransactionFeePaid', 'system.ExtrinsicSuccess']);
+const { method: batch } = (await api.rpc.chain.getBlock(r.block)).block.extrinsics[r.index];
+assert.equal(`${batch.section}.${batch.method}`, 'utility.batch');
+assert.deepEqual(batch.args[0].map((c) => `${c.section}.${c.method}`), ['enclaveBridge.invoke', 'enclaveBridge.invoke', 'enclaveBridge.shieldFunds']);
+assert.deepEqual(batch.args[0].slice(0, 2).map((c) => c.args[0].cyphertext.toHex()), ['0x01', '0x02']);
+assert.equal(batch.args[0][2].args[2].toBigInt(), UNIT);
+r = await send(api.tx.utility.batch([invoke('0x01'), api.tx.balances.transferAllowDeath(bob.address, 100_000n * UNIT)]), bob);
+const interrupted = r.events.find(({ event }) => event.method === 'BatchInterrupted').event.data;
+assert.ok(interrupted.index.toNumber() === 1 && interrupted.error.isToken);
+assert.equal((await api.query.sudo.key()).unwrap().toString(), alice.address);
+r = await send(api.tx.sudo.sudo(api.tx.utility.dispatchAs({ system: { Signed: bob.address } }, shieldFunds)), alice);
+assert.deepEqual(names(r.events).slice(1, 5), ['balances.Transfer', 'enclaveBridge.ShieldFunds', 'utility.DispatchedAs', 'sudo.Sudid']);
+assert.ok(r.events[3].event.data.result.isOk && r.events[4].event.data.sudoResult.isOk);
+r = await send(api.tx.sudo.sudo(api.tx.balances.transferAllowDeath(bob.address, 1n)), alice);
+assert.ok(r.events.find(({ event }) => event.method === 'Sudid').event.data.sudoResult.asErr.isBadOrigin);
+await send(api.tx.proxy.addProxy(bob.address, 'NonTransfer', 0), alice);
+assert.equal((await api.query.proxy.proxies(alice.address))[0][0].proxyType.toString(), 'NonTransfer');
+r = await send(api.tx.proxy.proxy(alice.address, null, invoke('0x03')), bob);
+assert.ok(r.events.find(({ event }) => event.method === 'ProxyExecuted').event.data.result.isOk);
+const others = [bob.address, charlie.address].sort((a, b) => Buffer.compare(Buffer.from(keyring.decodeAddress(a)), Buffer.from(keyring.decodeAddress(b))));
+r = await send(api.tx.multisig.asMulti(2, others, null, invoke('0x04'), { refTime: 0, proofSize: 0 }), alice);
+assert.ok(names(r.events).includes('multisig.NewMultisig'));
+assert.equal((await api.query.multisig.multisigs.entries()).length, 1);
+r = await send(api.tx.sudo.sudo(api.tx.scheduler.scheduleAfter(0, null, 0, api.tx.utility.dispatchAs({ system: { Signed: bob.address } }, shieldFunds))), alice);
+assert.ok(names(r.events).includes('scheduler.Scheduled'));
+assert.equal((await api.query.scheduler.agenda.entries()).length, 1);
+r = await send(api.tx.system.remark('0x'), alice);
+const initial = (await (await api.at(r.block)).query.system.events()).filter(({ phase }) => phase.isInitialization);
+assert.deepEqual(names(initial), ['balances.Transfer', 'enclaveBridge.ShieldFunds', 'utility.DispatchedAs', 'scheduler.Dispatched']);
 
 step('proofs and finality');
 const key = api.query.system.events.key();
