@@ -38,6 +38,7 @@ var table = map[string]int{
 	"tee":                  protocol,
 	"tee/sim":              adapter,
 	"tee/ratls":            adapter,
+	"internal/netlimit":    adapter,
 	"internal/rpcserver":   adapter,
 	"internal/rpcclient":   adapter,
 	"internal/parentchain": adapter,

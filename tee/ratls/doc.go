@@ -25,5 +25,6 @@
 // material travels, never state.
 //
 // Everything from the peer is hostile until its evidence was appraised, and
-// bounded in size and time.
+// bounded in size, time and number: strangers hold only short-lived places of
+// their own, of which one address has few (serve.go).
 package ratls

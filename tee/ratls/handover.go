@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -28,13 +27,9 @@ const (
 	labelExporter = "EXPORTER-ocw-handover-1"
 )
 
-const (
-	// sessionTimeout bounds a whole hand-over: four small messages and, on
-	// hardware, two quotes of some ten milliseconds each.
-	sessionTimeout = 20 * time.Second
-	// maxSessions bounds the hand-overs that a provider serves at once.
-	maxSessions = 16
-)
+// sessionTimeout bounds a whole hand-over: four small messages and, on
+// hardware, two quotes of some ten milliseconds each.
+const sessionTimeout = 20 * time.Second
 
 // Terms is what both sides of a hand-over have to agree on, and how each
 // judges the other. All fields are needed.
@@ -82,89 +77,17 @@ type Provider struct {
 	Log       *slog.Logger
 }
 
-// Serve answers on ln until ctx ends, then closes ln, waits for the sessions
-// and returns nil.
-func (p *Provider) Serve(ctx context.Context, ln net.Listener) error {
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
-	slots := make(chan struct{}, maxSessions)
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("key hand-over: %w", err)
-		}
-		select {
-		case slots <- struct{}{}:
-		default: // full: a stranger can always do this, so nothing is spent on an answer
-			conn.Close()
-			continue
-		}
-		sessions.Go(func() {
-			defer func() { <-slots }()
-			peer, err := p.serve(ctx, conn)
-			switch {
-			case err == nil:
-				p.Log.Info("key material handed over", "account", peer.Account, "measurement", peer.Claims.Measurement)
-			case ctx.Err() == nil:
-				p.Log.Warn("key hand-over failed", "remote", conn.RemoteAddr().String(), "account", peer.Account, "error", err)
-			}
-		})
-	}
-}
-
-// serve runs one session. The peer that it returns is appraised only if err is
-// nil.
-func (p *Provider) serve(ctx context.Context, raw net.Conn) (peer Peer, err error) {
-	defer raw.Close()
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
-	raw.SetDeadline(time.Now().Add(sessionTimeout))
-
-	keys, keysErr := p.PublicKeys()
-	if keysErr != nil {
-		keys = hashing.Hash{}
-	}
-	cfg, err := p.Self.config(p.Terms.binding(tee.PurposeServe, keys))
-	if err != nil {
-		return peer, err
-	}
-	cfg.ClientAuth = tls.RequireAnyClientCert
-	conn := tls.Server(raw, cfg.Config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return peer, err
-	}
-	defer func() { tell(conn, err) }()
-
-	var h hello
-	if _, err := receive(conn, &h); err != nil {
-		return peer, err
-	}
-	if h.Version != protocolVersion {
-		return peer, refuse(ReasonVersion, "%d", h.Version)
-	}
-	st, certClaims, err := p.Terms.certificate(conn.ConnectionState(), tee.PurposeJoin)
-	if err != nil {
-		return peer, err
-	}
-	peer.Account = st.Account
-	if keysErr != nil {
-		if errors.Is(keysErr, ErrNoKeys) {
-			return peer, refuse(ReasonNoKeys, "")
-		}
-		return peer, keysErr
-	}
-
+// handOver goes on where greeting has ended, with a peer whose certificate was
+// appraised.
+func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err error) {
+	peer.Account = g.st.Account
+	conn, st, h, keys := g.conn, g.st, g.hello, g.keys
 	var c challenge
 	rand.Read(c.Nonce[:])
 	if _, err := send(conn, &c); err != nil {
 		return peer, err
 	}
-	session, err := sessionHash(conn.ConnectionState(), h.Nonce, c.Nonce, st.Binding.TLSKey, cfg.tlsKey)
+	session, err := sessionHash(conn.ConnectionState(), h.Nonce, c.Nonce, st.Binding.TLSKey, g.tlsKey)
 	if err != nil {
 		return peer, err
 	}
@@ -175,7 +98,7 @@ func (p *Provider) serve(ctx context.Context, raw net.Conn) (peer Peer, err erro
 	}
 	want := tee.Binding{Purpose: tee.PurposeRequest, TrustConfig: p.Terms.TrustConfig, Shard: p.Terms.Shard,
 		Keys: keyHash(req.Key), TLSKey: st.Binding.TLSKey, Block: req.Block, BlockNumber: req.BlockNumber, Session: session}
-	if peer.Claims, err = p.Terms.fresh(req.Evidence, want, st.Account, certClaims); err != nil {
+	if peer.Claims, err = p.Terms.fresh(req.Evidence, want, st.Account, g.claims); err != nil {
 		return peer, err
 	}
 	if err := p.Authorize(ctx, peer); err != nil {
@@ -192,7 +115,7 @@ func (p *Provider) serve(ctx context.Context, raw net.Conn) (peer Peer, err erro
 		return peer, err
 	}
 	own := p.Terms.binding(tee.PurposeProvide, keys)
-	own.TLSKey, own.Session = cfg.tlsKey, answerHash(session, reqBytes, sealed)
+	own.TLSKey, own.Session = g.tlsKey, answerHash(session, reqBytes, sealed)
 	evidence, err := p.Self.Platform.Attest(own.ReportData(p.Self.Account.AccountID()))
 	if err != nil {
 		return peer, err

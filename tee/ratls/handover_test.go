@@ -71,7 +71,7 @@ func serveOne(t *testing.T, p *Provider) (addr string, done <-chan error) {
 			ch <- err
 			return
 		}
-		_, err = p.serve(context.Background(), conn)
+		_, err = newServer(p).serve(context.Background(), conn)
 		ch <- err
 	}()
 	return ln.Addr().String(), ch
