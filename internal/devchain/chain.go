@@ -44,7 +44,8 @@ type Config struct {
 	Clock       func() time.Time        // block timestamps; nil is time.Now
 	Logger      *slog.Logger            // nil discards
 	Endow       map[[32]byte]scale.U128 // further accounts with their free balance at genesis; changes the genesis hash
-	BareV4      bool                    // inherents begin with 0x04, as before extrinsics of version 5; otherwise 0x05
+	BareV4      bool                    // is Runtime.BareV4
+	Runtime     runtime.Options         // of block 0; all but the zero value change the genesis hash
 	Origins     []string                // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
 
 	fs        store.FS // of BasePath; nil is the machine's
@@ -56,11 +57,12 @@ type Config struct {
 type Block struct {
 	Header        header.Header
 	Hash          hashing.Hash
-	Extrinsics    [][]byte  // with their length prefixes
-	Justification []byte    // SCALE; nil for genesis
-	State         trie.Trie // after the block
-	SetID         uint64    // of the authorities that finalized it
-	endsSet       bool      // the next block has other authorities
+	Extrinsics    [][]byte         // with their length prefixes
+	Justification []byte           // SCALE; nil for genesis
+	State         trie.Trie        // after the block
+	SetID         uint64           // of the authorities that finalized it
+	endsSet       bool             // the next block has other authorities
+	rt            *runtime.Runtime // of the state: executes the next block
 }
 
 // Number returns the block's number.
@@ -73,7 +75,6 @@ func (b *Block) at() runtime.Block {
 // Chain is a dev chain. It is safe for concurrent use.
 type Chain struct {
 	cfg    Config
-	rt     *runtime.Runtime
 	voters *voters
 	log    *store.Log // nil without BasePath; written under sealing
 	wake   chan struct{}
@@ -114,7 +115,7 @@ func Open(cfg Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chain{cfg: cfg, rt: rt, wake: make(chan struct{}, 1), dead: make(chan struct{}), byHash: map[hashing.Hash]*Block{},
+	c := &Chain{cfg: cfg, wake: make(chan struct{}, 1), dead: make(chan struct{}), byHash: map[hashing.Hash]*Block{},
 		pool: pool.New(pool.DefaultLimits), next: make(chan struct{})}
 	genesis, voters, err := makeGenesis(cfg, rt)
 	if err != nil {
@@ -130,19 +131,12 @@ func Open(cfg Config) (*Chain, error) {
 	return c, nil
 }
 
-// runtimeOf returns the runtime of a configuration. Runtimes do not change and
-// take a while to build, so that chains share them.
+// runtimeOf returns the runtime of block 0 of a configuration.
 func runtimeOf(cfg Config) (*runtime.Runtime, error) {
-	if cfg.BareV4 {
-		return runtimeV4()
-	}
-	return runtimeV5()
+	o := cfg.Runtime
+	o.BareV4 = o.BareV4 || cfg.BareV4
+	return runtime.Shared(o)
 }
-
-var (
-	runtimeV4 = sync.OnceValues(func() (*runtime.Runtime, error) { return runtime.New(runtime.Options{BareV4: true}) })
-	runtimeV5 = sync.OnceValues(func() (*runtime.Runtime, error) { return runtime.New(runtime.Options{}) })
-)
 
 // makeGenesis builds block 0.
 func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
@@ -168,7 +162,7 @@ func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &Block{State: apply(trie.Trie{}, entries)}
+	b := &Block{State: apply(trie.Trie{}, entries), rt: rt}
 	b.Header.StateRoot = b.State.Root(stateVersion)
 	b.Header.ExtrinsicsRoot = trie.OrderedRoot(extrinsicsVersion, nil)
 	b.Hash = b.Header.Hash()
@@ -306,7 +300,7 @@ func (c *Chain) fail(err error) {
 
 // authorities returns who finalizes the block after parent, and their set id.
 func (c *Chain) authorities(parent *Block) ([]grandpa.Authority, uint64) {
-	set := runtime.Authorities(c.rt.Grandpa.Authorities.Get(stateReader{parent.State}))
+	set := runtime.Authorities(parent.rt.Grandpa.Authorities.Get(stateReader{parent.State}))
 	id := parent.SetID
 	if parent.endsSet {
 		id++

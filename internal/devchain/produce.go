@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/devchain/pool"
@@ -79,7 +80,7 @@ func (c *Chain) submit(raw []byte, watch pool.Watcher) (hashing.Hash, error) {
 	// Signatures are checked outside the lock; what a block in the meantime can
 	// have changed is looked at again inside.
 	best := c.Best()
-	v, err := c.rt.Validate(best.at(), raw)
+	v, err := best.rt.Validate(best.at(), raw)
 	if err != nil {
 		return hashing.Hash{}, err
 	}
@@ -89,6 +90,11 @@ func (c *Chain) submit(raw []byte, watch pool.Watcher) (hashing.Hash, error) {
 		return hashing.Hash{}, c.failed
 	}
 	now := c.blocks[len(c.blocks)-1]
+	if now.rt != best.rt { // rare enough to do it under the lock
+		if v, err = now.rt.Validate(now.at(), raw); err != nil {
+			return hashing.Hash{}, err
+		}
+	}
 	v.AccountNonce = c.nonce(now, v.Signer)
 	if v.Nonce < v.AccountNonce {
 		return hashing.Hash{}, runtime.InvalidStale
@@ -105,7 +111,7 @@ func (c *Chain) submit(raw []byte, watch pool.Watcher) (hashing.Hash, error) {
 }
 
 func (c *Chain) nonce(b *Block, who keyring.AccountID) uint32 {
-	return c.rt.System.Account.Get(stateReader{b.State}, who).Nonce
+	return b.rt.System.Account.Get(stateReader{b.State}, who).Nonce
 }
 
 // Seal makes one block from what is ready, finalizes it, and returns its hash
@@ -143,6 +149,11 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	for _, h := range rejected {
 		c.pool.Reject(h)
 	}
+	if b.rt != parent.rt {
+		// Signatures are over the version of the runtime.
+		c.pool.Revalidate(func(raw []byte) bool { _, err := b.rt.Validate(b.at(), raw); return err == nil })
+		c.cfg.Logger.Info("runtime upgraded", "number", b.Number(), "spec", b.rt.Version.SpecVersion)
+	}
 	c.pool.Advance(b.Number(), func(who keyring.AccountID) uint32 { return c.nonce(b, who) })
 	c.cfg.Logger.Debug("block finalized", "number", b.Number(), "hash", b.Hash, "extrinsics", len(b.Extrinsics))
 	return b.Hash, nil
@@ -152,15 +163,15 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 // that are in it, rejected of those that turned out to be invalid.
 func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange) (b *Block, included, rejected []hashing.Hash, err error) {
 	number := parent.Number() + 1
-	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
+	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // the pool has checked them
 	if change != nil {
 		if err := x.ScheduleAuthorities(change.next, change.delay); err != nil {
 			c.cfg.Logger.Warn("change of authorities is not announced", "err", err)
 		}
 	}
-	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), c.rt.MinTimestamp(parent.State))
-	body := [][]byte{c.rt.TimestampInherent(now)}
+	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), parent.rt.MinTimestamp(parent.State))
+	body := [][]byte{parent.rt.TimestampInherent(now)}
 	if _, err := x.Apply(body[0]); err != nil {
 		return nil, nil, nil, fmt.Errorf("devchain: timestamp of block %d: %w", number, err)
 	}
@@ -202,7 +213,12 @@ func (c *Chain) assemble(parent *Block, x *runtime.Execution, body [][]byte) (*B
 	if err != nil {
 		return nil, err
 	}
-	b := &Block{Extrinsics: body, State: apply(parent.State, result.Changes), endsSet: result.NewAuthorities}
+	b := &Block{Extrinsics: body, State: apply(parent.State, result.Changes), endsSet: result.NewAuthorities, rt: parent.rt}
+	if code, _ := b.State.Get([]byte(":code")); slices.ContainsFunc(result.Digest, func(i header.DigestItem) bool { return i.Kind == header.DigestRuntimeEnvironmentUpdated }) {
+		if b.rt, err = runtime.FromCode(code); err != nil {
+			return nil, err
+		}
+	}
 	b.Header = header.Header{
 		ParentHash: parent.Hash, Number: parent.Number() + 1, StateRoot: b.State.Root(stateVersion),
 		ExtrinsicsRoot: trie.OrderedRoot(extrinsicsVersion, body), Digest: result.Digest,

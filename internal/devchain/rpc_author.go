@@ -121,7 +121,7 @@ func (r rpc) payment(function string, raw []byte, at *hashing.Hash, out any) err
 	if err != nil {
 		return err
 	}
-	answer, err := r.rt.Call(b.at(), function, scale.AppendU32(append([]byte(nil), raw...), uint32(len(raw))))
+	answer, err := b.rt.Call(b.at(), function, scale.AppendU32(append([]byte(nil), raw...), uint32(len(raw))))
 	if err != nil {
 		return &rpcserver.Error{Code: codeClient, Message: "Client error: Execution failed: " + err.Error()}
 	}
@@ -135,8 +135,8 @@ func (r rpc) dryRun(raw hexBytes, at *hashing.Hash) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := r.rt.Begin(b.State, b.Number()+1, b.Hash, nil)
-	if _, err := x.Apply(r.rt.TimestampInherent(r.rt.MinTimestamp(b.State))); err != nil {
+	x := b.rt.Begin(b.State, b.Number()+1, b.Hash, nil)
+	if _, err := x.Apply(b.rt.TimestampInherent(b.rt.MinTimestamp(b.State))); err != nil {
 		return nil, err
 	}
 	applied, err := x.Apply(raw)
@@ -147,7 +147,7 @@ func (r rpc) dryRun(raw hexBytes, at *hashing.Hash) (any, error) {
 	case err != nil:
 		return nil, txError(err)
 	case applied.Err != nil:
-		return hexBytes(append([]byte{0, 1}, scale.MustMarshal(r.rt.DispatchError(applied.Err))...)), nil
+		return hexBytes(append([]byte{0, 1}, scale.MustMarshal(b.rt.DispatchError(applied.Err))...)), nil
 	}
 	return hexBytes{0, 0}, nil
 }

@@ -101,7 +101,7 @@ func (r rpc) registerChainHead(s *rpcserver.Server) {
 			return nil, err
 		}
 		return r.operation(ctx, id, hash, true, func(b *Block, op string, notify func(any)) {
-			out, err := r.rt.Call(b.at(), function, args)
+			out, err := b.rt.Call(b.at(), function, args)
 			if err != nil {
 				notify(map[string]any{"event": "operationError", "operationId": op, "error": err.Error()})
 				return
@@ -242,7 +242,7 @@ func (r rpc) chainHeadFollow(_ context.Context, params json.RawMessage, sub *rpc
 	}
 	initialized := map[string]any{"event": "initialized", "finalizedBlockHashes": hashes}
 	if f.withRuntime {
-		initialized["finalizedBlockRuntime"] = map[string]any{"type": "valid", "spec": specJSON(r.rt.Version)}
+		initialized["finalizedBlockRuntime"] = runtimeJSON(best)
 	}
 	sub.Notify(initialized)
 	sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": best.Hash})
@@ -254,13 +254,20 @@ func (r rpc) chainHeadFollow(_ context.Context, params json.RawMessage, sub *rpc
 		}
 		newBlock := map[string]any{"event": "newBlock", "blockHash": b.Hash, "parentBlockHash": b.Header.ParentHash}
 		if f.withRuntime {
-			newBlock["newRuntime"] = nil // it never changes
+			newBlock["newRuntime"] = nil
+			if parent := r.BlockByHash(b.Header.ParentHash); parent.rt != b.rt {
+				newBlock["newRuntime"] = runtimeJSON(b)
+			}
 		}
 		return sub.Notify(newBlock) &&
 			sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": b.Hash}) &&
 			sub.Notify(map[string]any{"event": "finalized", "finalizedBlockHashes": []hashing.Hash{b.Hash}, "prunedBlockHashes": []hashing.Hash{}})
 	})
 	return nil
+}
+
+func runtimeJSON(b *Block) map[string]any {
+	return map[string]any{"type": "valid", "spec": specJSON(b.rt.Version)}
 }
 
 // specJSON is the form of the new API: an object where the old one has a list.

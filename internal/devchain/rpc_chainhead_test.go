@@ -118,13 +118,13 @@ func TestChainHead(t *testing.T) {
 	if e := r.event(); !strings.Contains(e, `"event":"operationError"`) {
 		t.Error(e)
 	}
-	number := toHex(c.rt.System.Number.Key())
+	number := toHex(c.Best().rt.System.Number.Key())
 	r.want(r.call("chainHead_v1_storage", sub, two.Hash, []any{
 		map[string]any{"key": number, "type": "value"}, map[string]any{"key": "0x3a636f6465", "type": "hash"}, map[string]any{"key": "0x00", "type": "value"}}, nil),
 		`{"discardedItems":0,"operationId":"3","result":"started"}`)
-	r.want(r.event(), `{"event":"operationStorageItems","items":[{"key":"`+number+`","value":"0x02000000"},{"hash":"`+hashing.Blake2b256(c.rt.Code()).String()+`","key":"0x3a636f6465"}],"operationId":"3"}`)
+	r.want(r.event(), `{"event":"operationStorageItems","items":[{"key":"`+number+`","value":"0x02000000"},{"hash":"`+hashing.Blake2b256(c.Best().rt.Code()).String()+`","key":"0x3a636f6465"}],"operationId":"3"}`)
 	r.want(r.event(), `{"event":"operationStorageDone","operationId":"3"}`)
-	r.want(r.call("chainHead_v1_storage", sub, two.Hash, []any{map[string]any{"key": toHex(c.rt.System.Account.Prefix()), "type": "descendantsValues"}}), `{"discardedItems":0,"operationId":"4","result":"started"}`)
+	r.want(r.call("chainHead_v1_storage", sub, two.Hash, []any{map[string]any{"key": toHex(c.Best().rt.System.Account.Prefix()), "type": "descendantsValues"}}), `{"discardedItems":0,"operationId":"4","result":"started"}`)
 	if e := r.event(); strings.Count(e, `"value"`) != 8 {
 		t.Errorf("accounts %s", e)
 	}
@@ -141,7 +141,7 @@ func TestChainHead(t *testing.T) {
 		value, _, _ = strings.Cut(value, `"`)
 		return value
 	}
-	accounts, flags := c.rt.System.Account.Prefix(), c.rt.Teerex.AllowSkippingAttestation.Key()
+	accounts, flags := c.Best().rt.System.Account.Prefix(), c.Best().rt.Teerex.AllowSkippingAttestation.Key()
 	if a, b := merkle(genesis, accounts), merkle(one, accounts); a == b || a == "" {
 		t.Errorf("accounts: %s, %s", a, b)
 	}
@@ -218,7 +218,7 @@ func TestArchive(t *testing.T) {
 	who := keyring.AccountID{}
 	r.want(r.call("archive_v1_call", b.Hash, "AccountNonceApi_account_nonce", toHex(who[:])), `{"success":true,"value":"0x00000000"}`)
 	r.want(r.call("archive_v1_call", hashing.Hash{}, "Core_version", "0x"), "null")
-	number := toHex(c.rt.System.Number.Key())
+	number := toHex(c.Best().rt.System.Number.Key())
 	r.call("archive_v1_storage", b.Hash, []any{map[string]any{"key": number, "type": "value"}})
 	r.want(r.event(), `{"event":"storage","key":"`+number+`","value":"0x01000000"}`)
 	r.want(r.event(), `{"event":"storageDone"}`)

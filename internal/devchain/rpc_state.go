@@ -80,16 +80,20 @@ func (r rpc) registerState(s *rpcserver.Server) {
 	}))
 	alias(call3(2, r.call), "state_call", "state_callAt")
 	s.Handle("state_getMetadata", call(0, func(at *hashing.Hash) (any, error) {
-		if _, err := r.at(at); err != nil {
+		// As in Substrate it is that of the code in the state, which after an
+		// upgrade is not the code that made the block.
+		b, err := r.at(at)
+		if err != nil {
 			return nil, err
 		}
-		return hexBytes(r.rt.MetadataBytes(14)), nil
+		return hexBytes(b.rt.MetadataBytes(14)), nil
 	}))
 	alias(call(0, func(at *hashing.Hash) (any, error) {
-		if _, err := r.at(at); err != nil {
+		b, err := r.at(at)
+		if err != nil {
 			return nil, err
 		}
-		return versionJSON(r.rt.Version), nil
+		return versionJSON(b.rt.Version), nil
 	}), "state_getRuntimeVersion", "chain_getRuntimeVersion")
 
 	for _, n := range [][2]string{{"state_subscribeRuntimeVersion", "state_unsubscribeRuntimeVersion"}, {"chain_subscribeRuntimeVersion", "chain_unsubscribeRuntimeVersion"}} {
@@ -97,7 +101,14 @@ func (r rpc) registerState(s *rpcserver.Server) {
 			if err := rpcserver.Params(params, 0); err != nil {
 				return err
 			}
-			sub.Notify(versionJSON(r.rt.Version))
+			var told *runtime.Runtime
+			r.follow(sub, r.Best().Number(), func(b *Block) bool {
+				if b.rt == told {
+					return true
+				}
+				told = b.rt
+				return sub.Notify(versionJSON(b.rt.Version))
+			})
 			return nil
 		})
 	}
@@ -166,7 +177,7 @@ func (r rpc) call(function string, data hexBytes, at *hashing.Hash) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.rt.Call(b.at(), function, data)
+	out, err := b.rt.Call(b.at(), function, data)
 	if err != nil {
 		if errors.Is(err, runtime.ErrNoSuchFunction) {
 			return nil, &rpcserver.Error{Code: codeClient, Message: "Client error: Execution failed: Other: Exported method " + function + " is not found"}

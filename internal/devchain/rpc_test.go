@@ -89,8 +89,8 @@ func TestRPCReads(t *testing.T) {
 	seal(t, c)
 	genesis, one, two := c.Block(0), c.Block(1), c.Block(2)
 	x := dial(t, serve(t, c))
-	key := toHex(c.rt.System.Number.Key())
-	account := c.rt.System.Account.Key(alice.AccountID())
+	key := toHex(c.Best().rt.System.Number.Key())
+	account := c.Best().rt.System.Account.Key(alice.AccountID())
 	info, _ := two.State.Get(account)
 	none := hashing.Hash{1}
 	raw := one.Extrinsics[1]
@@ -103,10 +103,10 @@ func TestRPCReads(t *testing.T) {
 		}
 		return string(b)
 	}
-	prefix := toHex(c.rt.System.Account.Prefix())
+	prefix := toHex(c.Best().rt.System.Account.Prefix())
 	var accounts []string
 	for k := range entries(two.State) {
-		if bytes.HasPrefix(k, c.rt.System.Account.Prefix()) {
+		if bytes.HasPrefix(k, c.Best().rt.System.Account.Prefix()) {
 			accounts = append(accounts, toHex(k))
 		}
 	}
@@ -137,7 +137,7 @@ func TestRPCReads(t *testing.T) {
 		{"state_getStorage", nil, "error -32602"},
 		{"state_getStorageSize", []any{toHex(account)}, "80"},
 		{"state_getStorageHash", []any{toHex(account)}, quote(hashing.Blake2b256(info))},
-		{"state_getStorageHash", []any{"0x3a636f6465"}, quote(hashing.Blake2b256(c.rt.Code()))},
+		{"state_getStorageHash", []any{"0x3a636f6465"}, quote(hashing.Blake2b256(c.Best().rt.Code()))},
 		{"state_queryStorageAt", []any{[]string{key, "0x00"}}, `[{"block":` + quote(two.Hash) + `,"changes":[["` + key + `","0x02000000"],["0x00",null]]}]`},
 		{"state_getKeysPaged", []any{prefix, 3}, page(accounts[:3]...)},
 		{"state_getKeysPaged", []any{prefix, 1000, accounts[2]}, page(accounts[3:]...)},
@@ -145,7 +145,7 @@ func TestRPCReads(t *testing.T) {
 		{"state_getKeysPaged", []any{accounts[1], 5, accounts[1]}, "[]"},
 		{"state_getKeysPaged", []any{"0x00", 5}, "[]"},
 		{"state_getKeysPaged", []any{prefix, 1001}, "error 4002"},
-		{"state_getMetadata", nil, `"` + toHex(c.rt.MetadataBytes(14)) + `"`},
+		{"state_getMetadata", nil, `"` + toHex(c.Best().rt.MetadataBytes(14)) + `"`},
 		{"state_call", []any{"AccountNonceApi_account_nonce", toHex(alice.Public())}, `"0x01000000"`},
 		{"state_call", []any{"AccountNonceApi_account_nonce", toHex(alice.Public()), genesis.Hash}, `"0x00000000"`},
 		{"state_call", []any{"AccountNonceApi_account_nonce", "0x00"}, "error 4003"},
@@ -202,7 +202,7 @@ func TestRPCReads(t *testing.T) {
 	for _, p := range proof.Proof {
 		items = append(items, p)
 	}
-	values, err := trie.Verify(one.Header.StateRoot, items, c.rt.System.Number.Key(), []byte{0x12, 0x34})
+	values, err := trie.Verify(one.Header.StateRoot, items, c.Best().rt.System.Number.Key(), []byte{0x12, 0x34})
 	if err != nil || proof.At != one.Hash || string(values[0].Value) != "\x01\x00\x00\x00" || values[1].Present {
 		t.Errorf("proof %v, %v", values, err)
 	}
@@ -261,7 +261,7 @@ func TestRPCSubmit(t *testing.T) {
 		want string
 	}{
 		"empty": {nil, "error 1001"}, "garbage": {[]byte{8, 1, 2}, "error 1001"}, "cut": {raw[:50], "error 1001"}, "no call": {sign(t, c, alice, 0, "System", "remark"), "error 1001"},
-		"signature": {forged, "error 1010"}, "poor": {remark(t, c, pair(t, "//Poor"), 0, ""), "error 1010"}, "bare": {c.rt.TimestampInherent(1), "error 1011"},
+		"signature": {forged, "error 1010"}, "poor": {remark(t, c, pair(t, "//Poor"), 0, ""), "error 1010"}, "bare": {c.Best().rt.TimestampInherent(1), "error 1011"},
 	} {
 		if got := x.get("author_submitExtrinsic", hexBytes(test.raw)); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
@@ -382,7 +382,7 @@ func TestSubscribeStorage(t *testing.T) {
 	c := open(t, Config{Manual: true})
 	x := dial(t, serve(t, c))
 	alice := pair(t, "//Alice")
-	account, absent := toHex(c.rt.System.Account.Key(alice.AccountID())), "0x1234"
+	account, absent := toHex(c.Best().rt.System.Account.Key(alice.AccountID())), "0x1234"
 	sets, cancel, err := x.Subscribe(t.Context(), "state_subscribeStorage", "state_unsubscribeStorage", []any{[]string{account, absent}})
 	if err != nil {
 		t.Fatal(err)
@@ -405,7 +405,7 @@ func TestSubscribeStorage(t *testing.T) {
 	seal(t, c)
 	submit(t, c, remark(t, c, alice, 0, ""))
 	b := seal(t, c)
-	value, _ := b.State.Get(c.rt.System.Account.Key(alice.AccountID()))
+	value, _ := b.State.Get(c.Best().rt.System.Account.Key(alice.AccountID()))
 	if s := recv(); s.Block != b.Hash || len(s.Changes) != 1 || *s.Changes[0][1] != toHex(value) {
 		t.Errorf("second: %+v", s)
 	}

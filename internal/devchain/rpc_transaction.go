@@ -102,7 +102,7 @@ func (r rpc) registerArchive(s *rpcserver.Server) {
 		if b == nil {
 			return nil, nil
 		}
-		out, err := r.rt.Call(b.at(), function, args)
+		out, err := b.rt.Call(b.at(), function, args)
 		if err != nil {
 			return map[string]any{"success": false, "error": err.Error()}, nil
 		}

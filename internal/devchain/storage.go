@@ -92,7 +92,7 @@ func (c *Chain) replay(raw []byte) error {
 	if err := decodeRecord(raw, &r); err != nil {
 		return fmt.Errorf("block %d: %w", number, err)
 	}
-	x := c.rt.Begin(parent.State, number, parent.Hash, nil)
+	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // they were checked before the block was made
 	// A change of authorities is not an extrinsic; the header tells of it.
 	change, _, err := grandpa.ScheduledChange(&r.Header)

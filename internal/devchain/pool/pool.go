@@ -223,6 +223,19 @@ func (p *Pool) Advance(best header.Number, nonce func(keyring.AccountID) uint32)
 	}
 }
 
+// Revalidate removes as invalid all extrinsics for which valid is false. It is
+// for when the rules have changed.
+func (p *Pool) Revalidate(valid func(raw []byte) bool) {
+	for _, s := range p.signers {
+		for _, tx := range s.txs {
+			if !valid(tx.Raw) {
+				p.remove(tx, Status{Kind: Invalid})
+			}
+		}
+		p.refresh(s)
+	}
+}
+
 // Len returns how many extrinsics are ready and in the future.
 func (p *Pool) Len() (ready, future int) { return p.ready.count, p.future.count }
 

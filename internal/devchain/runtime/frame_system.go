@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 
@@ -174,11 +175,12 @@ type (
 )
 
 var (
-	errCallFiltered = pallet.NewError(5, "CallFiltered", "The origin filter prevent the call to be dispatched.")
-	systemErrors    = []*pallet.Error{
-		pallet.NewError(0, "InvalidSpecName", "The name of specification does not match between the current runtime and the new runtime."),
-		pallet.NewError(1, "SpecVersionNeedsToIncrease", "The specification version is not allowed to decrease between the current runtime and the new runtime."),
-		pallet.NewError(2, "FailedToExtractRuntimeVersion", "Failed to extract the runtime version from the new runtime."),
+	errInvalidSpecName               = pallet.NewError(0, "InvalidSpecName", "The name of specification does not match between the current runtime and the new runtime.")
+	errSpecVersionNeedsToIncrease    = pallet.NewError(1, "SpecVersionNeedsToIncrease", "The specification version is not allowed to decrease between the current runtime and the new runtime.")
+	errFailedToExtractRuntimeVersion = pallet.NewError(2, "FailedToExtractRuntimeVersion", "Failed to extract the runtime version from the new runtime.")
+	errCallFiltered                  = pallet.NewError(5, "CallFiltered", "The origin filter prevent the call to be dispatched.")
+	systemErrors                     = []*pallet.Error{
+		errInvalidSpecName, errSpecVersionNeedsToIncrease, errFailedToExtractRuntimeVersion,
 		pallet.NewError(3, "NonDefaultComposite", "Suicide called when the account has non-default composite data."),
 		pallet.NewError(4, "NonZeroRefCount", "There is a non-zero reference count preventing the account from being purged."),
 		errCallFiltered,
@@ -192,7 +194,7 @@ func (s *System) declare(v system.RuntimeVersion) pallet.Declaration {
 	}
 	return pallet.Declaration{
 		Name: "System", Index: 0, Crate: "frame_system", Module: s, Context: reflect.TypeFor[*Context](),
-		CallIndex: indexes(map[string]uint8{"Remark": 0, "SetStorage": 4, "KillStorage": 5, "RemarkWithEvent": 7}),
+		CallIndex: indexes(map[string]uint8{"Remark": 0, "SetCode": 2, "SetCodeWithoutChecks": 3, "SetStorage": 4, "KillStorage": 5, "RemarkWithEvent": 7}),
 		Events: []pallet.EventDecl{
 			{Index: 0, Prototype: ExtrinsicSuccess{}, Docs: []string{"An extrinsic completed successfully."}},
 			{Index: 1, Prototype: ExtrinsicFailed{}, Docs: []string{"An extrinsic failed."}},
@@ -239,7 +241,8 @@ type KeyValue struct {
 	Value []byte `metadata:"_,Value"`
 }
 
-// SetStorage writes raw storage; root only.
+// SetStorage writes raw storage; root only. `:code` is for SetCode, which notes
+// the change in the header.
 func (s *System) SetStorage(ctx *Context, args struct {
 	Items []KeyValue `metadata:"items,Vec<KeyValue>"`
 }) error {
@@ -247,6 +250,9 @@ func (s *System) SetStorage(ctx *Context, args struct {
 		return err
 	}
 	for _, i := range args.Items {
+		if bytes.Equal(i.Key, codeKey) {
+			return errFailedToExtractRuntimeVersion
+		}
 		ctx.kv.Set(i.Key, i.Value)
 	}
 	return nil
@@ -260,6 +266,9 @@ func (s *System) KillStorage(ctx *Context, args struct {
 		return err
 	}
 	for _, k := range args.Keys {
+		if bytes.Equal(k, codeKey) {
+			return errFailedToExtractRuntimeVersion
+		}
 		ctx.kv.Delete(k)
 	}
 	return nil
@@ -274,6 +283,11 @@ func (s *System) initialize(ctx *Context, number header.Number, parent hashing.H
 	// Genesis (0) is kept: immortal extrinsics name it.
 	if number > BlockHashCount+1 {
 		s.BlockHash.Delete(ctx, number-BlockHashCount-1)
+	}
+	// The first block of a runtime notes it.
+	v := LastRuntimeUpgradeInfo{SpecVersion: scale.CompactU32(ctx.rt.Version.SpecVersion), SpecName: ctx.rt.Version.SpecName}
+	if s.LastRuntimeUpgrade.Get(ctx) != v {
+		s.LastRuntimeUpgrade.Set(ctx, v)
 	}
 	s.EventTopics.Clear(ctx)
 	s.BlockWeight.Delete(ctx)

@@ -23,8 +23,8 @@ type Genesis struct {
 func (r *Runtime) Genesis(g Genesis) ([]state.Change, error) {
 	x := &Execution{rt: r, phase: system.Phase{Initialization: &struct{}{}}}
 	x.ctx = &Context{rt: r, kv: state.NewOverlay(empty{}), block: x}
-	x.ctx.kv.Set([]byte(":code"), r.Code())
-	r.System.LastRuntimeUpgrade.Set(x.ctx, LastRuntimeUpgradeInfo{SpecVersion: SpecVersion, SpecName: SpecName})
+	x.ctx.kv.Set(codeKey, r.code)
+	r.System.LastRuntimeUpgrade.Set(x.ctx, LastRuntimeUpgradeInfo{SpecVersion: scale.CompactU32(r.Version.SpecVersion), SpecName: SpecName})
 	r.TransactionPayment.StorageVersion.Set(x.ctx, 1)
 	r.TransactionPayment.NextFeeMultiplier.Set(x.ctx, FixedU128{}.StorageDefault())
 	r.Grandpa.Authorities.Set(x.ctx, g.Authorities)

@@ -32,20 +32,13 @@ import (
 const (
 	SpecName           = "ocw-dev"
 	ImplName           = "ocw-node"
-	SpecVersion        = 1
-	TransactionVersion = 1
+	SpecVersion        = 1 // unless Options say otherwise
+	TransactionVersion = 1 // likewise
 	SystemVersion      = 1 // state layout V1, extrinsics root V0
 	SS58Prefix         = 42
 	TokenSymbol        = "UNIT"
 	TokenDecimals      = 12
 )
-
-// Options are what a chain may choose.
-type Options struct {
-	// BareV4 writes inherents with the first byte 0x04, as chains did before
-	// extrinsics of version 5; otherwise 0x05.
-	BareV4 bool
-}
 
 // Runtime is the dev chain's runtime.
 type Runtime struct {
@@ -76,12 +69,15 @@ type Runtime struct {
 
 var extrinsicIndexKey = []byte(":extrinsic_index")
 
-// New builds the runtime.
+// New builds the runtime of options; [Shared] does so once.
 func New(opts Options) (*Runtime, error) {
+	if opts.SpecVersion == 0 {
+		opts.SpecVersion = SpecVersion
+	}
 	r := &Runtime{opts: opts, owners: map[reflect.Type]*pallet.Descriptor{}, encoded: map[uint8][]byte{}}
 	r.Version = system.RuntimeVersion{
-		SpecName: SpecName, ImplName: ImplName, AuthoringVersion: 1, SpecVersion: SpecVersion, ImplVersion: 1,
-		TransactionVersion: TransactionVersion, SystemVersion: SystemVersion,
+		SpecName: SpecName, ImplName: ImplName, AuthoringVersion: 1, SpecVersion: opts.SpecVersion, ImplVersion: 1,
+		TransactionVersion: opts.SpecVersion, SystemVersion: SystemVersion,
 	}
 	for _, a := range runtimeAPIs {
 		r.Version.APIs = append(r.Version.APIs, system.RuntimeAPI{ID: hashing.Blake2b64([]byte(a.spec.Name)), Version: a.version})
@@ -97,6 +93,7 @@ func New(opts Options) (*Runtime, error) {
 		r.Scheduler.declare(), r.Utility.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
 		r.Grandpa.declare(), r.Teerex.declare(), r.EnclaveBridge.declare(),
 	} {
+		opts.move(&d)
 		p, err := pallet.Describe(d)
 		if err != nil {
 			return nil, err
@@ -119,7 +116,11 @@ func New(opts Options) (*Runtime, error) {
 			return nil, err
 		}
 	}
-	if r.Metadata, err = b.Build(metadata.ExtrinsicSpec{Extensions: extensions}); err != nil {
+	list := extensions
+	if opts.NoMetadataHash {
+		list = list[:len(list)-1]
+	}
+	if r.Metadata, err = b.Build(metadata.ExtrinsicSpec{Extensions: list}); err != nil {
 		return nil, err
 	}
 	for _, v := range []uint8{14, 15} {
@@ -127,9 +128,11 @@ func New(opts Options) (*Runtime, error) {
 			return nil, err
 		}
 	}
-	if r.code, err = gencode.Generate(r.Version, map[uint32][]byte{14: r.encoded[14], 15: r.encoded[15]}); err != nil {
+	code, err := gencode.Generate(r.Version, map[uint32][]byte{14: r.encoded[14], 15: r.encoded[15]})
+	if err != nil {
 		return nil, err
 	}
+	r.code = withOptions(code, opts)
 	return r, nil
 }
 

@@ -1,0 +1,130 @@
+package runtime
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/offchain-worker/sdk/internal/pallet"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// Options are what makes one runtime differ from another. A chain begins with
+// some and gets others by an upgrade (System.set_code).
+type Options struct {
+	// BareV4 writes inherents with the first byte 0x04, as chains did before
+	// extrinsics of version 5; otherwise 0x05.
+	BareV4 bool
+	// SpecVersion is also the transaction version; 0 means 1.
+	SpecVersion uint32
+	// MoveCalls gives the pallets Utility and EnclaveBridge, their calls and
+	// events other indexes: 10 more each, for pallets and calls.
+	MoveCalls bool
+	// NoMetadataHash leaves out the transaction extension CheckMetadataHash,
+	// as chains did before it was invented.
+	NoMetadataHash bool
+}
+
+// movedBy is what MoveCalls adds to indexes.
+const movedBy = 10
+
+// move applies MoveCalls to a pallet.
+func (o Options) move(d *pallet.Declaration) {
+	if !o.MoveCalls || d.Name != "Utility" && d.Name != "EnclaveBridge" {
+		return
+	}
+	d.Index += movedBy
+	index := d.CallIndex
+	d.CallIndex = func(method string) (uint8, bool) {
+		i, ok := index(method)
+		return i + movedBy, ok
+	}
+}
+
+var codeKey = []byte(":code")
+
+// shared has the runtimes that were asked for. They do not change and take a
+// while to build.
+var shared sync.Map // Options to func() (*Runtime, error)
+
+// Shared returns the runtime of options, building it once.
+func Shared(o Options) (*Runtime, error) {
+	if o.SpecVersion == 0 {
+		o.SpecVersion = SpecVersion
+	}
+	build, _ := shared.LoadOrStore(o, sync.OnceValues(func() (*Runtime, error) { return New(o) }))
+	return build.(func() (*Runtime, error))()
+}
+
+// optionsSection is the custom section of `:code` that holds the Options.
+const optionsSection = "ocw_options"
+
+// withOptions appends the section to a module.
+func withOptions(code []byte, o Options) []byte {
+	content := append([]byte{byte(len(optionsSection))}, optionsSection...)
+	content = append(content, scale.MustMarshal(o)...)
+	return append(append(bytes.Clone(code), 0 /* custom section */, byte(len(content))), content...)
+}
+
+// ErrForeignCode means `:code` that is no runtime of this package.
+var ErrForeignCode = errors.New("devchain: the code is not that of a runtime of this program")
+
+// FromCode returns the runtime whose [Runtime.Code] is code.
+func FromCode(code []byte) (*Runtime, error) {
+	// The section is at the end, and its size is that of any Options.
+	size := len(scale.MustMarshal(Options{}))
+	if len(code) < size {
+		return nil, ErrForeignCode
+	}
+	var o Options
+	if err := scale.Unmarshal(code[len(code)-size:], &o); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeignCode, err)
+	}
+	r, err := Shared(o)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(r.code, code) {
+		return nil, ErrForeignCode
+	}
+	return r, nil
+}
+
+// SetCode replaces the runtime by a later one of the same name; root only. It
+// takes effect with the next block.
+func (s *System) SetCode(ctx *Context, args struct{ Code []byte }) error {
+	if err := ctx.root(); err != nil {
+		return err
+	}
+	next, err := FromCode(args.Code)
+	switch {
+	case err != nil:
+		return errFailedToExtractRuntimeVersion
+	case next.Version.SpecName != ctx.rt.Version.SpecName:
+		return errInvalidSpecName
+	case next.Version.SpecVersion <= ctx.rt.Version.SpecVersion:
+		return errSpecVersionNeedsToIncrease
+	}
+	return s.updateCode(ctx, args.Code)
+}
+
+// SetCodeWithoutChecks replaces the runtime by any other of this program; root
+// only.
+func (s *System) SetCodeWithoutChecks(ctx *Context, args struct{ Code []byte }) error {
+	if err := ctx.root(); err != nil {
+		return err
+	}
+	if _, err := FromCode(args.Code); err != nil {
+		return errFailedToExtractRuntimeVersion
+	}
+	return s.updateCode(ctx, args.Code)
+}
+
+func (s *System) updateCode(ctx *Context, code []byte) error {
+	ctx.kv.Set(codeKey, code)
+	s.depositLog(ctx, header.DigestItem{Kind: header.DigestRuntimeEnvironmentUpdated})
+	ctx.deposit(CodeUpdated{})
+	return nil
+}
