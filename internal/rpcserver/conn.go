@@ -21,6 +21,7 @@ type conn struct {
 	ctx    context.Context
 	drop   context.CancelFunc
 	out    *queue
+	booked *account       // what out holds
 	after  []func()       // what AfterReply was given; the reader's
 	wg     sync.WaitGroup // all goroutines but the reader
 
@@ -49,6 +50,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	ctx, drop := context.WithCancel(s.ctx)
 	c := &conn{server: s, drop: drop, out: newQueue(s.opts.PerConnectionQueue, s.opts.MaxResponse), subs: map[string]*Subscription{}}
 	c.ctx = context.WithValue(ctx, connKey{}, c)
+	c.booked = s.queued.open(drop)
+	defer c.booked.close()
 	defer c.wg.Wait()
 	defer c.endAll() // so that nothing is added to wg while it is waited for
 	defer drop()
@@ -69,8 +72,8 @@ func (c *conn) read(ws *websocket.Conn) {
 		if err != nil {
 			return // gone, too slow, too big or not WebSocket: the library has sent the close frame
 		}
-		reply, accepted := c.server.serveMessage(c.ctx, c, msg)
-		if reply != nil && !c.out.push(reply, true) {
+		reply, accepted, ok := c.server.serveMessage(c.ctx, c, c.booked, msg)
+		if !ok || reply != nil && !c.out.push(reply, true) {
 			return
 		}
 		c.mu.Lock()
@@ -86,18 +89,33 @@ func (c *conn) read(ws *websocket.Conn) {
 	}
 }
 
-// readMessage waits for a message without limit of time, but once it has begun
-// it must arrive within ReadTimeout.
+// readMessage waits for a message, if there is a subscription without limit of
+// time and otherwise for IdleTimeout. Once it has begun it must arrive within
+// ReadTimeout.
 func (c *conn) readMessage(ws *websocket.Conn) ([]byte, error) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	_, r, err := ws.Reader(ctx)
+	begun := func() bool { return true }
+	if idle := c.server.opts.IdleTimeout; idle > 0 && !c.subscribed() {
+		begun = time.AfterFunc(idle, cancel).Stop
+	}
+	_, r, err := ws.Reader(ctx) // answers pings meanwhile
+	begun()
 	if err != nil {
 		return nil, err
 	}
 	defer time.AfterFunc(c.server.opts.ReadTimeout, cancel).Stop()
 	return io.ReadAll(r)
 }
+
+func (c *conn) subscribed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.subs) > 0
+}
+
+// notify queues a notification without waiting.
+func (c *conn) notify(msg []byte) bool { return c.booked.add(len(msg)) && c.out.push(msg, false) }
 
 func (c *conn) write(ws *websocket.Conn) {
 	defer c.drop()
@@ -113,6 +131,7 @@ func (c *conn) write(ws *websocket.Conn) {
 		if err != nil {
 			return
 		}
+		c.booked.sub(len(msg))
 	}
 }
 
@@ -242,5 +261,6 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.items = nil
 	q.change.Broadcast()
 }

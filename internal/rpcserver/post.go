@@ -35,8 +35,15 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	reply, _ := s.serveMessage(r.Context(), nil, msg)
+	// An eviction while the reply is written ends the writing.
+	booked := s.queued.open(func() { _ = ctl.SetWriteDeadline(time.Now()) })
+	defer booked.close()
+	reply, _, ok := s.serveMessage(r.Context(), nil, booked, msg)
 	_ = ctl.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
+	if !ok || !booked.add(0) { // evicted before the deadline above
+		http.Error(w, "too many replies wait to be read", http.StatusServiceUnavailable)
+		return
+	}
 	if reply == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return

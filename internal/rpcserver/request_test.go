@@ -101,7 +101,12 @@ func FuzzRequest(f *testing.F) {
 	}
 	s := newTestServer(Options{})
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		reply, _ := s.serveMessage(t.Context(), nil, msg)
+		booked := s.queued.open(func() {})
+		defer booked.close()
+		reply, _, ok := s.serveMessage(t.Context(), nil, booked, msg)
+		if !ok || booked.bytes != len(reply) {
+			t.Fatalf("%v: %d bytes are booked of %d", ok, booked.bytes, len(reply))
+		}
 		reqs, batch, failed := parse(msg, s.opts.MaxBatch)
 		if failed != nil {
 			reqs, batch = []request{{id: nullID, invalid: failed}}, false

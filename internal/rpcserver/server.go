@@ -9,11 +9,12 @@
 // reply to the previous one was queued. Ids (number, string or null) are echoed
 // byte for byte. Frames, bodies, batches, connections, subscriptions and
 // queues are bounded; a client that does not read is dropped and never waited
-// for by anything but its own goroutine. A panic in a method becomes error
-// -32603 and is logged.
+// for by anything but its own goroutine. If the replies that wait take more
+// memory than the server may use, the client with most of them is dropped
+// (MaxQueued). A panic in a method becomes error -32603 and is logged.
 //
-// It does no authentication, no rate limiting by address and no TLS. Nothing
-// that a client sends is trusted.
+// It does no authentication, no limiting by address (package netlimit does) and
+// no TLS. Nothing that a client sends is trusted.
 //
 // Source: jsonrpc.org/specification; subscriptions as Substrate nodes serve
 // them (../shared/spec/substrate.md section 7).
@@ -42,10 +43,12 @@ type Options struct {
 	MaxConnections     int           // WebSocket connections at once, and likewise POST requests; 256
 	MaxBatch           int           // requests in a batch; 100
 	MaxSubscriptions   int           // per connection; 1024
-	PerConnectionQueue int           // messages waiting to be written; 4096
+	PerConnectionQueue int           // messages waiting to be written, of at most MaxResponse bytes together; 4096
+	MaxQueued          int           // bytes of replies and notifications of all clients together; 512 MiB
 	ReadTimeout        time.Duration // from the first to the last byte of a message; 30 s
 	WriteTimeout       time.Duration // for each started 4 MiB of a message to be taken by the client; 10 s
 	PingInterval       time.Duration // between keep-alive pings, and how long a pong may take; 60 s; negative for none
+	IdleTimeout        time.Duration // until a WebSocket client with no subscription that sends nothing but pings is dropped; none
 
 	// Origins are the browser origins that may connect, as patterns of
 	// path.Match over the whole origin ("http://localhost:*"); "*" alone
@@ -77,6 +80,7 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxBatch, 100)
 	def(&o.MaxSubscriptions, 1024)
 	def(&o.PerConnectionQueue, 4096)
+	def(&o.MaxQueued, 512<<20)
 	defTime(&o.ReadTimeout, 30*time.Second)
 	defTime(&o.WriteTimeout, 10*time.Second)
 	defTime(&o.PingInterval, time.Minute)
@@ -111,6 +115,7 @@ type Server struct {
 	methods map[string]method // read only once serving
 	nextSub atomic.Uint64
 	posts   chan struct{} // a slot per POST request in work
+	queued  *budget
 
 	ctx    context.Context // ends all connections
 	cancel context.CancelFunc
@@ -125,7 +130,8 @@ type Server struct {
 func New(opts Options) *Server {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{opts: opts, methods: map[string]method{}, posts: make(chan struct{}, opts.MaxConnections), ctx: ctx, cancel: cancel}
+	return &Server{opts: opts, methods: map[string]method{}, posts: make(chan struct{}, opts.MaxConnections),
+		queued: newBudget(opts.MaxQueued), ctx: ctx, cancel: cancel}
 }
 
 // Handle registers a method. It panics if the name is taken.
@@ -222,11 +228,13 @@ func (s *Server) originAllowed(origin string) bool {
 
 // serveMessage answers one message. reply is nil if there is nothing to send.
 // accepted are the subscriptions that start once the reply is queued. c is nil
-// for a POST request.
-func (s *Server) serveMessage(ctx context.Context, c *conn, msg []byte) (reply []byte, accepted []*Subscription) {
+// for a POST request. The reply is booked on a; ok is false if that got the
+// client evicted.
+func (s *Server) serveMessage(ctx context.Context, c *conn, a *account, msg []byte) (reply []byte, accepted []*Subscription, ok bool) {
 	reqs, batch, failed := parse(msg, s.opts.MaxBatch)
 	if failed != nil {
-		return appendError(nil, nullID, failed), nil
+		reply = appendError(nil, nullID, failed)
+		return reply, nil, a.add(len(reply))
 	}
 	for _, r := range reqs {
 		result, sub, err := s.call(ctx, c, r)
@@ -252,8 +260,12 @@ func (s *Server) serveMessage(ctx context.Context, c *conn, msg []byte) (reply [
 		if sub != nil {
 			accepted = append(accepted, sub)
 		}
+		if !a.add(len(one) + 1) { // and a bracket or comma
+			return nil, accepted, false
+		}
 		if !batch {
-			return one, accepted
+			a.sub(1)
+			return one, accepted, true
 		}
 		sep := byte(',')
 		if reply == nil {
@@ -263,8 +275,10 @@ func (s *Server) serveMessage(ctx context.Context, c *conn, msg []byte) (reply [
 	}
 	if reply != nil {
 		reply = append(reply, ']')
+		ok = a.add(1)
+		return reply, accepted, ok
 	}
-	return reply, accepted
+	return nil, accepted, true
 }
 
 // call runs one request.

@@ -54,7 +54,7 @@ func (s *Subscription) Notify(result any) bool {
 	case !s.accepted && len(s.held) < s.conn.server.opts.PerConnectionQueue:
 		s.held = append(s.held, msg)
 		return true
-	case s.accepted && s.conn.out.push(msg, false):
+	case s.accepted && s.conn.notify(msg):
 		return true
 	}
 	s.conn.drop()
@@ -120,7 +120,7 @@ func (s *Subscription) accept() {
 	s.accepted = true
 	// The handler may have ended it after its last notification: deliver.
 	for _, msg := range s.held {
-		if !s.conn.out.push(msg, false) {
+		if !s.conn.notify(msg) {
 			s.conn.drop()
 			return
 		}
