@@ -42,6 +42,10 @@ type Config struct {
 	// Shield credits funds that arrived on the parentchain. The context's
 	// sender is the enclave account. Nil refuses them.
 	Shield func(ctx Call, who AccountID, amount Balance) error
+	// Refund credits an unshield that the parentchain will never pay to whom
+	// it was taken from (RULES 22). The context is like that of Shield, and
+	// nothing can be unshielded in it. Nil credits through Shield.
+	Refund func(ctx Call, who AccountID, amount Balance) error
 	// GasPerCall is the ceiling of one call or getter; 0 means
 	// DefaultGasPerCall.
 	GasPerCall uint64

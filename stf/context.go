@@ -206,8 +206,9 @@ func (c Call) Emit(event any) {
 }
 
 // Unshield asks the parentchain to pay amount to beneficiary from the shard's
-// funds. The business logic must have taken the amount from somebody: that is
-// the app's own book-keeping.
+// funds. The business logic must have taken the amount from the sender, or
+// keep books of its own: if the payout proves impossible, the sender is
+// credited again ([Config].Refund).
 func (c Call) Unshield(beneficiary AccountID, amount Balance) {
 	c.f.charge(GasUnshield)
 	k := uint32(len(c.f.effects))
@@ -215,7 +216,7 @@ func (c Call) Unshield(beneficiary AccountID, amount Balance) {
 	if k > 0 || hash.IsZero() { // no signed call, no hash of one
 		hash = c.f.env.CallHash(c.f.op.Identity, k)
 	}
-	c.f.effects = append(c.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash}})
+	c.f.effects = append(c.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash, From: c.Sender()}})
 }
 
 // Hook is the context of what modules do at genesis and around each block.

@@ -32,6 +32,8 @@ const (
 	WrongKind     Code = 17 // a direct call or a getter where only indirect calls count
 	Refunded      Code = 18 // a shielding that could not be credited; paid back to the sender
 	NotCredited   Code = 19 // a shielding that could not be credited and is too small to pay back
+	Returned      Code = 20 // an unshield that will never be paid; credited again
+	NotReturned   Code = 21 // an unshield that will never be paid and could not be credited again
 )
 
 var codeTexts = [...]struct{ name, reason string }{
@@ -55,6 +57,8 @@ var codeTexts = [...]struct{ name, reason string }{
 	WrongKind:     {"WrongKind", "only indirect calls are executed"},
 	Refunded:      {"Refunded", "could not be credited and is paid back"},
 	NotCredited:   {"NotCredited", "could not be credited and is too small to pay back"},
+	Returned:      {"Returned", "could not be paid on the parentchain and was credited again"},
+	NotReturned:   {"NotReturned", "could neither be paid on the parentchain nor be credited again"},
 }
 
 // String returns the code's name.

@@ -31,6 +31,9 @@ type Unshield struct {
 	Beneficiary AccountID
 	Amount      Balance
 	CallHash    Hash // decides on chain what is paid once (RULES 21)
+	// From is credited again if the parentchain will never pay: the account
+	// in whose name the call was made.
+	From AccountID
 }
 
 // Effect is what an operation asks of the parentchain: exactly one field is set.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"reflect"
@@ -434,6 +435,81 @@ func TestFilterComesAfterTheFee(t *testing.T) {
 	}
 }
 
+// TestRefund: the app credits again what will never be paid, or leaves no trace.
+func TestRefund(t *testing.T) {
+	u := stf.Unshield{Beneficiary: bob, Amount: scale.NewU128(7), CallHash: stf.Hash{1}, From: alice}
+	credit := func(how string) func(stf.Call, stf.AccountID, stf.Balance) error {
+		return func(ctx stf.Call, who stf.AccountID, amount stf.Balance) error {
+			if who != alice || amount != u.Amount || ctx.Sender() != ctx.EnclaveAccount() {
+				t.Errorf("refund of %v to %v by %v", amount, who, ctx.Sender())
+			}
+			ctx.StorageWriter().Set([]byte("trace"), []byte{1})
+			ctx.Emit(Noted{5})
+			switch how {
+			case "coded":
+				return ErrNo
+			case "panic":
+				panic("secret")
+			case "unshield":
+				ctx.Unshield(who, amount)
+			case "gas":
+				ctx.Charge(1 << 60)
+			}
+			return nil
+		}
+	}
+	for _, c := range []struct {
+		name           string
+		refund, shield string // how the hooks go; "" for none
+		want           stf.Code
+	}{
+		{"refund", "well", "panic", stf.Returned},
+		{"shield instead", "", "well", stf.Returned},
+		{"neither", "", "", stf.NotReturned},
+		{"refused", "coded", "well", stf.NotReturned},
+		{"panics", "panic", "", stf.NotReturned},
+		{"out of gas", "gas", "", stf.NotReturned},
+		{"unshields again", "", "unshield", stf.NotReturned},
+	} {
+		s, _, _ := probe(t, func(cfg *stf.Config) {
+			if c.refund != "" {
+				cfg.Refund = credit(c.refund)
+			}
+			if c.shield != "" {
+				cfg.Shield = credit(c.shield)
+			}
+		})
+		r := s.Refund(u)
+		if r.Outcome.Code != c.want || len(r.Effects) != 0 {
+			t.Errorf("%s: %+v, want %v", c.name, r, c.want)
+		}
+		if _, trace := s.State().Get([]byte("trace")); trace != (c.want == stf.Returned) || len(r.Events) > 0 != trace {
+			t.Errorf("%s: trace %v, %d events", c.name, trace, len(r.Events))
+		}
+	}
+}
+
+// TestPayouts: what is owed is in the state until it is settled.
+func TestPayouts(t *testing.T) {
+	s, _, app := probe(t, nil)
+	before := s.NextBlock()
+	a, b := stf.PayoutID{Block: 1}, stf.PayoutID{Block: 1, Index: 1}
+	u := stf.Unshield{Beneficiary: bob, Amount: scale.NewU128(7), CallHash: stf.Hash{1}, From: alice}
+	app.OpenPayout(s.State(), a, u)
+	app.OpenPayout(s.State(), b, u)
+	app.ClosePayout(s.State(), a)
+	got := maps.Collect(app.Payouts(s.State()))
+	if diff := cmp.Diff(map[stf.PayoutID]stf.Unshield{b: u}, got); diff != "" {
+		t.Error(diff)
+	}
+	if after := s.NextBlock(); after == before {
+		t.Error("the state root does not tell")
+	}
+	if a.Compare(b) >= 0 || b.Compare(stf.PayoutID{Block: 2}) >= 0 || b.Compare(b) != 0 {
+		t.Error("the order is wrong")
+	}
+}
+
 // TestCallHashes: the first unshield carries the hash of the signed call, the
 // others hashes that cannot be known outside and never repeat (RULES 21).
 func TestCallHashes(t *testing.T) {
@@ -683,7 +759,7 @@ func TestReceiptEncoding(t *testing.T) {
 // TestCodesAreFrozen: receipts of old blocks hold these numbers.
 func TestCodesAreFrozen(t *testing.T) {
 	frozen := []string{"Success", "Undecryptable", "TooLong", "Undecodable", "UnknownCall", "NoCiphertext", "NotMatched", "WrongShard", "BadSignature",
-		"NotAuthorized", "BadNonce", "FeeUnpaid", "FailedBefore", "ModuleError", "Panicked", "OutOfGas", "Failed", "WrongKind", "Refunded", "NotCredited"}
+		"NotAuthorized", "BadNonce", "FeeUnpaid", "FailedBefore", "ModuleError", "Panicked", "OutOfGas", "Failed", "WrongKind", "Refunded", "NotCredited", "Returned", "NotReturned"}
 	variants := stf.Success.SCALEVariants()
 	if len(variants) != len(frozen) {
 		t.Fatalf("%d codes, want %d: append new ones to the list", len(variants), len(frozen))

@@ -28,6 +28,8 @@ type system struct {
 	// ReceiptRoots is a ring: block n is at n modulo ReceiptRing. Nobody chooses
 	// the key, so it needs no hash.
 	ReceiptRoots Map[uint32, ReceiptsRoot] `pallet:"hasher=Identity,optional"`
+	// Payouts are the unshields that the parentchain has not settled yet.
+	Payouts Map[PayoutID, Unshield] `pallet:"hasher=Twox64Concat,optional"`
 }
 
 type nonceOf struct {

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
@@ -21,7 +23,7 @@ type follower struct {
 	j *journal
 	// layout of extrinsics roots of the runtime whose metadata the core has.
 	layout trie.Version
-	// known is whether layout was fetched.
+	// known is whether layout and metadata were fetched in this attempt.
 	known bool
 }
 
@@ -61,6 +63,10 @@ func (f *follower) describe(err error) error {
 // attempt follows on one connection and returns why that ended.
 func (f *follower) attempt(ctx context.Context) error {
 	w := f.w
+	// What the node said of its runtime before was not proven, and may be why
+	// the last attempt ended: it is asked again.
+	f.known = false
+	w.runtimes.forget()
 	if err := w.checkGenesis(ctx); err != nil {
 		return err
 	}
@@ -77,10 +83,7 @@ func (f *follower) attempt(ctx context.Context) error {
 	if err != nil {
 		return fatal("light client: %w", err)
 	}
-	keys := func(n header.Number) [][]byte {
-		return append([][]byte{hashing.StoragePrefix("System", "Events")}, enclave.RequiredKeys(w.shard, n)...)
-	}
-	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: keys})
+	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys})
 	defer blocks.Close()
 	var final []lightclient.FinalHeader
 	for {
@@ -133,13 +136,34 @@ func (f *follower) checkFork(ctx context.Context) error {
 	return nil
 }
 
+// keys returns the storage keys that the proof of block n covers. For blocks
+// that are fetched ahead it is a guess: what the core needs to know of a block
+// depends on those before it.
+func (f *follower) keys(n header.Number) [][]byte {
+	return append([][]byte{hashing.StoragePrefix("System", "Events")}, f.j.core.RequiredKeys(n)...)
+}
+
+// proof returns the read proof that the core needs of the next block: the one
+// that was fetched with it, unless the blocks since then changed the keys.
+func (f *follower) proof(ctx context.Context, b *parentchain.UnverifiedBlock) ([][]byte, error) {
+	keys := f.keys(b.Header.Number)
+	if slices.EqualFunc(b.Keys, keys, bytes.Equal) {
+		return b.Proof, nil
+	}
+	return f.w.node.ReadProof(ctx, keys, b.Hash)
+}
+
 // block verifies, executes and commits one block.
 func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *parentchain.UnverifiedBlock) error {
 	w, core := f.w, f.j.core
 	if err := f.ensureMetadata(ctx); err != nil {
 		return err
 	}
-	vb, err := final.Verify(f.layout, b.Extrinsics, b.Proof, enclave.RequiredKeys(w.shard, final.Number())...)
+	proof, err := f.proof(ctx, b)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", final.Number(), err)
+	}
+	vb, err := final.Verify(f.layout, b.Extrinsics, proof, core.RequiredKeys(final.Number())...)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
@@ -189,7 +213,7 @@ func (f *follower) publish(c *enclave.Commit) {
 	core := f.j.core
 	pending := core.Pending()
 	f.w.published.update(func(p *published) {
-		p.number, p.pending = core.View().Number(), pending
+		p.number, p.hash, p.pending = core.View().Number(), core.View().Hash(), pending
 		if c != nil {
 			p.own = append(p.own, c.Own...)
 			if n := len(p.own); n > maxOwn {

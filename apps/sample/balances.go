@@ -49,6 +49,11 @@ type (
 		From, Beneficiary stf.AccountID
 		Amount            stf.Balance
 	}
+	// Returned tells of funds that could not leave and are the account's again.
+	Returned struct {
+		Who    stf.AccountID
+		Amount stf.Balance
+	}
 )
 
 // Balances holds the shard's private balances.
@@ -112,6 +117,16 @@ func (b *Balances) BalanceUnshieldThroughEnclaveBridgePallet(ctx stf.Call, benef
 	}
 	ctx.Unshield(beneficiary, amount)
 	ctx.Emit(Unshielded{ctx.Sender(), beneficiary, amount})
+	return nil
+}
+
+// giveBack credits an unshield that the parentchain will never pay, in full.
+// Its fee was for the attempt.
+func (b *Balances) giveBack(ctx stf.Call, who stf.AccountID, amount stf.Balance) error {
+	if err := b.mint(ctx, who, amount); err != nil {
+		return err
+	}
+	ctx.Emit(Returned{who, amount})
 	return nil
 }
 

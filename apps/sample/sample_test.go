@@ -177,11 +177,37 @@ func TestRules(t *testing.T) {
 			if unshield {
 				amount := scale.NewDecoder(c.call[65:]).U128()
 				hash := w.Receipts()[len(w.Receipts())-1].OperationHash
-				if got, want := *r.Effects[0].Unshield, (stf.Unshield{Beneficiary: carol, Amount: amount, CallHash: *hash}); got != want {
+				if got, want := *r.Effects[0].Unshield, (stf.Unshield{Beneficiary: carol, Amount: amount, CallHash: *hash, From: alice}); got != want {
 					t.Errorf("effect %+v, want %+v", got, want)
 				}
 			}
 		})
+	}
+}
+
+// TestGiveBack: an unshield that cannot be paid comes back in full, but for the
+// fee of the attempt.
+func TestGiveBack(t *testing.T) {
+	w := newWorld(t)
+	w.Shield(alice, u(571*one))
+	before, issuance := w.free(alice), w.issuance()
+	r := w.Call(BalanceUnshield(alice, carol, u(7*one), w.Env.Shard))
+	if !r.Outcome.OK() || len(r.Effects) != 1 {
+		t.Fatal(r)
+	}
+	r = w.Refund(*r.Effects[0].Unshield)
+	if r.Outcome.Code != stf.Returned || len(r.Events) != 1 || len(r.Effects) != 0 {
+		t.Fatalf("refund: %+v", r)
+	}
+	if got := w.free(alice); got != before-3*one/100 {
+		t.Errorf("alice has %d, had %d", got, before)
+	}
+	if w.issuance() != issuance {
+		t.Errorf("issuance %v, was %v", w.issuance(), issuance)
+	}
+	// What is too little for an account that has ended stays outside.
+	if r := w.Refund(stf.Unshield{From: stftest.Account("nobody"), Amount: u(499)}); r.Outcome.Code != stf.NotReturned || len(r.Events) != 0 {
+		t.Errorf("refund below the existential deposit: %+v", r)
 	}
 }
 

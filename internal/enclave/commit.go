@@ -30,20 +30,21 @@ type Commit struct {
 	// Changes of the private state, sorted by key. Value nil means deleted.
 	Changes   []state.Change `scale:"-"`
 	StateRoot hashing.Hash
-	// Receipts of the block's operations in the order of execution.
+	// Receipts of the block's operations in the order of execution, then of
+	// refunds.
 	Receipts []stf.Receipt
 	// ConfirmationRoot is the trusted_calls_merkle_root of this block (RULES 14).
 	ConfirmationRoot hashing.Hash
 	// Added are effects that this block gave rise to.
 	Added []Effect
-	// Settled are effects that this block proves done.
+	// Settled are effects that this block proves done, or impossible and
+	// refunded.
 	Settled []EffectID
 	// Failed are effects of which this block proves that an attempt of this
 	// worker failed.
 	Failed []EffectID
-	// Consumed are payouts whose call hash this block proves used for
-	// something else. They must not be sent any more.
-	Consumed []EffectID
+	// Unpayable are those of them that failed in the transfer itself.
+	Unpayable []EffectID
 	// Registers says that this block registers the worker's account.
 	Registers bool
 	// Own are the extrinsics of the worker's account in this block.
@@ -94,17 +95,20 @@ const (
 	// another root than this core computed.
 	AlarmOwnConfirmation AlarmKind = 3
 	// AlarmConsumed: somebody used the call hash of a pending payout for
-	// something else.
+	// something else. The amount was refunded inside.
 	AlarmConsumed AlarmKind = 4
 	// AlarmShieldSender: funds were shielded that could not be credited, and
 	// nobody is known to pay them back to.
 	AlarmShieldSender AlarmKind = 5
 	// AlarmHook: a hook of the app failed and was undone.
 	AlarmHook AlarmKind = 6
+	// AlarmNotReturned: a payout proved impossible, and the app refused to
+	// credit the amount again.
+	AlarmNotReturned AlarmKind = 7
 )
 
 var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
-	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}}
+	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"}}
 
 // SCALEVariants lists the kinds.
 func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }
@@ -139,7 +143,7 @@ func (a Alarm) String() string {
 }
 
 // commitVersion is the first byte of an encoded commit.
-const commitVersion = 1
+const commitVersion = 2
 
 // Encode returns the store's record of the commit: a version byte, SCALE of
 // the fields in order, then the changes as Vec<(Vec<u8>, Option<Vec<u8>>)>.

@@ -192,16 +192,11 @@ func shardConfigKey(shard integritee.ShardID) []byte {
 	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix(bridgePallet, "ShardConfigRegistry"), shard[:])
 }
 
-// RequiredKeys returns the storage keys of which the worker must prove the
-// values, beside System.Events, at the block of the given number, the start
-// block included.
+// RequiredKeys returns the storage keys of which values must be proven at the
+// start block, for New. At later blocks they depend on the state:
+// [Core.RequiredKeys].
 func RequiredKeys(shard integritee.ShardID, _ header.Number) [][]byte {
 	return [][]byte{shardConfigKey(shard)}
-}
-
-// RequiredKeys is the function of the same name for the core's shard.
-func (c *Core) RequiredKeys(number header.Number) [][]byte {
-	return RequiredKeys(c.cfg.Trust.Shard, number)
 }
 
 // SetMetadata gives the metadata of the runtime that executes the blocks from
@@ -211,6 +206,9 @@ func (c *Core) RequiredKeys(number header.Number) [][]byte {
 func (c *Core) SetMetadata(specVersion uint32, m *metadata.Metadata) error {
 	r, err := newRuntimeInfo(specVersion, m)
 	if err != nil {
+		return err
+	}
+	if err := r.checkUnshieldCalls(); err != nil {
 		return err
 	}
 	c.runtime = r
@@ -234,9 +232,10 @@ func (c *Core) LightClient() lightclient.State { return c.tip.LightClient }
 // View returns the present view. It may be called by any goroutine.
 func (c *Core) View() *View { return c.view.Load() }
 
-// Pending returns what is owed to the parentchain, in the order in which it
-// should be sent. An entry leaves only by a block that proves it done.
-func (c *Core) Pending() []Effect { return c.outbox.list() }
+// Pending returns what is owed to the parentchain and may be sent, in the
+// order in which it should be. An entry leaves only by a block that proves it
+// done, or impossible.
+func (c *Core) Pending() []Effect { return c.outbox.ready() }
 
 // Registered returns the block in which the worker's account was first seen to
 // register with Teerex. Only later blocks are confirmed.
@@ -285,6 +284,7 @@ func (c *Core) publish() {
 		state:       c.state.Snapshot(),
 		root:        c.tip.StateRoot,
 		receipts:    c.receipts.snapshot(),
+		required:    c.requiredKeys(),
 		fingerprint: integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, c.tip.Number+1),
 	})
 }

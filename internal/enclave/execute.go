@@ -74,14 +74,19 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 		LightClient:      b.State(),
 		made:             c,
 	}
-	c.run(commit, s)
+	refunds, err := c.settlePayouts(commit, b, s)
+	if err != nil {
+		return nil, err
+	}
+	c.run(commit, s, refunds)
 	c.settle(commit, s)
 	c.owe(commit, s.named)
 	return commit, nil
 }
 
-// run executes the operations in order and computes the state after the block.
-func (c *Core) run(commit *Commit, s *scan) {
+// run executes the operations in order, then refunds, and computes the state
+// after the block.
+func (c *Core) run(commit *Commit, s *scan, refunds []*Effect) {
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
 	o := state.NewOverlay(c.state.Snapshot())
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {
@@ -99,10 +104,12 @@ func (c *Core) run(commit *Commit, s *scan) {
 		}
 		for _, e := range r.Effects {
 			if e.Unshield != nil {
-				commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash}})
+				commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash, e.Unshield.From}})
 			}
 		}
 	}
+	c.refund(commit, o, env, refunds, s.events)
+	c.recordPayouts(commit, o)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
@@ -149,7 +156,7 @@ func (c *Core) runShielding(commit *Commit, o *state.Overlay, env stf.Env, op *o
 	}
 	back, _ := amount.Sub(scale.NewU128(RefundCost))
 	failed.Outcome.Code = stf.Refunded
-	failed.Effects = []stf.Effect{{Unshield: &stf.Unshield{Beneficiary: *op.sender, Amount: back, CallHash: env.CallHash(id, 0)}}}
+	failed.Effects = []stf.Effect{{Unshield: &stf.Unshield{Beneficiary: *op.sender, Amount: back, CallHash: env.CallHash(id, 0), From: *op.sender}}}
 	return failed
 }
 

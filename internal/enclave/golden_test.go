@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
@@ -17,8 +19,9 @@ const goldenFile = "testdata/golden-history.json"
 
 // goldenBlock is a block of a recorded history and what it led to.
 type goldenBlock struct {
-	Extrinsics       []string     `json:"extrinsics"` // hex
-	Events           string       `json:"events"`     // hex
+	Extrinsics       []string     `json:"extrinsics"`      // hex
+	Events           string       `json:"events"`          // hex
+	Spent            []string     `json:"spent,omitempty"` // call hashes of payouts, hex
 	StateRoot        hashing.Hash `json:"stateRoot"`
 	ConfirmationRoot hashing.Hash `json:"confirmationRoot"`
 }
@@ -45,6 +48,10 @@ func TestGoldenHistory(t *testing.T) {
 			block.Extrinsics = append(block.Extrinsics, unhex(t, x))
 		}
 		block.Events = unhex(t, g.Events)
+		block.Storage = map[string][]byte{}
+		for _, hash := range g.Spent {
+			block.Storage[string(unshieldKey(hashing.Hash(unhex(t, hash))))] = scale.AppendU64(nil, 1)
+		}
 		v := w.chain.Next(w.client, block, w.core.RequiredKeys(w.core.View().Number()+1)...)
 		c, err := w.core.Execute(v)
 		if err != nil {
@@ -61,8 +68,10 @@ func TestGoldenHistory(t *testing.T) {
 
 func recordGolden(t *testing.T) {
 	w := newWorld(t)
-	commits, _ := history(t, w, 12, 7)
+	commits, _ := history(t, w, 20, 7)
 	var blocks []goldenBlock
+	var owed []Effect
+	refunds := 0
 	for _, v := range w.blocks {
 		c, err := DecodeCommit(commits[v.Number()])
 		if err != nil {
@@ -72,7 +81,25 @@ func recordGolden(t *testing.T) {
 		for _, x := range v.Extrinsics() {
 			g.Extrinsics = append(g.Extrinsics, hex.EncodeToString(x))
 		}
+		for _, e := range owed {
+			if _, present, err := v.Storage(unshieldKey(e.Payout.CallHash)); err == nil && present {
+				g.Spent = append(g.Spent, hex.EncodeToString(e.Payout.CallHash[:]))
+			}
+		}
+		for _, e := range c.Added {
+			if e.Payout != nil {
+				owed = append(owed, e)
+			}
+		}
+		for _, r := range c.Receipts {
+			if r.Outcome.Code == stf.Returned {
+				refunds++
+			}
+		}
 		blocks = append(blocks, g)
+	}
+	if refunds == 0 {
+		t.Fatal("nothing is refunded in this history: choose another seed")
 	}
 	b, err := json.MarshalIndent(blocks, "", " ")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -233,6 +234,17 @@ func (b *builder) invokeFor(shard integritee.ShardID, ciphertext []byte) *builde
 	return b.signed(b.w.user, call, invoked(shard), success)
 }
 
+// invokeInBatch adds a batch of successful invocations.
+func (b *builder) invokeInBatch(ciphertexts ...[]byte) *builder {
+	var calls []anyCall
+	var events []event
+	for _, ct := range ciphertexts {
+		calls = append(calls, anyCall{invokeCall(b.w, testShard, ct)})
+		events = append(events, invoked(testShard), event{"Utility", "ItemCompleted", struct{}{}})
+	}
+	return b.signed(b.w.user, b.w.call("Utility", "batch", batchArgs{calls}), append(events, event{"Utility", "BatchCompleted", struct{}{}}, success)...)
+}
+
 func (b *builder) shieldEvents(from keyring.AccountID, shard integritee.ShardID, encrypted []byte, amount uint64) []event {
 	return []event{
 		{"Balances", "Transfer", struct {
@@ -270,13 +282,30 @@ func paid(shard integritee.ShardID, p *Payout) event {
 	return event{bridgePallet, "UnshieldedFunds", integritee.EventUnshieldedFunds{Shard: shard, Beneficiary: p.Beneficiary, Amount: p.Amount}}
 }
 
-// pay adds an unshield_funds with the given events.
+// pay adds an unshield_funds with the given events. If it succeeds its call
+// hash is spent.
 func (b *builder) pay(who *keyring.Pair, shard integritee.ShardID, p *Payout, events ...event) *builder {
 	call, err := Effect{Payout: p}.Call(b.w.meta, shard)
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
+	if slices.ContainsFunc(events, func(e event) bool { return e.name == success.name }) {
+		b.spend(p.CallHash)
+	}
 	return b.signed(who, call, events...)
+}
+
+// spend lets EnclaveBridge.ExecutedUnshieldCalls hold a call hash.
+func (b *builder) spend(hash hashing.Hash) *builder {
+	return b.store(unshieldKey(hash), scale.AppendU64(nil, 1))
+}
+
+func (b *builder) store(key, value []byte) *builder {
+	if b.block.Storage == nil {
+		b.block.Storage = map[string][]byte{}
+	}
+	b.block.Storage[string(key)] = value
+	return b
 }
 
 // seal finishes the block and makes it final.
@@ -296,6 +325,9 @@ func (b *builder) run() *Commit {
 		b.w.t.Fatal(err)
 	}
 	if err := b.w.core.Adopt(c); err != nil {
+		b.w.t.Fatal(err)
+	}
+	if err := b.w.core.checkPayouts(); err != nil {
 		b.w.t.Fatal(err)
 	}
 	return c

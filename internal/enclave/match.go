@@ -222,7 +222,8 @@ func sortOperations(list []operation) {
 }
 
 // guessPayments pairs the unshield_funds of a successful extrinsic whose
-// signals do not fit with its payments.
+// signals do not fit with the events of payments. Whether a call hash was used
+// is not decided by it.
 func (x *scanned) guessPayments() (out []payment) {
 	if x.status != statusSuccess {
 		return nil
@@ -238,9 +239,7 @@ func (x *scanned) guessPayments() (out []payment) {
 		if i >= 0 {
 			events = slices.Delete(events, i, i+1)
 		}
-		if i >= 0 || x.calls.top == callUnshield {
-			out = append(out, payment{a, i >= 0})
-		}
+		out = append(out, payment{a, i >= 0})
 	}
 	return out
 }

@@ -497,9 +497,12 @@ func TestPaymentsInside(t *testing.T) {
 	}
 	p := w.payouts()
 	item := event{"Utility", "ItemCompleted", struct{}{}}
-	w.block().signed(w.user, w.call("Utility", "batch", batchArgs{[]anyCall{pay(p[0].Payout), pay(p[2].Payout)}}),
+	w.block().spend(p[0].Payout.CallHash).signed(w.user, w.call("Utility", "batch", batchArgs{[]anyCall{pay(p[0].Payout), pay(p[2].Payout)}}),
 		paid(testShard, p[0].Payout), item, event{"Utility", "BatchInterrupted", interruptedEvent{1, badOrigin}}, success).run()
 	left := w.payouts()
+	if got := w.account(alice).Data.Free; len(left) != 2 || got != amount(100*unit-100*unit/571-3*unit-9*unit/100) {
+		t.Errorf("alice has %v", got)
+	}
 	if len(left) != 2 || left[0].ID != p[1].ID || left[1].ID != p[2].ID {
 		t.Errorf("left: %+v", left)
 	}

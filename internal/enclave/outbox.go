@@ -32,12 +32,20 @@ type Effect struct {
 	ID EffectID
 	// Attempts counts the attempts of this worker that are proven to have failed.
 	Attempts uint32
-	// Consumed is set for a payout whose call hash was used for something
-	// else: sending it would do nothing, and it must not be sent.
-	Consumed bool
-	Confirm  *Confirm
-	Payout   *Payout
+	// Unpayable counts those among them that the parentchain refused because
+	// of the transfer itself, and not because of who asked for it.
+	Unpayable uint32
+	Confirm   *Confirm
+	Payout    *Payout
 }
+
+// TombstoneAfter is how often a payout is tried before its worker gives it up
+// and uses its call hash for nothing, so that the amount is refunded (RULES
+// 22). With pauses that double it is tried for about 60 blocks.
+const TombstoneAfter = 6
+
+// Tombstone reports whether the payout is given up.
+func (e Effect) Tombstone() bool { return e.Payout != nil && e.Unpayable >= TombstoneAfter }
 
 // Confirm asks for EnclaveBridge.confirm_processed_parentchain_block. It is
 // done once this worker's account is proven to have confirmed the block.
@@ -47,17 +55,18 @@ type Confirm struct {
 	Root   hashing.Hash // trusted_calls_merkle_root
 }
 
-// Payout asks for EnclaveBridge.unshield_funds. It is done once anybody is
-// proven to have paid it.
+// Payout asks for EnclaveBridge.unshield_funds. It is over once its call hash
+// is proven used: by whoever paid it, or else it is refunded inside.
 type Payout struct {
 	Beneficiary keyring.AccountID
 	Amount      stf.Balance
 	CallHash    hashing.Hash
+	From        stf.AccountID // inside; private
 }
 
 // Call returns the encoded call of the effect for a runtime: pallet index,
-// call index, arguments. The error wraps metadata.ErrNotFound if the runtime
-// has no such call.
+// call index, arguments. That of a tombstone pays nothing. The error wraps
+// metadata.ErrNotFound if the runtime has no such call.
 func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, error) {
 	name := callNames[callUnshield]
 	var args any
@@ -65,7 +74,11 @@ func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, er
 		name = callNames[callConfirm]
 		args = integritee.ConfirmArgs{Shard: shard, BlockHash: e.Confirm.Hash, BlockNumber: e.Confirm.Number, Root: e.Confirm.Root}
 	} else {
-		args = integritee.UnshieldFundsArgs{Shard: shard, Beneficiary: e.Payout.Beneficiary, Amount: e.Payout.Amount, CallHash: e.Payout.CallHash}
+		amount := e.Payout.Amount
+		if e.Tombstone() {
+			amount = stf.Balance{}
+		}
+		args = integritee.UnshieldFundsArgs{Shard: shard, Beneficiary: e.Payout.Beneficiary, Amount: amount, CallHash: e.Payout.CallHash}
 	}
 	index, ok := m.CallIndex(name[0], name[1])
 	if !ok {
@@ -74,58 +87,68 @@ func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, er
 	return scale.Append(index[:], args)
 }
 
+// maxOpenPayouts is how many payouts are watched at a time, the oldest; the
+// others wait. It bounds the read proof that each block needs. It decides in
+// which block a payout that nobody should have touched yet is refunded, so
+// it is part of every shard's history.
+const maxOpenPayouts = 256
+
 // outbox holds what is owed, by ascending ID.
 type outbox struct {
 	entries  []*Effect
-	confirms map[hashing.Hash]*Effect   // by block hash
-	payouts  map[hashing.Hash][]*Effect // by call hash; more than one only if the app repeats a hash
+	payouts  []*Effect                // those of entries
+	confirms map[hashing.Hash]*Effect // by block hash
 }
 
 func (o *outbox) add(e Effect) {
 	if o.confirms == nil {
-		o.confirms, o.payouts = map[hashing.Hash]*Effect{}, map[hashing.Hash][]*Effect{}
+		o.confirms = map[hashing.Hash]*Effect{}
 	}
 	p := &e
 	o.entries = append(o.entries, p)
 	if e.Confirm != nil {
 		o.confirms[e.Confirm.Hash] = p
 	} else {
-		o.payouts[e.Payout.CallHash] = append(o.payouts[e.Payout.CallHash], p)
+		o.payouts = append(o.payouts, p)
 	}
 }
 
-func (o *outbox) find(id EffectID) (int, bool) {
-	return slices.BinarySearchFunc(o.entries, id, func(e *Effect, id EffectID) int { return e.ID.Compare(id) })
+func (o *outbox) find(id EffectID) *Effect {
+	i, ok := slices.BinarySearchFunc(o.entries, id, func(e *Effect, id EffectID) int { return e.ID.Compare(id) })
+	if !ok {
+		return nil
+	}
+	return o.entries[i]
 }
+
+// open returns the payouts that are watched and may be sent.
+func (o *outbox) open() []*Effect { return o.payouts[:min(len(o.payouts), maxOpenPayouts)] }
 
 // apply makes the changes of a commit. IDs that are not there are ignored.
 func (o *outbox) apply(commit *Commit) {
 	for _, id := range commit.Failed {
-		if i, ok := o.find(id); ok {
-			o.entries[i].Attempts++
+		if e := o.find(id); e != nil {
+			e.Attempts++
 		}
 	}
-	for _, id := range commit.Consumed {
-		if i, ok := o.find(id); ok {
-			o.entries[i].Consumed = true
+	for _, id := range commit.Unpayable {
+		if e := o.find(id); e != nil {
+			e.Unpayable++
 		}
 	}
-	for _, id := range commit.Settled {
-		i, ok := o.find(id)
-		if !ok {
-			continue
+	if len(commit.Settled) > 0 {
+		gone := map[*Effect]bool{}
+		for _, id := range commit.Settled {
+			if e := o.find(id); e != nil {
+				gone[e] = true
+				if e.Confirm != nil {
+					delete(o.confirms, e.Confirm.Hash)
+				}
+			}
 		}
-		e := o.entries[i]
-		o.entries = slices.Delete(o.entries, i, i+1)
-		if e.Confirm != nil {
-			delete(o.confirms, e.Confirm.Hash)
-			continue
-		}
-		hash := e.Payout.CallHash
-		o.payouts[hash] = slices.DeleteFunc(o.payouts[hash], func(p *Effect) bool { return p == e })
-		if len(o.payouts[hash]) == 0 {
-			delete(o.payouts, hash)
-		}
+		isGone := func(e *Effect) bool { return gone[e] }
+		o.entries = slices.DeleteFunc(o.entries, isGone)
+		o.payouts = slices.DeleteFunc(o.payouts, isGone)
 	}
 	for _, e := range commit.Added {
 		o.add(e)
@@ -133,9 +156,23 @@ func (o *outbox) apply(commit *Commit) {
 }
 
 // list returns copies of the entries. What they point to is never changed.
-func (o *outbox) list() []Effect {
-	out := make([]Effect, len(o.entries))
-	for i, e := range o.entries {
+func (o *outbox) list() []Effect { return copies(o.entries) }
+
+// ready returns copies of the entries that may be sent.
+func (o *outbox) ready() []Effect {
+	waiting := map[*Effect]bool{}
+	for _, e := range o.payouts[len(o.open()):] {
+		waiting[e] = true
+	}
+	if len(waiting) == 0 {
+		return o.list()
+	}
+	return copies(slices.DeleteFunc(slices.Clone(o.entries), func(e *Effect) bool { return waiting[e] }))
+}
+
+func copies(list []*Effect) []Effect {
+	out := make([]Effect, len(list))
+	for i, e := range list {
 		out[i] = *e
 	}
 	return out

@@ -49,8 +49,7 @@ func history(t testing.TB, w *world, blocks int, seed uint64) (commits, snapshot
 				b.shield(testShard, []byte("nobody"), 3*unit)
 				continue
 			case 3:
-				b.invoke([]byte("garbage"))
-				continue
+				b.invokeInBatch([]byte("garbage"), w.transfer(from, to, value, nonce))
 			case 4:
 				b.invoke(w.unshield(from, to, value, nonce))
 			case 5:
@@ -76,6 +75,10 @@ func history(t testing.TB, w *world, blocks int, seed uint64) (commits, snapshot
 			case 1:
 				if e.Payout != nil {
 					b.pay(w.worker, testShard, e.Payout, failed)
+				}
+			case 2:
+				if e.Payout != nil && r.IntN(3) == 0 { // stolen
+					b.pay(other, otherShard, e.Payout, paid(otherShard, e.Payout), success)
 				}
 			}
 		}
@@ -187,7 +190,7 @@ func TestSnapshotBelongsToItsShard(t *testing.T) {
 		"cut":            good[:len(good)-1],
 		"cut in half":    good[:len(good)/2],
 		"trailing":       append(bytes.Clone(good), 0),
-		"newer":          append([]byte{good[0], good[1], good[2], good[3], 2}, good[5:]...),
+		"newer":          append([]byte{good[0], good[1], good[2], good[3], snapshotVersion + 1}, good[5:]...),
 		"huge frame":     append([]byte{0xff, 0xff, 0xff, 0x7f}, good[4:]...),
 		"changed value":  flip(good, len(good)-12),
 		"changed length": flip(good, 0),

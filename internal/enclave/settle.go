@@ -2,17 +2,14 @@ package enclave
 
 import (
 	"slices"
-
-	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
-// settle finds in the block what becomes of the effects that are owed, and the
-// extrinsics of this worker's own account.
+// settle finds in the block what becomes of the confirmations that are owed,
+// and the extrinsics of this worker's own account.
 func (c *Core) settle(commit *Commit, s *scan) {
 	done := map[EffectID]bool{}
 	for i := range s.extrinsics {
 		x := &s.extrinsics[i]
-		c.settlePayouts(commit, x, uint32(i), done)
 		if x.signer == nil || *x.signer != c.cfg.Account || c.cfg.Account.IsZero() {
 			continue
 		}
@@ -22,28 +19,6 @@ func (c *Core) settle(commit *Commit, s *scan) {
 			c.settleConfirms(commit, x, uint32(i), done)
 		case statusFailed:
 			c.noteFailures(commit, x)
-		}
-	}
-}
-
-// settlePayouts looks for calls that use the call hash of a pending payout
-// (RULES 22). The hash pays once, whoever uses it first: a success with the
-// right event is the payout, any other success means that the hash is gone.
-func (c *Core) settlePayouts(commit *Commit, x *scanned, index uint32, done map[EffectID]bool) {
-	for _, p := range x.payments {
-		for _, e := range c.outbox.payouts[p.args.CallHash] {
-			switch right := p.args.Shard == c.cfg.Trust.Shard && p.args.Beneficiary == e.Payout.Beneficiary && p.args.Amount == e.Payout.Amount; {
-			case done[e.ID] || e.Consumed:
-			case right && p.paid:
-				done[e.ID] = true
-				commit.Settled = append(commit.Settled, e.ID)
-			default:
-				// Another use of the hash, or the right one without a payment,
-				// which means that the hash was used before, out of sight.
-				done[e.ID] = true
-				commit.Consumed = append(commit.Consumed, e.ID)
-				commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmConsumed, Extrinsic: &index})
-			}
 		}
 	}
 }
@@ -70,13 +45,44 @@ func (c *Core) noteFailures(commit *Commit, x *scanned) {
 			commit.Failed = append(commit.Failed, e.ID)
 		}
 	}
+	unpayable := c.runtime.refusesTransfer(x.failure)
 	for _, call := range x.calls.unshields {
-		c.notePayoutFailure(commit, call.CallHash)
+		for _, e := range c.outbox.payouts {
+			if e.Payout.CallHash != call.CallHash {
+				continue
+			}
+			commit.Failed = append(commit.Failed, e.ID)
+			if unpayable {
+				commit.Unpayable = append(commit.Unpayable, e.ID)
+			}
+		}
 	}
 }
 
-func (c *Core) notePayoutFailure(commit *Commit, callHash hashing.Hash) {
-	for _, e := range c.outbox.payouts[callHash] {
-		commit.Failed = append(commit.Failed, e.ID)
+// refusesTransfer reports whether data of System.ExtrinsicFailed, of an
+// unshield_funds, says that the funds cannot be moved. All other failures are
+// about the caller, such as an enclave that is not registered any more, or
+// about the block: they say nothing of the payout.
+func (r *runtimeInfo) refusesTransfer(data []byte) bool {
+	index, ok := r.meta.EventIndex(systemPallet, "ExtrinsicFailed")
+	if !ok || len(data) < 2 {
+		return false
 	}
+	_, event, _ := r.meta.Event(index)
+	if len(event.Fields) == 0 {
+		return false
+	}
+	for _, v := range r.meta.Type(event.Fields[0].Type).Variants {
+		if v.Index != data[0] {
+			continue
+		}
+		switch v.Name {
+		case "Token", "Arithmetic", "ConsumerRemaining", "NoProviders", "TooManyConsumers":
+			return true
+		case "Module":
+			p := r.meta.PalletByIndex(data[1]) // first field in all layouts
+			return p != nil && p.Name != bridgePallet && p.Name != teerexPallet
+		}
+	}
+	return false
 }

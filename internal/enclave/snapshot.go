@@ -15,7 +15,7 @@ import (
 )
 
 // snapshotVersion is the first field of a snapshot.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // Sizes of a snapshot's frames in bytes: one is closed when it is longer than
 // frameTarget, and one of more than maxFrame is refused when read. A single
@@ -173,6 +173,9 @@ func Restore(cfg Config, r io.Reader) (*Core, error) {
 	}
 	if root := c.state.Root(); root != c.tip.StateRoot {
 		return nil, fmt.Errorf("%w: its entries have state root %v, not %v as it says", ErrSnapshot, root, c.tip.StateRoot)
+	}
+	if err := c.checkPayouts(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	c.publish()
 	return c, nil

@@ -23,6 +23,7 @@ type View struct {
 	root        hashing.Hash
 	receipts    *btree.BTreeG[receiptEntry]
 	fingerprint integritee.Fingerprint
+	required    [][]byte // storage keys to be proven at the next block
 }
 
 // Number returns the number of the last committed block.

@@ -20,7 +20,8 @@ type FollowOptions struct {
 	// fetched while more is held; 0 is DefaultMaxBytes.
 	MaxBytes int64
 	// Keys returns the storage keys that each block's read proof is to cover;
-	// nil means that no proof is wanted. It is called by any goroutine.
+	// nil means that no proof is wanted. It is called by any goroutine, when the
+	// block is fetched, which may be long before Next returns it.
 	Keys func(header.Number) [][]byte
 	// Poll is how often the finalized head is asked for besides the
 	// subscription; 0 is DefaultPoll.
@@ -254,7 +255,8 @@ func (f *Follower) fetch(ctx context.Context, n header.Number) (*UnverifiedBlock
 		return nil, 0, fmt.Errorf("%w: block %d has number %d", ErrNonsense, n, b.Header.Number)
 	}
 	if f.opts.Keys != nil {
-		if b.Proof, err = f.client.ReadProof(ctx, f.opts.Keys(n), hash); err != nil {
+		b.Keys = f.opts.Keys(n)
+		if b.Proof, err = f.client.ReadProof(ctx, b.Keys, hash); err != nil {
 			return nil, 0, fmt.Errorf("block %d: %w", n, err)
 		}
 	}

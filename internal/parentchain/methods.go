@@ -20,7 +20,8 @@ type UnverifiedBlock struct {
 	Hash          hashing.Hash // of Header, computed here
 	Extrinsics    [][]byte     // with their length prefixes, in order
 	Justification []byte       // encoded GRANDPA justification of this very block; nil if the node sent none
-	Proof         [][]byte     // read proof of the keys that Follow was given; nil from Block
+	Proof         [][]byte     // read proof of Keys; nil from Block
+	Keys          [][]byte     // those that FollowOptions.Keys gave when the block was fetched
 }
 
 // RuntimeVersion is the version of a runtime.

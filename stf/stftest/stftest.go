@@ -147,6 +147,15 @@ func (s *Shard) Shield(who stf.AccountID, amount stf.Balance) stf.Result {
 	}))
 }
 
+// Refund credits an unshield that the parentchain will never pay.
+func (s *Shard) Refund(u stf.Unshield) stf.Result {
+	s.t.Helper()
+	id := s.identity()
+	return s.record(stf.Operation{Identity: id}, s.twice(func(o *state.Overlay) stf.Result {
+		return s.app.Refund(o, s.Env, u, id)
+	}))
+}
+
 func (s *Shard) identity() stf.Identity {
 	return stf.Identity{Block: s.Env.Number, Index: uint32(len(s.receipts))}
 }
