@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,21 +129,39 @@ func (c *chain) recentBlock() (hashing.Hash, header.Number) {
 	return v.hash, v.header.Number
 }
 
+// find returns a block that is among the last verified ones.
+func (c *chain) find(hash hashing.Hash) (v verified, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range slices.Backward(c.recent) {
+		if v.hash == hash {
+			return v, true
+		}
+	}
+	return v, false
+}
+
 // prove reads storage, proven, in the state after the last verified block.
 func (c *chain) prove(ctx context.Context, keys ...[]byte) ([]trie.ProofValue, verified, error) {
 	at, ok := c.latest()
 	if !ok {
 		return nil, at, errors.New("no block verified yet")
 	}
+	values, err := c.proveAt(ctx, at, keys...)
+	return values, at, err
+}
+
+// proveAt is prove for the state after a given verified block.
+func (c *chain) proveAt(ctx context.Context, at verified, keys ...[]byte) ([]trie.ProofValue, error) {
 	proof, err := c.node.ReadProof(ctx, keys, at.hash)
 	if err != nil {
-		return nil, at, err
+		return nil, err
 	}
 	values, err := trie.Verify(at.header.StateRoot, proof, keys...)
 	if err != nil {
-		return nil, at, fmt.Errorf("read proof at block %d: %w", at.header.Number, err)
+		return nil, fmt.Errorf("read proof at block %d: %w", at.header.Number, err)
 	}
-	return values, at, nil
+	return values, nil
 }
 
 // decodeProven decodes a proven value into v; false if it is proven absent.

@@ -60,6 +60,13 @@ func (r *runtimes) get(ctx context.Context) (*runtime, error) {
 	return r.current, nil
 }
 
+// forget has the next get fetch the metadata again.
+func (r *runtimes) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = nil
+}
+
 func fetchMetadata(ctx context.Context, node *parentchain.Client, at hashing.Hash) (*metadata.Metadata, error) {
 	b, err := node.Metadata(ctx, at)
 	if err != nil {

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/system"
 )
 
 const (
@@ -19,13 +22,20 @@ const (
 	// a node's pool takes many more.
 	maxInFlight = 64
 	// maxLag is how many blocks the core may be behind the finalized head
-	// while effects are sent: further behind, the chain may already hold what
-	// this worker would send again.
-	maxLag = 8
+	// while effects are sent. What this worker sent itself is never sent again
+	// because of a lag, since in-flight extrinsics are judged by the state of
+	// the block that the core has. But an extrinsic is anchored at that block,
+	// so that far behind it would be dead on arrival, and others may have paid
+	// meanwhile. Finality comes in bursts: half an era leaves room for them.
+	maxLag = eraPeriod / 2
+	// maxRetrying bounds the payouts among those on their way that have failed
+	// before, so that unpayable ones cannot take the place of others.
+	maxRetrying = 4
 	// submitTick is how often pending effects are looked at without a commit.
 	submitTick = 2 * time.Second
-	// maxBackoffBlocks bounds the pause after failed attempts.
-	maxBackoffBlocks = 64
+	// maxBackoffBlocks bounds the pause after failed attempts: more than three
+	// hours of 6 s blocks.
+	maxBackoffBlocks = 2048
 	// fundsEvery is how many blocks may pass between looks at the balance; the
 	// account is funded for a thousand extrinsics.
 	fundsEvery = 100
@@ -36,6 +46,7 @@ const (
 // published is what the follower tells the other parts after each commit.
 type published struct {
 	number  header.Number          // last committed
+	hash    hashing.Hash           // its hash
 	head    header.Number          // what the node calls final
 	pending []enclave.Effect       // core.Pending
 	own     []enclave.OwnExtrinsic // since somebody took them
@@ -97,18 +108,23 @@ type submitter struct {
 	// inFlight holds own extrinsics by nonce until they are proven in a block
 	// or can no longer come into one.
 	inFlight map[uint32]*attempt
-	// notBefore delays effects whose last attempt failed in a block.
+	// notBefore delays payouts that have failed in a block, each by itself.
 	notBefore map[enclave.EffectID]header.Number
-	started   bool
-	nextFunds header.Number // when to look at the balance again
+	// confirmNotBefore delays all confirmations after confirmFailures in a row:
+	// what fails one fails all, and they are to come in block order (RULES 23).
+	confirmNotBefore header.Number
+	confirmFailures  uint32
+	started          bool
+	nextFunds        header.Number // when to look at the balance again
 }
 
 // attempt is one extrinsic on its way. effect is nil for those that a former
 // run of this worker left in the node's pool, of which only the nonce is known.
 type attempt struct {
 	*signed
-	effect *enclave.EffectID
-	sent   time.Time
+	effect   *enclave.EffectID
+	confirms bool // the effect is a confirmation
+	sent     time.Time
 }
 
 func newSubmitter(w *Worker) *submitter {
@@ -145,17 +161,27 @@ func (s *submitter) run(ctx context.Context) error {
 
 // round looks at what is pending once.
 func (s *submitter) round(ctx context.Context) error {
-	p := s.w.published.take()
-	s.settle(ctx, p)
-	if len(p.pending) == 0 || p.head > p.number+maxLag {
-		return nil
-	}
-	if p.number >= s.nextFunds {
+	// Funding takes blocks: before anything is looked at.
+	if p, _ := s.w.published.read(); len(p.pending) > 0 && p.number >= s.nextFunds {
 		if err := s.funds(ctx, p.number); err != nil {
 			return err
 		}
 	}
-	info, at, err := s.w.sender.account(ctx)
+	p := s.w.published.take()
+	s.settle(ctx, p)
+	if len(p.pending) == 0 {
+		return nil
+	}
+	if p.head > p.number+maxLag {
+		return fmt.Errorf("%d blocks behind the finalized head: nothing is sent before it is within %d", p.head-p.number, maxLag)
+	}
+	// What is on its way and what is pending are judged by the state of one
+	// block, else what the later state has proven would be sent again.
+	at, ok := s.w.chain.find(p.hash)
+	if !ok {
+		return nil // nothing verified in this run yet
+	}
+	info, refused, err := s.standing(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -170,13 +196,11 @@ func (s *submitter) round(ctx context.Context) error {
 		// come into one that is not already proven.
 		return nonce < info.Nonce || a.death <= at.header.Number
 	})
-	busy := map[enclave.EffectID]bool{}
 	for _, nonce := range slices.Sorted(maps.Keys(s.inFlight)) {
 		a := s.inFlight[nonce]
 		if a.effect == nil {
 			return nil // what a former run sent comes first, so that nothing is sent twice
 		}
-		busy[*a.effect] = true
 		if time.Since(a.sent) > s.w.cfg.resubmit {
 			a.sent = time.Now()
 			if err := s.w.sender.submit(ctx, a.signed); err != nil && !isReply(err) {
@@ -184,7 +208,48 @@ func (s *submitter) round(ctx context.Context) error {
 			}
 		}
 	}
-	return s.send(ctx, p, busy, info.Nonce)
+	if refused != nil {
+		s.w.health.trouble("confirmations", refused)
+		return nil
+	}
+	s.w.health.well("confirmations")
+	return s.send(ctx, p, info.Nonce)
+}
+
+// standing reads this worker's account, and what in the state makes the pallet
+// refuse whatever this worker sends, so that no fees are paid for failures that
+// can be foreseen.
+func (s *submitter) standing(ctx context.Context, at verified) (info system.AccountInfo, refused, err error) {
+	own, shard := s.w.account.AccountID(), s.w.shard
+	values, err := s.w.chain.proveAt(ctx, at, accountKey(own), enclaveKey(own), shardStatusKey(shard), shardConfigKey(shard))
+	if err != nil {
+		return info, nil, err
+	}
+	var e integritee.MultiEnclave
+	var signers []integritee.ShardSignerStatus
+	var c integritee.UpgradableShardConfig
+	var present [4]bool
+	for i, v := range []any{&info, &e, &signers, &c} {
+		if present[i], err = decodeProven(values[i], v); err != nil {
+			return info, nil, err
+		}
+	}
+	var config *integritee.UpgradableShardConfig
+	if present[3] {
+		config = &c
+	}
+	inForce := integritee.FingerprintAt(shard, config, at.header.Number+1)
+	switch {
+	case !present[1]:
+		refused = fmt.Errorf("account %s is not registered any more (Teerex.SovereignEnclaves), and nothing can be confirmed or paid: "+
+			"start this worker again, which registers it", own)
+	case e.Fingerprint() != inForce:
+		refused = fmt.Errorf("the shard's program is now %s, this worker is registered with %s: nothing can be confirmed or paid", inForce, e.Fingerprint())
+	case len(signers) >= maxSigners && !slices.ContainsFunc(signers, func(p integritee.ShardSignerStatus) bool { return p.Signer == own }):
+		refused = fmt.Errorf("the shard has its %d signers already and evicts none, so that this worker can neither confirm nor pay; it goes on serving. "+
+			"EnclaveBridge.purge_enclave_from_shard_status (root) makes room", maxSigners)
+	}
+	return info, refused, nil
 }
 
 // funds looks whether the account can go on paying. Lack of funds is trouble,
@@ -208,11 +273,36 @@ func (s *submitter) funds(ctx context.Context, number header.Number) error {
 }
 
 // send submits pending effects that are not on their way.
-func (s *submitter) send(ctx context.Context, p published, busy map[enclave.EffectID]bool, nonce uint32) error {
+func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
+	busy := map[enclave.EffectID]bool{}
+	for _, a := range s.inFlight {
+		busy[*a.effect] = true
+	}
+	retrying, confirming := 0, 0
+	for _, e := range p.pending {
+		switch {
+		case !busy[e.ID]:
+		case e.Confirm != nil:
+			confirming++
+		case e.Attempts > 0:
+			retrying++
+		}
+	}
 	var rt *runtime
 	for _, e := range p.pending {
-		if busy[e.ID] || s.notBefore[e.ID] > p.number {
+		switch {
+		case busy[e.ID]:
 			continue
+		case e.Confirm != nil:
+			// After a failure one at a time shows whether they succeed again.
+			if s.confirmFailures > 0 && (confirming > 0 || s.confirmNotBefore > p.number) {
+				continue
+			}
+			confirming++
+		case s.notBefore[e.ID] > p.number || e.Attempts > 0 && retrying >= maxRetrying:
+			continue
+		case e.Attempts > 0:
+			retrying++
 		}
 		if len(s.inFlight) >= maxInFlight {
 			return nil
@@ -245,10 +335,10 @@ func (s *submitter) send(ctx context.Context, p published, busy map[enclave.Effe
 			return fmt.Errorf("%s: %w", effectName(e), err)
 		case err != nil:
 			// It may have arrived or not: the same bytes are sent again later.
-			s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID}
+			s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID, confirms: e.Confirm != nil}
 			return err
 		}
-		s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID, sent: time.Now()}
+		s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID, confirms: e.Confirm != nil, sent: time.Now()}
 		s.w.log.Debug("effect sent", "effect", effectName(e), "nonce", nonce, "extrinsic", x.hash, "attempts", e.Attempts)
 	}
 	return nil
@@ -270,14 +360,19 @@ func effectName(e enclave.Effect) string {
 	return fmt.Sprintf("payout %d of block %d", e.ID.Index, e.ID.Block)
 }
 
-// settle notes the own extrinsics that came into blocks. An effect that is
-// pending all the same gets a pause, longer after each failure, so that
-// whatever is wrong does not burn fees in every block.
+// settle notes the own extrinsics that came into blocks. A payout that is
+// pending all the same gets a pause, longer after each failure, so that whatever
+// is wrong does not burn fees in every block. A failed confirmation makes all
+// wait that are not on their way yet.
 func (s *submitter) settle(ctx context.Context, p published) {
 	pending := map[enclave.EffectID]enclave.Effect{}
 	for _, e := range p.pending {
 		pending[e.ID] = e
+		if _, noted := s.notBefore[e.ID]; !noted && e.Payout != nil && e.Attempts > 0 {
+			s.notBefore[e.ID] = p.number + pauseAfter(e.Attempts) // it failed in this block or in a former run
+		}
 	}
+	failed := false
 	for _, x := range p.own {
 		a := s.inFlight[x.Nonce]
 		delete(s.inFlight, x.Nonce)
@@ -286,19 +381,41 @@ func (s *submitter) settle(ctx context.Context, p published) {
 		}
 		e, owed := pending[*a.effect]
 		if !owed {
+			if a.confirms && x.Success {
+				s.confirmFailures = 0
+			}
 			continue
 		}
-		pause := min(header.Number(1)<<min(e.Attempts, 10), maxBackoffBlocks)
 		reason := "it succeeded without the effect"
-		if x.Success {
+		if !x.Success {
+			reason = "unknown"
+			if rt, err := s.w.runtimes.get(ctx); err == nil {
+				reason = dispatchError(rt.meta, x.Failure)
+			}
+		}
+		var pause header.Number
+		switch {
+		case e.Confirm == nil && x.Success:
 			pause = maxBackoffBlocks
-		} else if rt, err := s.w.runtimes.get(ctx); err == nil {
-			reason = dispatchError(rt.meta, x.Failure)
+		case e.Confirm == nil:
+			pause = pauseAfter(e.Attempts)
+		default:
+			if !failed { // several of one block are one failure
+				s.confirmFailures++
+			}
+			failed = true
+			pause = pauseAfter(s.confirmFailures)
+			s.confirmNotBefore = p.number + pause
 		}
 		s.notBefore[e.ID] = p.number + pause
 		s.w.log.Warn("own extrinsic had no effect", "effect", effectName(e), "extrinsic", x.Hash, "reason", reason, "retry_in_blocks", pause)
 	}
 	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool { _, owed := pending[id]; return !owed })
+}
+
+// pauseAfter is how many blocks to wait after so many failures.
+func pauseAfter(failures uint32) header.Number {
+	return min(header.Number(1)<<min(failures, 16), maxBackoffBlocks)
 }
 
 // reserve counts what a former run left in the node's pool as on its way. The
