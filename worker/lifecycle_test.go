@@ -320,8 +320,8 @@ func TestWithoutDev(t *testing.T) {
 	trouble := watch.next("trouble, will retry")
 	w := n.start(cfg)
 	n.await(trouble, "the worker misses nothing")
-	if h := w.Status().Health; !strings.Contains(h, "lacks") || !strings.Contains(h, w.account.AccountID().String()) {
-		t.Errorf("health: %s", h)
+	if s := w.Status(); s.HealthCode != "funding" || !strings.Contains(s.Health, "lacks") {
+		t.Errorf("health: %s, %s", s.HealthCode, s.Health)
 	}
 	n.send(alice, 0, "Balances", "transfer_allow_death", struct {
 		To     keyring.MultiAddress
@@ -373,8 +373,8 @@ func TestOtherChain(t *testing.T) {
 	trouble := watch.next("trouble, will retry")
 	w = other.start(cfg)
 	other.await(trouble, "nothing was noticed")
-	if h := w.Status().Health; !strings.Contains(h, "genesis") {
-		t.Errorf("health: %s", h)
+	if s := w.Status(); s.HealthCode != "chain-other" || !strings.Contains(s.Health, "genesis") {
+		t.Errorf("health: %s, %s", s.HealthCode, s.Health)
 	}
 	stopped(t, w)
 	// The state is forgotten on request, the keys of the other shard stay and

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -15,12 +16,23 @@ import (
 	"github.com/offchain-worker/sdk/stf"
 )
 
-// Limits of the trusted RPC. Requests are getters and queries, a few hundred
-// bytes each: calls come by the parentchain.
-const (
-	maxRequestFrame   = 1 << 20
-	maxRPCConnections = 1024
-)
+// rpcLimits bounds the trusted RPC. Requests are getters and queries, a few
+// hundred bytes each, for calls come by the parentchain. The longest answers
+// are the app's metadata and what its getters return, twice as long in hex.
+// Many answers at once are a matter of the server: if they reach MaxQueued, the
+// client with most unread bytes is dropped.
+var rpcLimits = rpcserver.Options{
+	MaxFrame:           256 << 10,
+	MaxResponse:        1 << 20,
+	MaxConnections:     trustedLimits.Total,
+	MaxBatch:           16,
+	MaxSubscriptions:   1, // there are none
+	PerConnectionQueue: 8,
+	MaxQueued:          64 << 20,
+	IdleTimeout:        5 * time.Minute,
+	// Web pages may ask: there are no cookies, and what is private needs a signature.
+	Origins: []string{"*"},
+}
 
 // helloWorld is what the Rust worker answers to system_health and others.
 const helloWorld = "hello, world"
@@ -28,9 +40,9 @@ const helloWorld = "hello, world"
 // newRPC returns the trusted RPC (P 4.3). Every answer but the plain strings is
 // an envelope; failures are successful responses with status Error.
 func (w *Worker) newRPC() *rpcserver.Server {
-	s := rpcserver.New(rpcserver.Options{MaxFrame: maxRequestFrame, MaxConnections: maxRPCConnections,
-		// Web pages may ask: there are no cookies, and what is private needs a signature.
-		Origins: []string{"*"}, Logger: w.log})
+	limits := rpcLimits
+	limits.Logger = w.log
+	s := rpcserver.New(limits)
 	envelope := func(method string, f func(params []string) (integritee.ReturnValue, error)) {
 		s.Handle(method, func(_ context.Context, raw json.RawMessage) (any, error) {
 			v, err := f(stringParams(raw))
@@ -125,7 +137,7 @@ func (w *Worker) view() (*enclave.View, error) {
 }
 
 func (w *Worker) notReady() error {
-	phase, _, _ := w.health.read()
+	phase, _, _, _ := w.health.read()
 	return fmt.Errorf("this worker does not serve the shard yet: %s", phase)
 }
 
@@ -135,8 +147,9 @@ func (w *Worker) rpcGetter(params []string) (v integritee.ReturnValue, err error
 		return v, err
 	}
 	var r integritee.Request
-	if err := scale.Unmarshal(b, &r); err != nil {
-		return v, fmt.Errorf("the parameter is no request: %w", err)
+	d := scale.NewDecoder(b) // bytes left over are ignored, as the Rust worker does
+	if d.Decode(&r); d.Err() != nil {
+		return v, fmt.Errorf("the parameter is no request: %w", d.Err())
 	}
 	view, err := w.view()
 	if err != nil {

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -204,7 +202,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	w.runtimes = &runtimes{node: w.node}
 	w.rpc = w.newRPC()
 	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
-		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted, "node", cfg.NodeURL)
+		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted, "node", rpcclient.Redact(cfg.NodeURL))
 	return nil
 }
 
@@ -398,57 +396,6 @@ func (w *Worker) renewCertificate(purpose tee.Purpose) error {
 	return nil
 }
 
-// Timeouts of the servers, against clients that do not go on.
-const (
-	headerTimeout   = 10 * time.Second
-	shutdownTimeout = 2 * time.Second // for answers that are being written
-)
-
-func (w *Worker) serveTrusted(ctx context.Context) error {
-	srv := &http.Server{Handler: w.rpc, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: WebSocket needs HTTP/1.1
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.certificate.Load(), nil }}}
-	err := serve(ctx, srv, func() error { return srv.ServeTLS(w.listeners.trusted, "", "") })
-	return errors.Join(err, w.rpc.Close())
-}
-
-func (w *Worker) serveHTTP(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /is_initialized", func(rw http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-w.ready:
-			fmt.Fprint(rw, "I am initialized.")
-		default:
-			http.Error(rw, "I am not initialized.", http.StatusNotFound)
-		}
-	})
-	srv := &http.Server{Handler: mux, ReadTimeout: headerTimeout, WriteTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug)}
-	return serve(ctx, srv, func() error { return srv.Serve(w.listeners.http) })
-}
-
-// serve runs a server until ctx ends and then stops it in order.
-func serve(ctx context.Context, srv *http.Server, run func() error) error {
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		if srv.Shutdown(ctx) != nil {
-			srv.Close()
-		}
-	})
-	err := run()
-	if !stop() {
-		<-stopped
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
-
 // Run runs a worker until ctx ends (then it returns nil) or it fails.
 func Run(ctx context.Context, cfg Config) error {
 	w, err := Start(ctx, cfg)
@@ -486,7 +433,7 @@ func (w *Worker) Status() Status {
 	p, _ := w.published.read()
 	s := Status{App: w.cfg.App.Name(), Version: Version, Account: w.account.AccountID(), Fingerprint: w.platform.Measurement(),
 		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending)}
-	s.Phase, s.Health, s.Since = w.health.read()
+	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
 	if g := w.genesis.Load(); g != nil {
 		s.Genesis = *g
 	}

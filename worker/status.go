@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 )
 
 // errFatal is wrapped by errors after which the worker must not go on.
@@ -25,19 +27,64 @@ func fatal(format string, args ...any) error {
 
 func isFatal(err error) bool { return errors.Is(err, errFatal) || errors.Is(err, enclave.ErrFatal) }
 
-// health collects what is wrong, part by part, and the phase. It logs changes.
+// health collects what is wrong, part by part, and the phase. It logs changes
+// with all details; what it answers is made of constants.
 type health struct {
 	log *slog.Logger
 	now func() time.Time
 
 	mu       sync.Mutex // guards what follows
 	phase    string
-	troubles map[string]string // part → what is wrong with it
+	troubles map[string]trouble // by part
 	since    time.Time
 }
 
+// trouble is what is wrong with a part.
+type trouble struct {
+	code string // key of sentences
+	text string // of the error, for comparison
+}
+
+// sentences are what the status says for each health code. Errors may quote
+// addresses, paths and what peers said, so they are only logged.
+var sentences = map[string]string{
+	"chain-unreachable": "the parentchain node is not reached",
+	"chain-unverified":  "the parentchain node serves what does not verify: such blocks are not executed",
+	"chain-pruned":      "the parentchain node no longer has the state of the next block: an archive node is needed",
+	"chain-other":       "the parentchain node is of a chain with another genesis than this worker's",
+	"chain":             "blocks of the parentchain are not obtained",
+	"registration":      "the worker is not registered on the parentchain yet",
+	"funding":           "the worker's account lacks funds on the parentchain",
+	"keys":              "no worker of the shard gave its keys or confirmed them yet",
+	"sending":           "confirmations and payouts are not sent to the parentchain",
+	"other":             "something fails: see the worker's log",
+}
+
+// healthCode finds the word for an error of a part.
+func healthCode(part string, err error) string {
+	switch {
+	case errors.Is(err, errOtherChain):
+		return "chain-other"
+	case errors.Is(err, lightclient.ErrUnverified):
+		return "chain-unverified"
+	case errors.Is(err, parentchain.ErrStateUnavailable):
+		return "chain-pruned"
+	case errors.Is(err, parentchain.ErrUnavailable):
+		return "chain-unreachable"
+	}
+	switch part {
+	case "parentchain":
+		return "chain"
+	case "registration", "funding", "keys":
+		return part
+	case "submitter":
+		return "sending"
+	}
+	return "other"
+}
+
 func newHealth(log *slog.Logger) *health {
-	return &health{log: log, now: time.Now, phase: "starting", troubles: map[string]string{}, since: time.Now()}
+	return &health{log: log, now: time.Now, phase: "starting", troubles: map[string]trouble{}, since: time.Now()}
 }
 
 func (h *health) setPhase(phase string) {
@@ -54,11 +101,13 @@ func (h *health) setPhase(phase string) {
 
 // trouble records what is wrong with a part; the same again is not logged.
 func (h *health) trouble(part string, err error) {
+	now := trouble{healthCode(part, err), err.Error()}
 	h.mu.Lock()
-	text := err.Error()
-	changed := h.troubles[part] != text
-	if changed {
-		h.troubles[part], h.since = text, h.now()
+	before := h.troubles[part]
+	changed := before != now
+	h.troubles[part] = now
+	if before.code != now.code {
+		h.since = h.now()
 	}
 	h.mu.Unlock()
 	if changed {
@@ -80,19 +129,21 @@ func (h *health) well(part string) {
 	}
 }
 
-// read returns phase, "ok" or what is wrong, and the time of the last change.
-func (h *health) read() (phase, state string, since time.Time) {
+// read returns the phase, a code and sentences for what is wrong ("ok" if
+// nothing is), and the time of the last change.
+func (h *health) read() (phase, code, text string, since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	state = "ok"
-	if len(h.troubles) > 0 {
-		var all []string
-		for _, part := range slices.Sorted(maps.Keys(h.troubles)) {
-			all = append(all, part+": "+h.troubles[part])
+	var codes, all []string
+	for _, part := range slices.Sorted(maps.Keys(h.troubles)) {
+		if code := h.troubles[part].code; !slices.Contains(codes, code) {
+			codes, all = append(codes, code), append(all, sentences[code])
 		}
-		state = strings.Join(all, "; ")
 	}
-	return h.phase, state, h.since
+	if len(codes) == 0 {
+		return h.phase, "ok", "ok", h.since
+	}
+	return h.phase, codes[0], strings.Join(all, "; "), h.since
 }
 
 // backoff spaces retries: from 200 ms, doubled each time, to 10 s, with a

@@ -93,6 +93,8 @@ func readTrustConfig(path string) (t enclave.TrustConfig, err error) {
 	return t, t.Check()
 }
 
+var errOtherChain = errors.New("the node is of another chain")
+
 // checkGenesis finds out whether the node is of the chain that is trusted.
 func (w *Worker) checkGenesis(ctx context.Context) error {
 	genesis, err := w.node.BlockHash(ctx, 0)
@@ -100,8 +102,8 @@ func (w *Worker) checkGenesis(ctx context.Context) error {
 		return err
 	}
 	if genesis != w.trust.Genesis {
-		return fmt.Errorf("the node's chain has genesis %s, this worker's has %s: connect a node of that chain, "+
-			"use another data folder, or start once with --clean-reset", genesis, w.trust.Genesis)
+		return fmt.Errorf("%w: it has genesis %s, this worker's has %s: connect a node of that chain, "+
+			"use another data folder, or start once with --clean-reset", errOtherChain, genesis, w.trust.Genesis)
 	}
 	return nil
 }

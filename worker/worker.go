@@ -100,6 +100,9 @@ type Status struct {
 
 	Finalized header.Number `json:"finalized"` // what the node holds final
 	Pending   int           `json:"pending"`   // effects that wait for their proof on the parentchain
-	Health    string        `json:"health"`    // "ok", or in a sentence what is wrong
-	Since     time.Time     `json:"since"`     // when Phase or Health last changed, by this machine's clock
+	// Anybody may ask for the status, so it says what is wrong in constant
+	// words only. Errors are in the log.
+	HealthCode string    `json:"healthCode"` // "ok", or a word for the first thing that is wrong
+	Health     string    `json:"health"`     // "ok", or in a sentence for each thing what is wrong
+	Since      time.Time `json:"since"`      // when Phase or Health last changed, by this machine's clock
 }
