@@ -8,7 +8,8 @@
 // [Chain.Submit] and [Chain.Seal].
 //
 // Its pallets carry the indexes, calls, events, errors and storage of
-// integritee-node (package runtime). It has no peers and no forks, its
+// integritee-node (package runtime). It has no peers, forks on purpose
+// only ([Chain.Fork]), its
 // authority keys are derived from published names, and it must never hold
 // anything of value. All blocks and states stay in memory; a folder, if given,
 // holds the blocks, which are executed again at start.
@@ -40,6 +41,7 @@ type Config struct {
 	BasePath    string                  // folder of the block log; "" keeps everything in memory
 	BlockTime   time.Duration           // a block each BlockTime; 0 makes one as soon as an extrinsic is ready
 	Manual      bool                    // blocks by Seal only
+	FinalityLag header.Number           // finalize a block once so many follow it; 0 finalizes each at once
 	Authorities int                     // number of GRANDPA authorities (//Alice, //Bob, …); 0 means 1, at most 32
 	Clock       func() time.Time        // block timestamps; nil is time.Now
 	Logger      *slog.Logger            // nil discards
@@ -53,14 +55,15 @@ type Config struct {
 }
 
 // Block is a block with everything that belongs to it. It is not changed once
-// it is in the chain.
+// it is in the chain; a copy with justification takes its place when it becomes
+// final.
 type Block struct {
 	Header        header.Header
 	Hash          hashing.Hash
 	Extrinsics    [][]byte         // with their length prefixes
-	Justification []byte           // SCALE; nil for genesis
+	Justification []byte           // SCALE; nil for genesis, blocks that are not final, and those that became so with a later one
 	State         trie.Trie        // after the block
-	SetID         uint64           // of the authorities that finalized it
+	SetID         uint64           // of the authorities that finalize it
 	endsSet       bool             // the next block has other authorities
 	rt            *runtime.Runtime // of the state: executes the next block
 }
@@ -84,11 +87,14 @@ type Chain struct {
 	// it and not under mu. Lock order: sealing, mu.
 	sealing sync.Mutex
 
-	mu     sync.RWMutex // guards what follows
-	blocks []*Block     // by number; all of them are final
+	mu     sync.RWMutex  // guards what follows
+	blocks []*Block      // the best chain, by number
+	final  header.Number // the last final one of them
+	forks  int           // blocks made by Fork
 	byHash map[hashing.Hash]*Block
 	pool   *pool.Pool
-	next   chan struct{} // closed when the next block is there
+	next   chan struct{} // closed when the best or the last final block is another
+	votes  votes
 	change *authorityChange
 	failed error // set once the log cannot be written: no more blocks
 
@@ -122,7 +128,7 @@ func Open(cfg Config) (*Chain, error) {
 		return nil, err
 	}
 	c.voters = voters
-	c.append(genesis)
+	c.blocks, c.byHash[genesis.Hash] = []*Block{genesis}, genesis
 	if cfg.BasePath != "" {
 		if err := c.load(); err != nil {
 			return nil, err
@@ -207,14 +213,14 @@ var builtinGenesis = sync.OnceValue(func() hashing.Hash {
 // Genesis returns the hash of block 0.
 func (c *Chain) Genesis() hashing.Hash { return c.Block(0).Hash }
 
-// Best returns the latest block, which is final.
+// Best returns the head of the longest chain, by default final.
 func (c *Chain) Best() *Block {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.blocks[len(c.blocks)-1]
 }
 
-// Block returns the block of a number, nil if there is none yet.
+// Block returns the block of a number in the best chain, nil if there is none yet.
 func (c *Chain) Block(n header.Number) *Block {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -224,14 +230,14 @@ func (c *Chain) Block(n header.Number) *Block {
 	return c.blocks[n]
 }
 
-// BlockByHash returns a block, nil if there is none.
+// BlockByHash returns a block of any fork, nil if there is none.
 func (c *Chain) BlockByHash(h hashing.Hash) *Block {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.byHash[h]
 }
 
-// Wait returns the block of a number as soon as there is one.
+// Wait returns the block of a number in the best chain as soon as there is one.
 func (c *Chain) Wait(ctx context.Context, n header.Number) (*Block, error) {
 	for {
 		c.mu.RLock()
@@ -254,10 +260,8 @@ func (c *Chain) Wait(ctx context.Context, n header.Number) (*Block, error) {
 	}
 }
 
-// append adds a block. Callers hold mu, or are the only ones to have the chain.
-func (c *Chain) append(b *Block) {
-	c.blocks = append(c.blocks, b)
-	c.byHash[b.Hash] = b
+// notify wakes those who wait for a change. Callers hold mu.
+func (c *Chain) notify() {
 	close(c.next)
 	c.next = make(chan struct{})
 }

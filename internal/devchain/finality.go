@@ -9,7 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/substrate/grandpa"
-	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -49,18 +48,68 @@ var allVoters = sync.OnceValues(func() (*voters, error) {
 	return v, nil
 })
 
-// justify has every authority vote for a block. The round is the block's
+// ErrNoQuorum means that too few authorities vote to finalize a block.
+var ErrNoQuorum = errors.New("devchain: too few authorities vote")
+
+// votes says how authorities vote. Its maps are not changed.
+type votes struct {
+	held         bool // not at all
+	absent       map[[32]byte]bool
+	equivocating map[[32]byte]bool
+}
+
+// SetVoters says which authorities (0 is //Alice) do not vote from now on, and
+// which vote for two blocks in every round: the one that is finalized and a
+// child of it that nobody has seen. All others vote for the former.
+func (c *Chain) SetVoters(absent, equivocating []int) error {
+	sets := [2]map[[32]byte]bool{{}, {}}
+	for i, list := range [][]int{absent, equivocating} {
+		for _, n := range list {
+			if n < 0 || n >= len(c.voters.all) {
+				return fmt.Errorf("devchain: no authority %d", n)
+			}
+			sets[i][c.voters.all[n].ID] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.votes.absent, c.votes.equivocating = sets[0], sets[1]
+	return nil
+}
+
+// justify has the authorities vote for a block. The round is the block's
 // number: one round finalizes one block.
-func (v *voters) justify(set []grandpa.Authority, setID uint64, number header.Number, hash hashing.Hash) ([]byte, error) {
-	var votes []grandpa.SignedPrecommit
+func (v *voters) justify(set []grandpa.Authority, setID uint64, b *Block, how votes) ([]byte, error) {
+	round, number := uint64(b.Number()), b.Number()
+	var list []grandpa.SignedPrecommit
+	var ancestries []header.Header
+	var weight uint64
 	for _, a := range set {
 		key, ok := v.keys[a.ID]
-		if !ok {
+		switch {
+		case !ok:
 			return nil, fmt.Errorf("devchain: no key of authority %x", a.ID)
+		case how.absent[a.ID]:
+			continue
 		}
-		votes = append(votes, grandpa.Sign(key, uint64(number), setID, hash, number))
+		weight += a.Weight
+		list = append(list, grandpa.Sign(key, round, setID, b.Hash, number))
+		if how.equivocating[a.ID] {
+			child := header.Header{ParentHash: b.Hash, Number: number + 1, StateRoot: b.Header.StateRoot, ExtrinsicsRoot: b.Header.ExtrinsicsRoot}
+			if ancestries == nil {
+				ancestries = append(ancestries, child)
+			}
+			list = append(list, grandpa.Sign(key, round, setID, child.Hash(), number+1))
+		}
 	}
-	return grandpa.NewJustification(uint64(number), hash, number, votes, nil).AppendSCALE(nil), nil
+	_, threshold, err := grandpa.Threshold(set)
+	if err != nil {
+		return nil, err
+	}
+	if weight < threshold {
+		return nil, fmt.Errorf("%w: %d of %d", ErrNoQuorum, weight, threshold)
+	}
+	return grandpa.NewJustification(round, b.Hash, number, list, ancestries).AppendSCALE(nil), nil
 }
 
 // authorityChange is a change that the next block is to announce.
@@ -103,14 +152,22 @@ var errNotFinal = errors.New("block not yet finalized")
 func (c *Chain) ProveFinality(n header.Number) (*grandpa.FinalityProof, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if int64(n) >= int64(len(c.blocks)) {
+	if n > c.final {
 		return nil, errNotFinal
 	}
 	// Genesis is final without a proof; block 1 proves it.
-	set := c.blocks[max(n, min(1, header.Number(len(c.blocks)-1)))].SetID
-	target := int(n)
-	for target+1 < len(c.blocks) && target < int(n)+maxProofHeaders && c.blocks[target+1].SetID == set {
-		target++
+	set := c.blocks[max(n, min(1, c.final))].SetID
+	// Not every final block has a justification of its own, but the last one of
+	// a set and the last one of all have.
+	target := n
+	for i := n; i <= c.final && (c.blocks[i].SetID == set || i == 0); i++ {
+		if c.blocks[i].Justification == nil {
+			continue
+		}
+		if i > n+maxProofHeaders && c.blocks[target].Justification != nil {
+			break
+		}
+		target = i
 	}
 	b := c.blocks[target]
 	if b.Justification == nil {

@@ -114,8 +114,8 @@ func (c *Chain) nonce(b *Block, who keyring.AccountID) uint32 {
 	return b.rt.System.Account.Get(stateReader{b.State}, who).Nonce
 }
 
-// Seal makes one block from what is ready, finalizes it, and returns its hash
-// once it is stored. If it cannot be stored, no further block can be made.
+// Seal makes one block from what is ready on top of the best one, finalizes it
+// or what is due, and returns its hash once it is stored. If it cannot be stored, no further block can be made.
 func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
@@ -128,40 +128,61 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	if err := ctx.Err(); err != nil {
 		return hashing.Hash{}, err
 	}
-	b, included, rejected, err := c.build(parent, selection, change)
+	b, rejected, err := c.build(parent, selection, change)
 	if err != nil {
 		return hashing.Hash{}, err
 	}
-	if c.log != nil {
-		if err := c.log.Append(encodeBlock(b)); err != nil {
-			err = fmt.Errorf("devchain: store block %d: %w", b.Number(), err)
-			c.fail(err)
+	// In the usual case one record of the log holds block and justification.
+	how, atOnce := c.votesNow(), parent.Number() == c.Final().Number() && c.cfg.FinalityLag == 0
+	if atOnce = atOnce && !how.held; atOnce {
+		set, _ := c.authorities(parent)
+		b.Justification, err = c.voters.justify(set, b.SetID, b, how)
+		if atOnce = err == nil; err != nil && !errors.Is(err, ErrNoQuorum) {
 			return hashing.Hash{}, err
 		}
 	}
+	if err := c.store(b); err != nil {
+		return hashing.Hash{}, err
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.append(b)
 	if c.change == change {
 		c.change = nil
 	}
-	c.pool.Included(b.Hash, included)
 	for _, h := range rejected {
 		c.pool.Reject(h)
 	}
-	if b.rt != parent.rt {
-		// Signatures are over the version of the runtime.
-		c.pool.Revalidate(func(raw []byte) bool { _, err := b.rt.Validate(b.at(), raw); return err == nil })
-		c.cfg.Logger.Info("runtime upgraded", "number", b.Number(), "spec", b.rt.Version.SpecVersion)
+	c.mu.Unlock()
+	c.adopt(b, atOnce)
+	if !atOnce && !how.held && b.Number() > c.cfg.FinalityLag {
+		if err := c.finalizeTo(b.Number() - c.cfg.FinalityLag); err != nil && !errors.Is(err, ErrNoQuorum) {
+			return hashing.Hash{}, err
+		}
 	}
-	c.pool.Advance(b.Number(), func(who keyring.AccountID) uint32 { return c.nonce(b, who) })
-	c.cfg.Logger.Debug("block finalized", "number", b.Number(), "hash", b.Hash, "extrinsics", len(b.Extrinsics))
 	return b.Hash, nil
 }
 
-// build executes the next block. included are hashes of the pool's extrinsics
-// that are in it, rejected of those that turned out to be invalid.
-func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange) (b *Block, included, rejected []hashing.Hash, err error) {
+// store writes a block, or that it is final, to the log.
+func (c *Chain) store(b *Block) error {
+	if c.log == nil {
+		return nil
+	}
+	if err := c.log.Append(encodeBlock(b)); err != nil {
+		err = fmt.Errorf("devchain: store block %d: %w", b.Number(), err)
+		c.fail(err)
+		return err
+	}
+	return nil
+}
+
+// timestamp returns the inherent of the block after parent.
+func (c *Chain) timestamp(parent *Block) []byte {
+	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), parent.rt.MinTimestamp(parent.State))
+	return parent.rt.TimestampInherent(now)
+}
+
+// build executes the next block. rejected are the hashes of the pool's
+// extrinsics that turned out to be invalid.
+func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange) (b *Block, rejected []hashing.Hash, err error) {
 	number := parent.Number() + 1
 	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // the pool has checked them
@@ -170,10 +191,9 @@ func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorit
 			c.cfg.Logger.Warn("change of authorities is not announced", "err", err)
 		}
 	}
-	now := max(uint64(max(c.cfg.Clock().UnixMilli(), 0)), parent.rt.MinTimestamp(parent.State))
-	body := [][]byte{parent.rt.TimestampInherent(now)}
+	body := [][]byte{c.timestamp(parent)}
 	if _, err := x.Apply(body[0]); err != nil {
-		return nil, nil, nil, fmt.Errorf("devchain: timestamp of block %d: %w", number, err)
+		return nil, nil, fmt.Errorf("devchain: timestamp of block %d: %w", number, err)
 	}
 	// A few that do not fit do not end the block: shorter ones may follow.
 	const tries = 16
@@ -187,7 +207,6 @@ func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorit
 		switch {
 		case err == nil:
 			body = append(body, tx.Raw)
-			included = append(included, tx.Hash)
 			selection.Take()
 		case errors.Is(err, runtime.InvalidExhausts):
 			full++
@@ -199,12 +218,10 @@ func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorit
 	}
 	b, err = c.assemble(parent, x, body)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	set, setID := c.authorities(parent)
-	b.SetID = setID
-	b.Justification, err = c.voters.justify(set, setID, number, b.Hash)
-	return b, included, rejected, err
+	_, b.SetID = c.authorities(parent)
+	return b, rejected, nil
 }
 
 // assemble closes an execution and computes the block's header.

@@ -28,10 +28,10 @@ func (r rpc) registerChain(s *rpcserver.Server) {
 		s.Handle(name, call(0, r.blockHash))
 	}
 	for _, name := range []string{"chain_getFinalizedHead", "chain_getFinalisedHead"} {
-		s.Handle(name, call0(func() (any, error) { return r.Best().Hash, nil }))
+		s.Handle(name, call0(func() (any, error) { return r.Final().Hash, nil }))
 	}
-	// All blocks are final at once, and there are no forks: the three
-	// subscriptions see the same, each without gaps.
+	// By default all blocks are final at once, so that these see the same, each
+	// without gaps. Blocks of a fork are told once it is the best chain.
 	for _, n := range [][3]string{
 		{"chain_subscribeNewHeads", "chain_unsubscribeNewHeads", "chain_newHead"},
 		{"chain_subscribeNewHead", "chain_unsubscribeNewHead", "chain_newHead"},
@@ -43,20 +43,48 @@ func (r rpc) registerChain(s *rpcserver.Server) {
 			if err := rpcserver.Params(params, 0); err != nil {
 				return err
 			}
-			r.follow(sub, r.Best().Number(), func(b *Block) bool { return sub.Notify(b.Header) })
+			if tell := func(b *Block) bool { return sub.Notify(b.Header) }; n[2] == "chain_finalizedHead" {
+				r.followFinal(sub, r.Final().Number(), tell)
+			} else {
+				r.followBest(sub, tell)
+			}
 			return nil
 		})
 	}
 }
 
-// follow calls f with every block from number first on, in order, until f
-// returns false or the subscription ends.
-func (r rpc) follow(sub *rpcserver.Subscription, first header.Number, f func(*Block) bool) {
+// followFinal calls f with every final block from number first on, in order,
+// until f returns false or the subscription ends.
+func (r rpc) followFinal(sub *rpcserver.Subscription, first header.Number, f func(*Block) bool) {
 	sub.Run(func(ctx context.Context) {
 		for n := first; ; n++ {
-			b, err := r.Wait(ctx, n)
+			b, err := r.WaitFinal(ctx, n)
 			if err != nil || !f(b) {
 				return
+			}
+		}
+	})
+}
+
+// followBest calls f with the best block and every later one, in order, until f
+// returns false or the subscription ends. When another fork becomes the best
+// chain, its blocks follow from where it branches off.
+func (r rpc) followBest(sub *rpcserver.Subscription, f func(*Block) bool) {
+	best, _, changed := r.heads()
+	sub.Run(func(ctx context.Context) {
+		if !f(best) {
+			return
+		}
+		for {
+			if r.wait(ctx, changed) != nil {
+				return
+			}
+			last := best
+			best, _, changed = r.heads()
+			for _, b := range r.path(last, best) {
+				if !f(b) {
+					return
+				}
 			}
 		}
 	})

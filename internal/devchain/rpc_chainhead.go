@@ -233,37 +233,106 @@ func (r rpc) chainHeadFollow(_ context.Context, params json.RawMessage, sub *rpc
 		return err
 	}
 	sub.SetState(f)
-	best := r.Best()
+	best, final, changed := r.heads()
 	var hashes []hashing.Hash
-	for n := best.Number() - min(best.Number(), initialBlocks-1); n <= best.Number(); n++ {
+	for n := final.Number() - min(final.Number(), initialBlocks-1); n <= final.Number(); n++ {
 		h := r.Block(n).Hash
 		hashes = append(hashes, h)
 		f.pin(h)
 	}
 	initialized := map[string]any{"event": "initialized", "finalizedBlockHashes": hashes}
 	if f.withRuntime {
-		initialized["finalizedBlockRuntime"] = runtimeJSON(best)
+		initialized["finalizedBlockRuntime"] = runtimeJSON(final)
 	}
 	sub.Notify(initialized)
-	sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": best.Hash})
-	r.follow(sub, best.Number()+1, func(b *Block) bool {
-		if !f.pin(b.Hash) {
-			sub.Notify(map[string]any{"event": "stop"})
-			sub.End()
-			return false
-		}
-		newBlock := map[string]any{"event": "newBlock", "blockHash": b.Hash, "parentBlockHash": b.Header.ParentHash}
-		if f.withRuntime {
-			newBlock["newRuntime"] = nil
-			if parent := r.BlockByHash(b.Header.ParentHash); parent.rt != b.rt {
-				newBlock["newRuntime"] = runtimeJSON(b)
+	told := chainHeadState{rpc: r, sub: sub, f: f, best: final, final: final.Number(), fresh: map[hashing.Hash]*Block{}}
+	if best.Hash == final.Hash {
+		sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": best.Hash})
+	} else {
+		told.advance(best, final)
+	}
+	sub.Run(func(ctx context.Context) {
+		for r.wait(ctx, changed) == nil {
+			best, final, changed = r.heads()
+			if !told.advance(best, final) {
+				return
 			}
 		}
-		return sub.Notify(newBlock) &&
-			sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": b.Hash}) &&
-			sub.Notify(map[string]any{"event": "finalized", "finalizedBlockHashes": []hashing.Hash{b.Hash}, "prunedBlockHashes": []hashing.Hash{}})
 	})
 	return nil
+}
+
+// chainHeadState is what a follower was told. One goroutine uses it.
+type chainHeadState struct {
+	rpc
+	sub   *rpcserver.Subscription
+	f     *follower
+	best  *Block
+	final header.Number
+	fresh map[hashing.Hash]*Block // blocks that are neither final nor pruned
+}
+
+// advance tells what has changed, and returns false if the subscription has
+// ended.
+func (s *chainHeadState) advance(best, final *Block) bool {
+	path := s.path(s.best, best)
+	extends := len(path) > 0 && path[0].Header.ParentHash == s.best.Hash
+	for i, b := range path {
+		if s.fresh[b.Hash] == nil && !s.newBlock(b) {
+			return false
+		}
+		// As if each had been told at once; but a fork becomes the best chain
+		// with its last block.
+		if !extends && i < len(path)-1 {
+			continue
+		}
+		if !s.sub.Notify(map[string]any{"event": "bestBlockChanged", "bestBlockHash": b.Hash}) || !s.finalize(min(b.Number(), final.Number())) {
+			return false
+		}
+	}
+	s.best = best
+	return s.finalize(final.Number())
+}
+
+func (s *chainHeadState) newBlock(b *Block) bool {
+	s.fresh[b.Hash] = b
+	if !s.f.pin(b.Hash) {
+		s.sub.Notify(map[string]any{"event": "stop"})
+		s.sub.End()
+		return false
+	}
+	event := map[string]any{"event": "newBlock", "blockHash": b.Hash, "parentBlockHash": b.Header.ParentHash}
+	if s.f.withRuntime {
+		event["newRuntime"] = nil
+		if parent := s.BlockByHash(b.Header.ParentHash); parent.rt != b.rt {
+			event["newRuntime"] = runtimeJSON(b)
+		}
+	}
+	return s.sub.Notify(event)
+}
+
+// finalize tells that the blocks up to a number are final, and which others
+// never will be.
+func (s *chainHeadState) finalize(n header.Number) bool {
+	if n <= s.final {
+		return true
+	}
+	hashes, pruned := []hashing.Hash{}, []hashing.Hash{}
+	for s.final < n {
+		s.final++
+		h := s.Block(s.final).Hash
+		hashes = append(hashes, h)
+		delete(s.fresh, h)
+	}
+	last := s.Block(n)
+	for h, b := range s.fresh {
+		if !s.descends(b, last) {
+			pruned = append(pruned, h)
+			delete(s.fresh, h)
+		}
+	}
+	slices.SortFunc(pruned, func(a, b hashing.Hash) int { return slices.Compare(a[:], b[:]) })
+	return s.sub.Notify(map[string]any{"event": "finalized", "finalizedBlockHashes": hashes, "prunedBlockHashes": pruned})
 }
 
 func runtimeJSON(b *Block) map[string]any {

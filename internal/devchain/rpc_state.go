@@ -102,7 +102,7 @@ func (r rpc) registerState(s *rpcserver.Server) {
 				return err
 			}
 			var told *runtime.Runtime
-			r.follow(sub, r.Best().Number(), func(b *Block) bool {
+			r.followBest(sub, func(b *Block) bool {
 				if b.rt == told {
 					return true
 				}
@@ -219,7 +219,7 @@ func (r rpc) subscribeStorage(_ context.Context, params json.RawMessage, sub *rp
 		return err
 	}
 	var before *Block
-	r.follow(sub, r.Best().Number(), func(b *Block) bool {
+	r.followBest(sub, func(b *Block) bool {
 		set := changes(b, before, keys)
 		first := before == nil
 		before = b

@@ -78,7 +78,7 @@ func (r rpc) registerGrandpa(s *rpcserver.Server) {
 		return hexBytes(p.AppendSCALE(nil)), nil
 	}))
 	s.Handle("grandpa_roundState", call0(func() (any, error) {
-		b := r.Best()
+		b := r.Final()
 		set, id := r.authorities(b)
 		threshold := len(set) - (len(set)-1)/3
 		votes := map[string]any{"currentWeight": 0, "missing": []string{}}
@@ -91,7 +91,9 @@ func (r rpc) registerGrandpa(s *rpcserver.Server) {
 				return err
 			}
 			// Unlike heads, only what comes.
-			r.follow(sub, r.Best().Number()+1, func(b *Block) bool { return sub.Notify(hexBytes(b.Justification)) })
+			r.followFinal(sub, r.Final().Number()+1, func(b *Block) bool {
+				return b.Justification == nil || sub.Notify(hexBytes(b.Justification))
+			})
 			return nil
 		})
 }

@@ -46,6 +46,8 @@ func (r rpc) transactionWatch(_ context.Context, params json.RawMessage, sub *rp
 			return sub.Notify(map[string]any{"event": "validated"})
 		case pool.InBlock:
 			return sub.Notify(map[string]any{"event": "bestChainBlockIncluded", "block": r.place(s.Hash, raw)})
+		case pool.Retracted:
+			return sub.Notify(map[string]any{"event": "bestChainBlockIncluded", "block": nil})
 		case pool.Finalized:
 			return last(map[string]any{"event": "finalized", "block": r.place(s.Hash, raw)})
 		case pool.Usurped, pool.Invalid:
@@ -75,7 +77,7 @@ func (r rpc) place(block hashing.Hash, raw []byte) map[string]any {
 
 func (r rpc) registerArchive(s *rpcserver.Server) {
 	s.Handle("archive_v1_genesisHash", call0(func() (any, error) { return r.Genesis(), nil }))
-	s.Handle("archive_v1_finalizedHeight", call0(func() (any, error) { return r.Best().Number(), nil }))
+	s.Handle("archive_v1_finalizedHeight", call0(func() (any, error) { return r.Final().Number(), nil }))
 	s.Handle("archive_v1_hashByHeight", call(1, func(p numberParam) (any, error) {
 		out := []hashing.Hash{}
 		if n, ok := p.headerNumber(); ok {

@@ -32,7 +32,7 @@ type chainRecord struct {
 type blockRecord struct {
 	Header        header.Header
 	Extrinsics    [][]byte
-	Justification []byte
+	Justification []byte // of a block that has an earlier record too, if it became final later
 }
 
 func record(v any) []byte { return append([]byte{logFormat}, scale.MustMarshal(v)...) }
@@ -86,13 +86,44 @@ func (c *Chain) checkChain(raw []byte) error {
 }
 
 func (c *Chain) replay(raw []byte) error {
-	parent := c.blocks[len(c.blocks)-1]
-	number := parent.Number() + 1
 	var r blockRecord
 	if err := decodeRecord(raw, &r); err != nil {
-		return fmt.Errorf("block %d: %w", number, err)
+		return fmt.Errorf("block after %d: %w", c.Best().Number(), err)
 	}
-	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
+	if len(r.Justification) == 0 {
+		r.Justification = nil
+	}
+	number := r.Header.Number
+	if known := c.byHash[r.Header.Hash()]; known != nil { // it became final later
+		if !c.onBest(known) || number <= c.final || r.Justification == nil || len(r.Extrinsics) > 0 {
+			return fmt.Errorf("block %d is there twice", number)
+		}
+		final := *known
+		final.Justification = r.Justification
+		c.setFinal(&final)
+		return nil
+	}
+	parent := c.byHash[r.Header.ParentHash]
+	switch {
+	case parent == nil || parent.Number()+1 != number:
+		return fmt.Errorf("block %d does not follow any other", number)
+	case !c.onBest(parent):
+		// Of a fork, and so not final, unless it is to be the best chain.
+		if r.Justification != nil {
+			return fmt.Errorf("block %d of a fork is final", number)
+		}
+	case number <= c.final, r.Justification != nil && number != header.Number(len(c.blocks)):
+		return fmt.Errorf("block %d comes after one that is final, or is final beside the best chain", number)
+	}
+	// What its author has put into the digest: the mark of a fork.
+	var logs []header.DigestItem
+	for _, l := range r.Header.Digest {
+		if l.Kind == header.DigestOther {
+			logs = append(logs, l)
+			c.forks++
+		}
+	}
+	x := parent.rt.Begin(parent.State, number, parent.Hash, logs)
 	x.SkipSignatures = true // they were checked before the block was made
 	// A change of authorities is not an extrinsic; the header tells of it.
 	change, _, err := grandpa.ScheduledChange(&r.Header)
@@ -118,6 +149,12 @@ func (c *Chain) replay(raw []byte) error {
 	}
 	_, b.SetID = c.authorities(parent)
 	b.Justification = r.Justification
-	c.append(b)
+	c.adopt(b, b.Justification != nil)
 	return nil
+}
+
+// onBest reports whether a block is in the best chain.
+func (c *Chain) onBest(b *Block) bool {
+	n := b.Number()
+	return n < header.Number(len(c.blocks)) && c.blocks[n].Hash == b.Hash
 }

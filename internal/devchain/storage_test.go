@@ -172,9 +172,13 @@ func FuzzReplay(f *testing.F) {
 	empty := encodeBlock(&Block{Header: b.Header})
 	f.Add(empty)
 	f.Add(record(chainRecord{}))
-	c.mu.Lock()
-	c.blocks = c.blocks[:2]
-	c.mu.Unlock()
+	f.Add(encodeBlock(&Block{Header: c.Block(1).Header, Justification: b.Justification}))
+	f.Add(encodeBlock(&Block{Header: b.Header, Extrinsics: b.Extrinsics}))
+	forget := func() {
+		c.blocks, c.final = c.blocks[:2], 1
+		delete(c.byHash, b.Hash)
+	}
+	forget()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		err := c.replay(raw)
 		c.mu.Lock()
@@ -186,7 +190,7 @@ func FuzzReplay(f *testing.F) {
 			if got := c.blocks[2]; got.Hash != b.Hash {
 				t.Fatalf("another block: %s", got.Hash)
 			}
-			c.blocks = c.blocks[:2]
+			forget()
 		}
 	})
 }

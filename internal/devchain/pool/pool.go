@@ -3,7 +3,7 @@
 // otherwise it is in the future.
 //
 // Start with [Pool.Add], take a [Selection] to build a block, and tell the pool
-// what the block held with [Pool.Included] and [Pool.Advance].
+// what the block held with [Pool.Included], [Pool.Finalized] and [Pool.Advance].
 //
 // It is a state machine without I/O, used under its owner's lock. It trusts
 // what the owner says of an extrinsic's validity; how many and how large they
@@ -68,6 +68,7 @@ type Pool struct {
 	seq     uint64
 	ready   usage
 	future  usage
+	inBlock map[hashing.Hash][]*Tx // of blocks that are not final
 }
 
 type usage struct{ count, bytes int }
@@ -79,7 +80,7 @@ func (u *usage) add(tx *Tx, sign int) {
 
 // New returns an empty pool.
 func New(limits Limits) *Pool {
-	return &Pool{limits: limits, signers: map[keyring.AccountID]*signer{}, byHash: map[hashing.Hash]*Tx{}}
+	return &Pool{limits: limits, signers: map[keyring.AccountID]*signer{}, byHash: map[hashing.Hash]*Tx{}, inBlock: map[hashing.Hash][]*Tx{}}
 }
 
 // Add takes an extrinsic whose validity at the best block is v. watch may be
@@ -197,15 +198,43 @@ func (p *Pool) Reject(hash hashing.Hash) {
 	}
 }
 
-// Included removes the extrinsics of a block that is the best one and final.
+// Included removes the extrinsics of a block that has become part of the best
+// chain. Finalized or Retract must follow.
 func (p *Pool) Included(block hashing.Hash, hashes []hashing.Hash) {
 	for _, h := range hashes {
 		if tx := p.byHash[h]; tx != nil {
 			p.remove(tx, Status{})
+			p.inBlock[block] = append(p.inBlock[block], tx)
 			tx.tell(Status{Kind: InBlock, Hash: block})
-			tx.tell(Status{Kind: Finalized, Hash: block})
 		}
 	}
+}
+
+// Finalized says that a block is final.
+func (p *Pool) Finalized(block hashing.Hash) {
+	for _, tx := range p.inBlock[block] {
+		tx.tell(Status{Kind: Finalized, Hash: block})
+	}
+	delete(p.inBlock, block)
+}
+
+// Retract says that a block is no longer part of the best chain: its extrinsics
+// are in the pool again, as far as there is room. Advance and Revalidate should
+// follow.
+func (p *Pool) Retract(block hashing.Hash) {
+	for _, tx := range p.inBlock[block] {
+		tx.tell(Status{Kind: Retracted, Hash: block})
+		again, err := p.Add(tx.Raw, tx.Valid, nil)
+		if err != nil {
+			tx.tell(Status{Kind: Dropped})
+			continue
+		}
+		again.watchers, again.told = tx.watchers, again.ready
+		if again.ready {
+			again.tell(Status{Kind: Ready})
+		}
+	}
+	delete(p.inBlock, block)
 }
 
 // Advance tells the pool the state after a new block: best is its number, nonce

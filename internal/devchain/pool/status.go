@@ -15,13 +15,14 @@ const (
 	Ready
 	Future
 	InBlock
+	Retracted
 	Finalized
 	Usurped
 	Dropped
 	Invalid
 )
 
-var kindNames = [...]string{"", "ready", "future", "inBlock", "finalized", "usurped", "dropped", "invalid"}
+var kindNames = [...]string{"", "ready", "future", "inBlock", "retracted", "finalized", "usurped", "dropped", "invalid"}
 
 // String returns the name that the RPC uses.
 func (k Kind) String() string { return kindNames[k] }
@@ -29,7 +30,7 @@ func (k Kind) String() string { return kindNames[k] }
 // Status is what a watcher is told.
 type Status struct {
 	Kind Kind
-	Hash hashing.Hash // of the block (InBlock, Finalized) or of the successor (Usurped)
+	Hash hashing.Hash // of the block (InBlock, Retracted, Finalized) or of the successor (Usurped)
 }
 
 // Final reports whether no other status follows.
