@@ -2,7 +2,7 @@
 # docker build -t integritee-worker --target deployed-worker --build-arg WORKER_MODE_ARG=offchain-worker -f build.Dockerfile .
 # docker build -t integritee-cli    --target deployed-client --build-arg WORKER_MODE_ARG=offchain-worker -f build.Dockerfile .
 
-# Any image with Go 1.26 and make, and any small image with CA certificates.
+# An image with Go 1.26, make and CA certificates, and any small image with a shell.
 ARG BUILDER_IMAGE=docker.io/library/golang:1.26-bookworm
 ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 
@@ -16,13 +16,16 @@ COPY . .
 RUN make
 
 FROM ${RUNTIME_IMAGE} AS deployed-client
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=builder /src/test/demo_shielding_unshielding.sh /usr/local/worker-cli/
 COPY --from=builder /src/bin/integritee-cli /src/bin/ocw /usr/local/bin/
 ENTRYPOINT ["/usr/local/bin/integritee-cli"]
 
 FROM ${RUNTIME_IMAGE} AS deployed-worker
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=builder /src/bin/integritee-service /src/bin/integritee-cli /src/bin/ocw /usr/local/bin/
 WORKDIR /var/lib/integritee-worker
 VOLUME /var/lib/integritee-worker
-# Trusted RPC (TLS websocket), key hand-over, is_initialized, metrics.
-EXPOSE 2000 3443 4545 8787
+# Trusted RPC (TLS websocket), key hand-over, is_initialized.
+EXPOSE 2000 3443 4545
 ENTRYPOINT ["/usr/local/bin/integritee-service"]

@@ -247,7 +247,11 @@ func outcome(o *client.Outcome, err error, want stf.Code) (string, error) {
 	if o.Receipt.Outcome.Code != want {
 		return "", fmt.Errorf("outcome %v, want %v", o.Receipt.Outcome, want)
 	}
-	return fmt.Sprintf("block %d: %v", o.Inclusion.Number, o.Receipt.Outcome), nil
+	reason := o.Receipt.Outcome.String()
+	if app, err := sample.New(); err == nil {
+		reason = app.Reason(o.Receipt.Outcome)
+	}
+	return fmt.Sprintf("block %d: %s", o.Inclusion.Number, reason), nil
 }
 
 func (s *story) shield(ctx context.Context) (string, error) {

@@ -50,6 +50,7 @@ var table = map[string]int{
 	"internal/demo":        assembly,
 	"internal/inspect":     command,
 	"internal/cli":         command,
+	"examples":             command,
 	"cmd":                  command,
 }
 
