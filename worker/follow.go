@@ -23,7 +23,7 @@ type follower struct {
 	j *journal
 	// layout of extrinsics roots of the runtime whose metadata the core has.
 	layout trie.Version
-	// known is whether layout was fetched.
+	// known is whether layout and metadata were fetched in this attempt.
 	known bool
 }
 
@@ -63,6 +63,10 @@ func (f *follower) describe(err error) error {
 // attempt follows on one connection and returns why that ended.
 func (f *follower) attempt(ctx context.Context) error {
 	w := f.w
+	// What the node said of its runtime before was not proven, and may be why
+	// the last attempt ended: it is asked again.
+	f.known = false
+	w.runtimes.forget()
 	if err := w.checkGenesis(ctx); err != nil {
 		return err
 	}
@@ -209,7 +213,7 @@ func (f *follower) publish(c *enclave.Commit) {
 	core := f.j.core
 	pending := core.Pending()
 	f.w.published.update(func(p *published) {
-		p.number, p.pending = core.View().Number(), pending
+		p.number, p.hash, p.pending = core.View().Number(), core.View().Hash(), pending
 		if c != nil {
 			p.own = append(p.own, c.Own...)
 			if n := len(p.own); n > maxOwn {
