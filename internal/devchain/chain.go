@@ -9,9 +9,8 @@
 //
 // Its pallets carry the indexes, calls, events, errors and storage of
 // integritee-node (package runtime). It has no peers, forks on purpose
-// only ([Chain.Fork]), its
-// authority keys are derived from published names, and it must never hold
-// anything of value. All blocks and states stay in memory; a folder, if given,
+// only ([Chain.Fork]), its authority keys are derived from published names, and
+// it must never hold anything of value. All blocks and states stay in memory; a folder, if given,
 // holds the blocks, which are executed again at start.
 package devchain
 

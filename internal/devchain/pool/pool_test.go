@@ -128,6 +128,7 @@ func TestIncluded(t *testing.T) {
 	_, lc := add(t, p, 'b', 4, 3, 1)
 	block := hashing.Hash{7}
 	p.Included(block, []hashing.Hash{a.Hash, {9}})
+	p.Finalized(block)
 	// b3 was passed by another extrinsic of its nonce.
 	p.Advance(1, func(who keyring.AccountID) uint32 { return map[byte]uint32{'a': 1, 'b': 4}[who[0]] })
 	if want := fmt.Sprintf(`"ready" {"inBlock":"%s"} {"finalized":"%s"}`, block, block); la.String() != want {
@@ -135,6 +136,36 @@ func TestIncluded(t *testing.T) {
 	}
 	if lb.String() != `"ready" "invalid"` || lc.String() != `"ready"` || pending(p) != "b4/1" {
 		t.Errorf("b: %s; %s; pending %s", lb, lc, pending(p))
+	}
+}
+
+// TestRetract: what was in an abandoned block is ready again, in order, and can
+// be in another.
+func TestRetract(t *testing.T) {
+	p := New(DefaultLimits)
+	a, la := add(t, p, 'a', 0, 0, 1)
+	b, lb := add(t, p, 'a', 1, 0, 1)
+	one, two, three := hashing.Hash{1}, hashing.Hash{2}, hashing.Hash{3}
+	nonces := func(n uint32) func(keyring.AccountID) uint32 { return func(keyring.AccountID) uint32 { return n } }
+	p.Included(one, []hashing.Hash{a.Hash})
+	p.Advance(1, nonces(1))
+	p.Included(two, []hashing.Hash{b.Hash})
+	p.Advance(2, nonces(2))
+	p.Retract(two)
+	p.Retract(one)
+	p.Included(three, []hashing.Hash{a.Hash})
+	p.Advance(3, nonces(1))
+	p.Finalized(three)
+	p.Finalized(one) // nothing is in it any more
+	if want := fmt.Sprintf(`"ready" {"inBlock":"%s"} {"retracted":"%s"} "ready" {"inBlock":"%s"} {"finalized":"%s"}`, one, one, three, three); la.String() != want {
+		t.Errorf("a: %s\nwant %s", la, want)
+	}
+	if want := fmt.Sprintf(`"ready" {"inBlock":"%s"} {"retracted":"%s"} "ready"`, two, two); !strings.HasPrefix(lb.String(), want) || pending(p) != "a1/1" {
+		t.Errorf("b: %s, pending %s", lb, pending(p))
+	}
+	p.Revalidate(func([]byte) bool { return false })
+	if ready, future := p.Len(); ready+future != 0 || !strings.HasSuffix(lb.String(), `"invalid"`) {
+		t.Errorf("%d, %d, %s", ready, future, lb)
 	}
 }
 

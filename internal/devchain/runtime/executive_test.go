@@ -420,6 +420,8 @@ func FuzzApply(f *testing.F) {
 	w.block()
 	f.Add(w.sign(key(f, "//Alice"), w.call("Balances", "transfer_all", keyring.AddressOf(keyring.AccountID{1}), false)))
 	f.Add(w.sign(key(f, "//Bob"), w.call("EnclaveBridge", "publish_hash", hashing.Hash{}, []hashing.Hash{{1}}, []byte("data"))))
+	f.Add(w.sign(key(f, "//Bob"), w.call("Utility", "batch_all", calls(w.invoke(), w.call("Utility", "as_derivative", uint16(1), raw(w.shield(1)))))))
+	f.Add(w.sign(key(f, "//Alice"), w.call("Sudo", "sudo", raw(w.call("Scheduler", "schedule", uint32(9), &Period{1, 2}, uint8(0), raw(w.invoke()))))))
 	f.Add(w.rt.TimestampInherent(w.now))
 	f.Add([]byte{0x10, 4, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -271,6 +271,9 @@ func (s *Scheduler) initialize(ctx *Context) {
 		if task.MaybeID != nil {
 			s.Lookup.Delete(ctx, *task.MaybeID)
 		}
+		if task.Call.Inline == nil { // written by root as raw storage
+			continue
+		}
 		call, err := ctx.rt.decodeCall(*task.Call.Inline)
 		if err == nil { // of another runtime, else
 			err = ctx.dispatch(task.Origin.origin(), call)
