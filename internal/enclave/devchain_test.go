@@ -30,6 +30,8 @@ type follower struct {
 	core   *Core
 	who    *keyring.Pair
 	sent   map[EffectID]header.Number // when
+	alarms []Alarm
+	last   *Commit
 }
 
 func follow(t *testing.T, chain *devchain.Chain, who *keyring.Pair) *follower {
@@ -75,9 +77,10 @@ func (f *follower) sync() {
 		if err := f.core.Adopt(c); err != nil {
 			f.t.Fatal(err)
 		}
-		for _, a := range c.Alarms {
-			f.t.Errorf("block %d: alarm: %v", n, a.Kind)
+		if err := f.core.checkPayouts(); err != nil {
+			f.t.Fatal(err)
 		}
+		f.alarms, f.last = append(f.alarms, c.Alarms...), c
 	}
 }
 
@@ -118,7 +121,12 @@ func nonceOf(t *testing.T, chain *devchain.Chain, who *keyring.Pair) uint32 {
 
 func submit(t *testing.T, chain *devchain.Chain, who *keyring.Pair, call []byte, nonce uint32) {
 	t.Helper()
-	raw, err := extrinsic.SignV4(call, who, extrinsic.SignParams{Meta: testRuntime().Metadata, Genesis: chain.Genesis(), SpecVersion: 1, TxVersion: 1, Nonce: nonce})
+	submitTip(t, chain, who, call, nonce, 0)
+}
+
+func submitTip(t *testing.T, chain *devchain.Chain, who *keyring.Pair, call []byte, nonce uint32, tip uint64) {
+	t.Helper()
+	raw, err := extrinsic.SignV4(call, who, extrinsic.SignParams{Meta: testRuntime().Metadata, Genesis: chain.Genesis(), SpecVersion: 1, TxVersion: 1, Nonce: nonce, Tip: amount(tip)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +201,9 @@ func TestOnTheDevChain(t *testing.T) {
 
 	var roots []hashing.Hash
 	for i, f := range followers {
+		if len(f.alarms) > 0 {
+			t.Errorf("worker %d: alarms %v", i+1, f.alarms)
+		}
 		if left := f.core.Pending(); len(left) != 0 {
 			t.Errorf("worker %d still owes %+v", i+1, left)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/system"
 )
 
 // TestStory is the first private call, at the level of blocks.
@@ -256,6 +257,22 @@ func TestShielding(t *testing.T) {
 				b.hook(e)
 			}
 		}, stf.Success, true, 0, 0},
+		{"at the end of the block, as by a message of another chain", func(w *world, b *builder) {
+			for _, e := range b.shieldEvents(w.user.AccountID(), testShard, id(w), unit) {
+				b.deposit(system.Phase{Finalization: &struct{}{}}, e)
+			}
+		}, stf.Success, true, 0, 0},
+		{"from a scheduled call, undecryptable", func(w *world, b *builder) {
+			for _, e := range b.shieldEvents(w.user.AccountID(), testShard, nil, unit) {
+				b.hook(e)
+			}
+		}, stf.Refunded, false, unit - RefundCost, 0},
+		{"undecryptable, transfer with something between", func(w *world, b *builder) {
+			events := b.shieldEvents(w.user.AccountID(), testShard, nil, unit)
+			b.hook(events[0])
+			b.hook(event{bridgePallet, "ShardConfigUpdated", integritee.EventShardConfigUpdated{}})
+			b.hook(events[1])
+		}, stf.NotCredited, false, 0, AlarmShieldSender},
 		{"from a call that is not read, undecryptable", func(w *world, b *builder) {
 			remark := w.call("System", "remark", []byte("batch"))
 			b.signed(w.user, remark, append(b.shieldEvents(w.user.AccountID(), testShard, nil, unit), success)...)

@@ -219,6 +219,7 @@ type simCall struct {
 	// approved says that as_multi is the last approval; reports that
 	// as_multi_threshold_1 deposits an event.
 	approved, reports bool
+	raw               []byte // of a call that the executor does not know
 }
 
 func (c *simCall) String() string {
@@ -376,6 +377,8 @@ func (c *simCall) encode(w *world) []byte {
 	}
 	someone := keyring.AddressOf(w.user.AccountID())
 	switch c.name {
+	case "raw":
+		return c.raw
 	case "remark":
 		return w.call("System", c.name, fmt.Appendf(nil, "remark %d", c.id))
 	case "burn":
