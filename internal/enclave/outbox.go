@@ -91,7 +91,7 @@ func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, er
 // others wait. It bounds the read proof that each block needs. It decides in
 // which block a payout that nobody should have touched yet is refunded, so
 // it is part of every shard's history.
-const maxOpenPayouts = 256
+const maxOpenPayouts = 1024
 
 // outbox holds what is owed, by ascending ID.
 type outbox struct {
