@@ -71,7 +71,7 @@ func (c *Chain) nodeError(err error) error {
 	case errors.Is(err, parentchain.ErrUnavailable):
 		return unreachable("parentchain node", c.URL(), err)
 	case errors.Is(err, parentchain.ErrNonsense):
-		return fmt.Errorf("%w: parentchain node %s: %w", ErrProtocol, c.URL(), err)
+		return fmt.Errorf("%w: parentchain node %s: %w", ErrProtocol, rpcclient.Redact(c.URL()), err)
 	}
 	return err
 }

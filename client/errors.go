@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/offchain-worker/sdk/internal/rpcclient"
 )
 
 // Kinds of errors that callers can act on.
@@ -51,7 +53,7 @@ func unreachable(what, url string, err error) error {
 	if u := (*unavailable)(nil); errors.As(err, &u) {
 		return err
 	}
-	return &unavailable{what, url, err}
+	return &unavailable{what, rpcclient.Redact(url), err}
 }
 
 // root returns the innermost error: the layers of dialling say the same over
