@@ -27,6 +27,8 @@ const (
 	DefaultConfirmInterval = 600
 	// DefaultReceiptBlocks keeps receipts for about a week of 6 s blocks.
 	DefaultReceiptBlocks = 100_800
+	// DefaultReceiptBytes is room for some 800,000 receipts without events.
+	DefaultReceiptBytes = 256 << 20
 )
 
 // Config is what a core is made of. Only App, Trust and Keys decide the state;
@@ -52,6 +54,10 @@ type Config struct {
 	// ReceiptBlocks is for how many blocks receipts are kept; default
 	// DefaultReceiptBlocks.
 	ReceiptBlocks uint32
+	// ReceiptBytes is how much memory receipts may take, about; default
+	// DefaultReceiptBytes. If that is less than those of ReceiptBlocks need, the
+	// oldest blocks' go earlier. The last block's are kept whatever they take.
+	ReceiptBytes uint64
 	// Parallelism bounds the goroutines that decrypt; default GOMAXPROCS.
 	Parallelism int
 }
@@ -75,6 +81,9 @@ func (cfg *Config) check() error {
 	}
 	if cfg.ReceiptBlocks == 0 {
 		cfg.ReceiptBlocks = DefaultReceiptBlocks
+	}
+	if cfg.ReceiptBytes == 0 {
+		cfg.ReceiptBytes = DefaultReceiptBytes
 	}
 	if cfg.Parallelism <= 0 {
 		cfg.Parallelism = runtime.GOMAXPROCS(0)
@@ -155,7 +164,7 @@ func newCore(cfg Config, t tip) *Core {
 		fees:      cfg.Keys.EnclaveAccount(),
 		tip:       t,
 		state:     state.New(cfg.Keys.prf(labelPRFState)),
-		receipts:  newReceiptIndex(cfg.ReceiptBlocks),
+		receipts:  newReceiptIndex(cfg.ReceiptBlocks, cfg.ReceiptBytes),
 	}
 }
 

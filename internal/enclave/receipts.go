@@ -16,6 +16,8 @@ import (
 // by block, and those that can be asked for by operation hash and sender.
 type receiptIndex struct {
 	keep   uint32 // blocks
+	bytes  uint64 // at most, of all receipts of blocks but the last one's
+	size   uint64 // of all receipts, as sizeOf counts
 	blocks []blockReceipts
 	found  *btree.BTreeG[receiptEntry]
 }
@@ -41,9 +43,25 @@ func (e receiptEntry) compare(o receiptEntry) int {
 		cmp.Compare(e.id.Block, o.id.Block), cmp.Compare(e.id.Index, o.id.Index))
 }
 
-func newReceiptIndex(keep uint32) receiptIndex {
+// receiptSize is what a receipt without events takes in memory, about, in bytes:
+// itself, what it points to, and its entry in the index.
+const receiptSize = 320
+
+// sizeOf returns about what receipts take in memory, in bytes. It gives the
+// same for the same receipts, so that what is added can be subtracted again.
+func sizeOf(receipts []stf.Receipt) (n uint64) {
+	for i := range receipts {
+		n += receiptSize
+		for _, e := range receipts[i].Events {
+			n += 24 + uint64(len(e))
+		}
+	}
+	return n
+}
+
+func newReceiptIndex(keep uint32, bytes uint64) receiptIndex {
 	less := func(a, b receiptEntry) bool { return a.compare(b) < 0 }
-	return receiptIndex{keep: keep, found: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
+	return receiptIndex{keep: keep, bytes: bytes, found: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
 }
 
 func entryOf(r *stf.Receipt) (receiptEntry, bool) {
@@ -57,18 +75,23 @@ func entryOf(r *stf.Receipt) (receiptEntry, bool) {
 	return receiptEntry{*r.OperationHash, *r.Sender, failed, r.Identity(), r}, true
 }
 
-// add takes the receipts of block n and forgets those that are too old.
+// add takes the receipts of block n and forgets the oldest blocks': those that
+// are too old, and as many as it takes to stay below the limit. Those of the
+// last block are kept in any case, since somebody waits for them.
 func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
 	if len(receipts) > 0 {
 		x.blocks = append(x.blocks, blockReceipts{n, receipts})
+		x.size += sizeOf(receipts)
 		for i := range receipts {
 			if e, ok := entryOf(&receipts[i]); ok {
 				x.found.Set(e)
 			}
 		}
 	}
-	for len(x.blocks) > 0 && uint64(x.blocks[0].Block)+uint64(x.keep) <= uint64(n) {
+	tooOld := func(b header.Number) bool { return uint64(b)+uint64(x.keep) <= uint64(n) }
+	for len(x.blocks) > 0 && (tooOld(x.blocks[0].Block) || x.size > x.bytes && x.blocks[0].Block != n) {
 		old := x.blocks[0].Receipts
+		x.size -= sizeOf(old)
 		for i := range old {
 			if e, ok := entryOf(&old[i]); ok {
 				x.found.Delete(e)
