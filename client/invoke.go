@@ -110,9 +110,9 @@ func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	// An operation that the worker cannot decrypt or decode has no hash and no
-	// sender that it could know: its receipt goes by the ciphertext and belongs
-	// to whoever signed the extrinsic.
+	// Of a call that is not found signed for the shard, for whatever reason, the
+	// receipt goes by the ciphertext and belongs to whoever signed the extrinsic:
+	// a claimed sender is nobody yet.
 	operation := integritee.OperationHash(top)
 	return s.run(ctx, inv.Shard, call, inv.Payer,
 		query(inv.Shard, operation, inv.Sender, inv.Signer),

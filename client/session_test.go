@@ -290,13 +290,13 @@ func TestInvokeFailures(t *testing.T) {
 			},
 		},
 		{
-			name: "undecryptable: the receipt goes by the ciphertext", opts: fake.Options{},
+			name: "no valid call: the receipt goes by the ciphertext", opts: fake.Options{},
 			prepare: func(n *network) {
 				n.worker.SetReceipt(func(q *stf.ReceiptQuery) *stf.Receipt {
 					if q.Account != fake.Pair(n.t, "//Alice").AccountID() {
 						return nil
 					}
-					return answerWith(stf.Outcome{Code: stf.Undecodable})(q)
+					return answerWith(stf.Outcome{Code: stf.Invalid})(q)
 				})
 			},
 			drive: func(n *network, raw []byte) {
@@ -304,7 +304,7 @@ func TestInvokeFailures(t *testing.T) {
 				n.await(client.Committed)
 			},
 			check: func(t *testing.T, got result) {
-				if got.err != nil || !got.out.Known() || got.out.Receipt.Outcome.Code != stf.Undecodable {
+				if got.err != nil || !got.out.Known() || got.out.Receipt.Outcome.Code != stf.Invalid {
 					t.Errorf("got %+v, %v", got.out, got.err)
 				}
 			},

@@ -40,7 +40,9 @@ type Config struct {
 	// like DecodedCall.Name, or "" for receipts. Nil means never.
 	MayRead func(q Query, owner, delegate AccountID, getter string) bool
 	// Shield credits funds that arrived on the parentchain. The context's
-	// sender is the enclave account. Nil refuses them.
+	// sender is the enclave account. Nil refuses them. Whether it fails is told
+	// to whoever paid, so that should not depend on the credited account or
+	// anything else that is private. Its events are dropped.
 	Shield func(ctx Call, who AccountID, amount Balance) error
 	// Refund credits an unshield that the parentchain will never pay to whom
 	// it was taken from (RULES 22). The context is like that of Shield, and

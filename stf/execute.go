@@ -139,10 +139,14 @@ func (a *App) filter(o *state.Overlay, env *Env, op *Operation) error {
 
 // Shield credits amount to who: what the framework does itself for a
 // ShieldFunds event. On any error nothing is credited. It never panics.
+//
+// The result holds neither gas nor events: whoever pays a shielding may have
+// copied the encrypted beneficiary, and must not learn about that account.
 func (a *App) Shield(o *state.Overlay, env Env, who AccountID, amount Balance, id Identity) Result {
 	if a.cfg.Shield == nil {
 		return refusal(NotCredited, nil)
 	}
 	op := &Operation{Call: DecodedCall{Sender: env.EnclaveAccount}, Identity: id}
-	return a.runOn(o, &env, op, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
+	r := a.runOn(o, &env, op, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
+	return Result{Outcome: r.Outcome, Effects: r.Effects, Err: r.Err}
 }

@@ -10,12 +10,15 @@ import (
 // the state; they never change and are never used again.
 type Code uint8
 
-// The codes. Up to WrongShard nothing is known of the operation's call.
+// The codes. An invocation that fails before its signature is found good is
+// Invalid in its receipt, whatever the reason: Undecryptable, UnknownCall,
+// WrongShard, BadSignature and WrongKind are in no receipt of an invocation, or
+// else it would be an oracle for what others have encrypted.
 const (
 	Success       Code = 0  // executed, everything it wrote is kept
 	Undecryptable Code = 1  // not encrypted to a key of the shard
 	TooLong       Code = 2  // more than 16 RSA chunks, not decrypted
-	Undecodable   Code = 3  // the plaintext is no trusted operation
+	Invalid       Code = 3  // the ciphertext holds no call that is signed for this shard; why not is not told
 	UnknownCall   Code = 4  // no call of this index at this block
 	NoCiphertext  Code = 5  // an event without a call that could carry it
 	NotMatched    Code = 6  // calls and events of the extrinsic do not match; none of them ran
@@ -40,7 +43,7 @@ var codeTexts = [...]struct{ name, reason string }{
 	Success:       {"Success", "executed"},
 	Undecryptable: {"Undecryptable", "not encrypted to a key of this shard"},
 	TooLong:       {"TooLong", "longer than 16 chunks"},
-	Undecodable:   {"Undecodable", "not a trusted operation"},
+	Invalid:       {"Invalid", "no valid call: not encrypted to this shard, malformed, or with a wrong signature, enclave or shard"},
 	UnknownCall:   {"UnknownCall", "no such call"},
 	NoCiphertext:  {"NoCiphertext", "no ciphertext found for the event"},
 	NotMatched:    {"NotMatched", "calls and events of the extrinsic do not match"},

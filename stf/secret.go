@@ -10,13 +10,13 @@ import (
 // The uses of Env.Secret. None is the beginning of another, and what follows
 // a label has a fixed length up to the last part, so that no two uses meet.
 const (
-	labelCallHashPRF     = "ocw/stf/call-hash/prf/1"
 	labelReceiptSalt     = "ocw/stf/receipt-salt/1"
 	labelBlockRandom     = "ocw/stf/random/block/1"
 	labelOperationRandom = "ocw/stf/random/operation/1"
 )
 
-// The uses of plain hashes.
+// The uses of plain hashes; labelCallHash is one of Env.Secret, too, over the
+// same bytes (RULES 21).
 const (
 	labelCallHash    = "ocw/stf/call-hash/1"
 	labelReceiptLeaf = "ocw/stf/receipt-leaf/1"
@@ -44,13 +44,14 @@ func (i Identity) bytes() []byte {
 // k >= 1, and with k = 0 that of one that no trusted call asked for, such as a
 // refund (RULES 21):
 //
-//	BLAKE2b-256("ocw/stf/call-hash/1" ++ x ++ PRF("ocw/stf/call-hash/prf/1" ++ x))
+//	BLAKE2b-256(x ++ PRF(x))
 //
-// with x = shard ++ block ++ index ++ k, integers of 4 bytes little-endian.
+// with x = "ocw/stf/call-hash/1" ++ shard ++ block ++ index ++ k, integers of
+// 4 bytes little-endian.
 func (e *Env) CallHash(id Identity, k uint32) Hash {
 	x := append(append([]byte{}, e.Shard[:]...), id.bytes()...)
 	x = scale.AppendU32(x, k)
-	secret := e.prf(labelCallHashPRF, x)
+	secret := e.prf(labelCallHash, x)
 	return hashing.Blake2b256([]byte(labelCallHash), x, secret[:])
 }
 

@@ -39,7 +39,7 @@ func New() (*stf.App, error) {
 					stf.Method("TotalIssuance", publicTotalIssuance),
 					stf.Method("UndistributedFees", publicUndistributedFees, "asset_id"),
 				),
-				stf.Events(Transfer{}, Shielded{}, Unshielded{}, Returned{}),
+				stf.Events(Transfer{}, Unshielded{}, Returned{}),
 				stf.Errors(ErrInsufficientBalance, ErrExistentialDeposit, ErrOverflow, ErrEnclaveOnly, ErrWrongShard, ErrNoteTooLong, ErrMaintenance),
 				stf.Constant("ExistentialDeposit", ExistentialDeposit, "an account with less is removed and its rest burned"),
 				stf.Constant("MaxNoteLen", uint32(MaxNoteLen), "longest note of a transfer in bytes"),

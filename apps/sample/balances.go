@@ -39,11 +39,6 @@ type (
 		From, To stf.AccountID
 		Amount   stf.Balance
 	}
-	// Shielded tells of funds that arrived; Amount is what was credited.
-	Shielded struct {
-		Who         stf.AccountID
-		Amount, Fee stf.Balance
-	}
 	// Unshielded tells of funds that leave for the parentchain.
 	Unshielded struct {
 		From, Beneficiary stf.AccountID
@@ -90,20 +85,21 @@ func (b *Balances) BalanceTransferWithNote(ctx stf.Call, to stf.AccountID, amoun
 
 // BalanceShieldThroughEnclaveBridgePallet credits funds that arrived on the
 // parentchain, less a fee for the enclave account. Only the enclave does this.
+// What is below the existential deposit is refused for every account alike:
+// the outcome, which whoever paid may read, must not tell whether it exists.
 func (b *Balances) BalanceShieldThroughEnclaveBridgePallet(ctx stf.Call, who stf.AccountID, amount stf.Balance) error {
 	if ctx.Sender() != ctx.EnclaveAccount() {
 		return ErrEnclaveOnly
 	}
 	fee, _ := amount.Div64(shieldingFeeDivisor)
+	credit := amount.SaturatingSub(fee)
+	if credit.Less(ExistentialDeposit) {
+		return ErrExistentialDeposit
+	}
 	if err := b.mint(ctx, ctx.EnclaveAccount(), fee); err != nil {
 		return err
 	}
-	credit := amount.SaturatingSub(fee)
-	if err := b.mint(ctx, who, credit); err != nil {
-		return err
-	}
-	ctx.Emit(Shielded{who, credit, fee})
-	return nil
+	return b.mint(ctx, who, credit)
 }
 
 // BalanceUnshieldThroughEnclaveBridgePallet takes amount from the sender and

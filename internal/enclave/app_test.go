@@ -62,7 +62,7 @@ func TestBadApp(t *testing.T) {
 	}
 	b := w.block().invoke(call(0, 0, 1)).invoke(call(0, 0, 2)).invoke(call(1, 1)).invoke(call(2, 2)).shield(testShard, w.encrypt(id[:]), unit)
 	c := b.run()
-	want := []stf.Code{stf.Undecodable, stf.Success, stf.Panicked, stf.Success, stf.Refunded}
+	want := []stf.Code{stf.Invalid, stf.Success, stf.Panicked, stf.Success, stf.Refunded}
 	if got := outcomes(c); !slices.Equal(got, want) {
 		t.Fatalf("outcomes %v, want %v", got, want)
 	}

@@ -41,11 +41,11 @@ func BenchmarkExecute(b *testing.B) {
 		for b.Loop() {
 			p := &preparation{core: w.core}
 			for _, ct := range ciphertexts {
-				p.jobs = append(p.jobs, func() {
+				p.jobs = append(p.jobs, job{do: func() {
 					if _, err := w.cfg.Keys.Shielding.Decrypt(ct, shielding.MaxChunks); err != nil {
 						b.Error(err)
 					}
-				})
+				}})
 			}
 			p.run()
 		}

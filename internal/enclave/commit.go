@@ -105,10 +105,14 @@ const (
 	// AlarmNotReturned: a payout proved impossible, and the app refused to
 	// credit the amount again.
 	AlarmNotReturned AlarmKind = 7
+	// AlarmPanic: decrypting or verifying an operation panicked. It has failed
+	// like an invalid one, but this is a mistake in the worker's code.
+	AlarmPanic AlarmKind = 8
 )
 
 var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
-	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"}}
+	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"},
+	{Index: 8, Name: "preparation panicked"}}
 
 // SCALEVariants lists the kinds.
 func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }

@@ -94,6 +94,9 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect) {
 	}
 	for i := range s.operations {
 		op := &s.operations[i]
+		if op.panicked || op.beneficiary != nil && op.beneficiary.panicked {
+			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmPanic, Event: &op.event})
+		}
 		r := c.runOperation(commit, o, env, op)
 		commit.Receipts = append(commit.Receipts, stf.Receipt{
 			Block: commit.Number, Index: op.event, OperationHash: op.hash, Sender: op.sender,
@@ -145,7 +148,6 @@ func (c *Core) runShielding(commit *Commit, o *state.Overlay, env stf.Env, op *o
 		if r.Outcome.OK() {
 			return r
 		}
-		failed.Gas = r.Gas
 	}
 	if amount.Less(scale.NewU128(RefundMinimum)) {
 		return failed

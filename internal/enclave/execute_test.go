@@ -85,7 +85,7 @@ func TestGarbage(t *testing.T) {
 	direct := top(alice, good, 1)
 	direct[0] = integritee.TOPDirectCall
 	unknownCall := append([]byte{integritee.TOPIndirectCall, 201}, direct[2:]...)
-	swapped := w.encrypt(append(top(alice, good, 1), bytes.Repeat([]byte{7}, 400)...)) // two chunks
+	swapped := w.encrypt(append(top(alice, good, 1), bytes.Repeat([]byte{7}, 2*shielding.MaxChunkPlaintext-len(truncated)-1)...)) // two full chunks
 	swapped = append(slices.Clone(swapped[384:768]), swapped[:384]...)
 
 	cases := []struct {
@@ -98,14 +98,14 @@ func TestGarbage(t *testing.T) {
 		{"one byte", []byte{1}, stf.Undecryptable},
 		{"a byte too long", append(w.encrypt(top(alice, good, 1)), 0), stf.Undecryptable},
 		{"a byte too short", w.encrypt(top(alice, good, 1))[:383], stf.Undecryptable},
-		{"nothing", nil, stf.Undecodable},
+		{"nothing", nil, stf.Invalid},
 		{"wrong key", wrongKey, stf.Undecryptable},
-		{"encrypted garbage", w.encrypt([]byte("no operation at all")), stf.Undecodable},
-		{"encrypted nothing of a call", w.encrypt([]byte{integritee.TOPIndirectCall}), stf.Undecodable},
-		{"truncated operation", w.encrypt(truncated), stf.Undecodable},
-		{"chunks swapped", swapped, stf.Undecodable},
+		{"encrypted garbage", w.encrypt([]byte("no operation at all")), stf.Invalid},
+		{"encrypted nothing of a call", w.encrypt([]byte{integritee.TOPIndirectCall}), stf.Invalid},
+		{"truncated operation", w.encrypt(truncated), stf.Invalid},
+		{"chunks swapped", swapped, stf.Invalid},
 		{"unknown call index", w.encrypt(unknownCall), stf.UnknownCall},
-		{"unknown operation", w.encrypt(append([]byte{3}, direct[1:]...)), stf.Undecodable},
+		{"unknown operation", w.encrypt(append([]byte{3}, direct[1:]...)), stf.Invalid},
 		{"direct call", w.encrypt(direct), stf.WrongKind},
 		{"getter", w.encrypt([]byte{integritee.TOPGet, 0, 0}), stf.WrongKind},
 		{"wrong signature", w.encrypt(badSignature.IndirectCall()), stf.BadSignature},
@@ -118,7 +118,7 @@ func TestGarbage(t *testing.T) {
 		{"fee unpaid", w.encrypt(top(pair(t, "//Poor"), sample.Noop(pair(t, "//Poor").AccountID()), 0)), stf.FeeUnpaid},
 		{"3 MB of valid chunks", chunks(8192), stf.TooLong},
 		{"17 chunks", chunks(17), stf.TooLong},
-		{"16 chunks of sevens", chunks(16), stf.Undecodable},
+		{"16 chunks of sevens", chunks(16), stf.Invalid},
 	}
 	nonce := uint32(0)
 	for _, c := range cases {
@@ -126,7 +126,20 @@ func TestGarbage(t *testing.T) {
 			before := w.account(alice)
 			commit := w.block().invoke(w.transfer(alice, bob, unit/10, nonce)).invoke(c.ciphertext).invoke(w.transfer(alice, bob, unit/10, nonce+1)).run()
 			nonce += 2
+			// What is wrong before the signature is known inside only.
+			op := operation{ciphertext: c.ciphertext}
+			inside := w.core.open(&op, testFingerprint)
 			want := []stf.Code{stf.Success, c.want, stf.Success}
+			switch {
+			case inside == stf.Success:
+				if op.call == nil || *op.sender != op.call.Call.Sender {
+					t.Errorf("operation %+v", op)
+				}
+			case inside != c.want || op.call != nil || op.hash != nil || op.sender != nil:
+				t.Errorf("inside %v, call %v, hash %v, sender %v", inside, op.call, op.hash, op.sender)
+			case inside != stf.TooLong:
+				want[1] = stf.Invalid
+			}
 			if got := outcomes(commit); !slices.Equal(got, want) {
 				t.Fatalf("outcomes %v, want %v", got, want)
 			}
@@ -223,7 +236,7 @@ func TestLeaves(t *testing.T) {
 	if c.Stats.Undecoded != 1 {
 		t.Errorf("stats: %+v", c.Stats)
 	}
-	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Success, stf.Refunded, stf.Undecryptable}) {
+	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Success, stf.Refunded, stf.Invalid}) {
 		t.Errorf("outcomes: %v", got)
 	}
 }
@@ -506,7 +519,7 @@ func TestFingerprintInForce(t *testing.T) {
 	call := sample.Noop(alice.AccountID())
 	c := w2.block().invoke(w2.encrypt(top(alice, call, 0))).
 		invoke(w2.encrypt(integritee.SignCall(call, 0, foreign, testShard, alice).IndirectCall())).run()
-	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.BadSignature, stf.Success}) {
+	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Invalid, stf.Success}) {
 		t.Errorf("outcomes: %v", got)
 	}
 	if c.Fingerprint != foreign {
@@ -521,7 +534,7 @@ func TestFingerprintInForce(t *testing.T) {
 	c = w3.block().
 		invokeFor(shard, w3.encrypt(integritee.SignCall(call, 0, testFingerprint, shard, alice).IndirectCall())).
 		invokeFor(shard, w3.encrypt(integritee.SignCall(call, 0, integritee.Fingerprint(shard), shard, alice).IndirectCall())).run()
-	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.BadSignature, stf.Success}) {
+	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Invalid, stf.Success}) {
 		t.Errorf("without a configuration: %v", got)
 	}
 	b = w3.block()

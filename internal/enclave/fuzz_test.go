@@ -136,9 +136,10 @@ func FuzzOperation(f *testing.F) {
 			return
 		}
 		var op operation
-		w.core.check(b, &op, testFingerprint)
-		if (op.call != nil) != (op.code == stf.Success) {
-			t.Errorf("call %v, code %v", op.call != nil, op.code)
+		code := w.core.check(b, &op, testFingerprint)
+		good := code == stf.Success
+		if (op.call != nil) != good || (op.sender != nil) != good || (op.hash != nil) != good {
+			t.Errorf("operation %+v, code %v", op, code)
 		}
 	})
 }

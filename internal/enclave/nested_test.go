@@ -341,7 +341,7 @@ func TestNotMatchedInside(t *testing.T) {
 		{"a call that dispatches in its own way", sim("execute", simInvoke(1)), noCiphertext, AlarmNoCiphertext},
 		{"the same beside an invocation", sim("batch", sim("execute", sim("remark")), simInvoke(1)), notMatched, AlarmNotMatched},
 		{"the same with one inside", sim("batch", sim("execute", simInvoke(2)), simInvoke(1)), append(notMatched, notMatched...), AlarmNotMatched},
-		{"the same, but not executed", sim("batch", simInvoke(1), failing(sim("execute", simInvoke(2)))), []stf.Code{stf.Undecryptable}, 0},
+		{"the same, but not executed", sim("batch", simInvoke(1), failing(sim("execute", simInvoke(2)))), []stf.Code{stf.Invalid}, 0},
 		{"the same, without an invocation", sim("batch", sim("execute", sim("remark"))), nil, 0},
 	}
 	for _, c := range cases {

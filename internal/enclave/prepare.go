@@ -20,8 +20,9 @@ const maxForeignChunks = 2
 
 // beneficiary is the decrypted account of a shielding.
 type beneficiary struct {
-	account keyring.AccountID
-	ok      bool
+	account  keyring.AccountID
+	ok       bool
+	panicked bool
 }
 
 // leaf is a leaf of the confirmation tree; that of a shielding counts only if
@@ -36,9 +37,23 @@ type leaf struct {
 type preparation struct {
 	core          *Core
 	fingerprint   integritee.Fingerprint
-	jobs          []func()
+	jobs          []job
 	beneficiaries map[beneficiaryKey]*beneficiary
 	leaves        []leaf
+}
+
+// job is a piece of preparation. If do panics, its result is what failed
+// leaves: a mistake in the code that decrypts or verifies must cost one
+// operation, on every worker, and not stop all of them for good.
+type job struct{ do, failed func() }
+
+func (j job) run() {
+	defer func() {
+		if recover() != nil { // no word of what it was: it may hold secrets
+			j.failed()
+		}
+	}()
+	j.do()
 }
 
 type beneficiaryKey struct {
@@ -57,7 +72,14 @@ func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Ha
 		case op.shield != nil:
 			op.beneficiary = p.beneficiary(op.shield.EncryptedBeneficiary, shielding.MaxChunks)
 		case op.code == stf.Success:
-			p.jobs = append(p.jobs, func() { c.open(op, fingerprint) })
+			sent := *op
+			p.jobs = append(p.jobs, job{
+				do: func() { op.code = told(c.open(op, fingerprint)) },
+				failed: func() {
+					*op = sent
+					op.code, op.panicked = stf.Invalid, true
+				},
+			})
 		}
 	}
 	p.collectLeaves(s)
@@ -104,14 +126,14 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 	}
 	b := new(beneficiary)
 	p.beneficiaries[key] = b
-	p.jobs = append(p.jobs, func() {
+	p.jobs = append(p.jobs, job{failed: func() { *b = beneficiary{panicked: true} }, do: func() {
 		plain, err := p.core.cfg.Keys.Shielding.Decrypt(ciphertext, chunks)
 		// Bytes behind the account are ignored, as upstream does.
 		if err == nil && len(plain) >= len(b.account) {
 			b.ok = true
 			copy(b.account[:], plain)
 		}
-	})
+	}})
 	return b
 }
 
@@ -119,8 +141,8 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 func (p *preparation) run() {
 	n := min(p.core.cfg.Parallelism, len(p.jobs))
 	if n <= 1 {
-		for _, job := range p.jobs {
-			job()
+		for _, j := range p.jobs {
+			j.run()
 		}
 		return
 	}
@@ -129,51 +151,54 @@ func (p *preparation) run() {
 	for range n {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(p.jobs)); i = next.Add(1) - 1 {
-				p.jobs[i]()
+				p.jobs[i].run()
 			}
 		})
 	}
 	wg.Wait()
 }
 
+// told returns the code that a receipt has for an invocation that open found
+// to be code. The ciphertext, or some of its chunks, can be copied from others'
+// operations: if whoever sent it could tell how far it came, he could read them
+// bit by bit. The length alone is public.
+func told(code stf.Code) stf.Code {
+	if code == stf.Success || code == stf.TooLong {
+		return code
+	}
+	return stf.Invalid
+}
+
 // open decrypts an invocation and checks it as far as the state is not needed
-// (RULES 11).
-func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) {
+// (RULES 11). Only if all is well does the receipt become the sender's, under
+// the operation's hash.
+func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) stf.Code {
 	plain, err := c.cfg.Keys.Shielding.Decrypt(op.ciphertext, shielding.MaxChunks)
 	switch {
 	case errors.Is(err, shielding.ErrTooLong):
-		op.code = stf.TooLong
-		return
+		return stf.TooLong
 	case err != nil:
-		op.code = stf.Undecryptable
-		return
+		return stf.Undecryptable
 	}
-	c.check(plain, op, fingerprint)
+	return c.check(plain, op, fingerprint)
 }
 
 // check decodes an operation and verifies its signature.
-func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerprint) {
+func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerprint) stf.Code {
 	o, err := c.decodeOperation(plain)
 	switch {
 	case errors.Is(err, stf.ErrUnknownCall):
-		op.code = stf.UnknownCall
-		return
+		return stf.UnknownCall
 	case err != nil:
-		op.code = stf.Undecodable
-		return
-	case o.kind == integritee.TOPGet:
-		op.code = stf.WrongKind
-		return
+		return stf.Invalid
+	case o.kind != integritee.TOPIndirectCall:
+		return stf.WrongKind
+	case !o.signed.Verify(o.call.Sender, fingerprint, c.cfg.Trust.Shard):
+		return stf.BadSignature
 	}
 	op.hash, op.sender = &o.hash, &o.call.Sender
-	switch {
-	case o.kind != integritee.TOPIndirectCall:
-		op.code = stf.WrongKind
-	case !o.signed.Verify(o.call.Sender, fingerprint, c.cfg.Trust.Shard):
-		op.code = stf.BadSignature
-	default:
-		op.call = &stf.Operation{Call: o.call, Nonce: o.signed.Nonce, Delegate: o.signed.Delegate, CallHash: o.signed.Hash()}
-	}
+	op.call = &stf.Operation{Call: o.call, Nonce: o.signed.Nonce, Delegate: o.signed.Delegate, CallHash: o.signed.Hash()}
+	return stf.Success
 }
 
 // decodedOperation is a trusted operation; a getter has a kind only.

@@ -47,6 +47,7 @@ type operation struct {
 	ciphertext []byte
 	code       stf.Code // Success: go on, anything else: failed so far
 	call       *stf.Operation
+	panicked   bool // while it was decrypted or its signature verified
 
 	// Of a shielding:
 	shield      *integritee.EventShieldFunds

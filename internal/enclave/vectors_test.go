@@ -105,7 +105,7 @@ func TestRealRuntimes(t *testing.T) {
 			w.block().register(w.worker).run()
 			w.fund(alice, 10*unit)
 			c := w.block().invoke(w.transfer(alice, bob, unit, 0)).invoke(w.unshield(alice, bob, unit, 1)).invoke([]byte("garbage")).run()
-			if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Success, stf.Success, stf.Undecryptable}) {
+			if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Success, stf.Success, stf.Invalid}) {
 				t.Fatalf("outcomes: %v", got)
 			}
 			if got := w.confirmed(); !slices.Equal(got, []header.Number{2, 3}) {

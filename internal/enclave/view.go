@@ -89,18 +89,7 @@ func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
 	if !q.Verify() || q.Delegate != nil && !v.app.MayRead(v.state, v.env, q.Account, *q.Delegate) {
 		return nil, ErrNotAuthorized
 	}
-	r := findReceipt(v.receipts, q.OperationHash, q.Account)
-	if r == nil {
-		return nil, nil
-	}
-	out := *r
-	switch out.Outcome.Code {
-	case stf.Undecryptable, stf.UnknownCall:
-		// Whoever sends a ciphertext learns that it gave no call, and not how
-		// far it came: the worker must be no oracle for what others encrypted.
-		out.Outcome.Code = stf.Undecodable
-	}
-	return &out, nil
+	return findReceipt(v.receipts, q.OperationHash, q.Account), nil
 }
 
 // Format writes a placeholder: a view holds private state.

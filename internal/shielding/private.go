@@ -69,6 +69,10 @@ func (k *PrivateKey) Public() *PublicKey { return &PublicKey{k.key.PublicKey} }
 // last of which may be cut for the purpose of counting. Longer ones are
 // ErrTooLong, undecrypted; everything else that fails is ErrUndecryptable. An
 // empty ciphertext has an empty plaintext.
+//
+// Every chunk but the last must hold as much as it can, as Encrypt makes them.
+// Nothing binds chunks to each other: whoever sets a short one of his own before
+// somebody else's would choose where in a message its bytes come to stand.
 func (k *PrivateKey) Decrypt(ct []byte, maxChunks int) ([]byte, error) {
 	if (len(ct)+KeySize-1)/KeySize > maxChunks {
 		return nil, ErrTooLong
@@ -77,11 +81,13 @@ func (k *PrivateKey) Decrypt(ct []byte, maxChunks int) ([]byte, error) {
 		return nil, ErrUndecryptable
 	}
 	out := make([]byte, 0, len(ct)/KeySize*MaxChunkPlaintext)
+	short := false // a chunk before this one
 	for chunk := range slices.Chunk(ct, KeySize) {
 		p, err := rsa.DecryptOAEP(sha256.New(), nil, k.key, chunk, nil)
-		if err != nil {
+		if err != nil || short {
 			return nil, ErrUndecryptable
 		}
+		short = len(p) < MaxChunkPlaintext
 		out = append(out, p...)
 	}
 	return out, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 	"math/big"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -180,6 +182,17 @@ func TestUndecryptable(t *testing.T) {
 	}
 	// What is no OAEP block, and what is no residue at all.
 	textbook := new(big.Int).Exp(big.NewInt(2), big.NewInt(int64(k.key.E)), k.key.N).FillBytes(make([]byte, KeySize))
+	encrypted := func(n int) []byte {
+		ct, err := k.Public().Encrypt(rand.Reader, make([]byte, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ct
+	}
+	empty, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &k.key.PublicKey, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		ct   []byte
 		max  int
@@ -201,6 +214,9 @@ func TestUndecryptable(t *testing.T) {
 		"16 chunks and one byte":  {make([]byte, 16*KeySize+1), MaxChunks, ErrTooLong},
 		"3 MB":                    {make([]byte, 3<<20), MaxChunks, ErrTooLong},
 		"16 chunks of garbage":    {make([]byte, 16*KeySize), MaxChunks, ErrUndecryptable},
+		"short chunk before":      {slices.Concat(encrypted(317), encrypted(10)), MaxChunks, ErrUndecryptable},
+		"empty chunk before":      {slices.Concat(empty, encrypted(10)), MaxChunks, ErrUndecryptable},
+		"short chunk between":     {slices.Concat(encrypted(318), encrypted(1), encrypted(318)), MaxChunks, ErrUndecryptable},
 		"garbage of no chunk len": {[]byte("garbage"), MaxChunks, ErrUndecryptable},
 	} {
 		got, err := k.Decrypt(c.ct, c.max)
@@ -208,8 +224,9 @@ func TestUndecryptable(t *testing.T) {
 			t.Errorf("%s: got %x, %v, want %v", name, got, err, c.want)
 		}
 	}
-	// The format does not bind chunks: swapped ones decrypt. This is what the
-	// signature inside is for.
+	// The format does not bind chunks: swapped ones decrypt if they are full.
+	// This is what the signature inside is for.
+	ct = encrypted(2 * MaxChunkPlaintext)
 	swapped := append(bytes.Clone(ct[KeySize:]), ct[:KeySize]...)
 	if _, err := k.Decrypt(swapped, 2); err != nil {
 		t.Errorf("swapped chunks: %v", err)
