@@ -133,7 +133,7 @@ func TestOneLieAboutRuntime(t *testing.T) {
 	cfg := n.config("2", t.TempDir())
 	cfg.NodeURL = p.url
 	w := n.start(cfg)
-	n.until(w, "nothing was noticed", func() bool { return strings.Contains(w.Status().Health, "extrinsics root") })
+	n.until(w, "nothing was noticed", func() bool { return w.Status().HealthCode == "chain-unverified" })
 	p.tell(nil)
 	n.ready(w)
 	n.sameState(first, w)

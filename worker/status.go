@@ -57,7 +57,9 @@ var sentences = map[string]string{
 	"funding":           "the worker's account lacks funds on the parentchain",
 	"keys":              "no worker of the shard gave its keys or confirmed them yet",
 	"sending":           "confirmations and payouts are not sent to the parentchain",
-	"other":             "something fails: see the worker's log",
+	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
+		"or the shard has its ten signers already and evicts none (the log says which)",
+	"other": "something fails: see the worker's log",
 }
 
 // healthCode finds the word for an error of a part.
@@ -77,6 +79,8 @@ func healthCode(part string, err error) string {
 		return "chain"
 	case "registration", "funding", "keys":
 		return part
+	case "confirmations":
+		return "refused"
 	case "submitter":
 		return "sending"
 	}

@@ -57,6 +57,7 @@ func (n *network) squat(first, count int) []keyring.AccountID {
 	for i := range count {
 		x := pair(fmt.Sprintf("//Squatter%d", first+i))
 		n.pay(pair("//Charlie"), uint32(first+i), x.AccountID(), unit)
+		n.untilExists(x.AccountID())
 		n.send(x, 0, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{Proof: m[:], WorkerURL: &url, Method: integritee.SkipAttestation()})
 		n.send(x, 1, "EnclaveBridge", "confirm_processed_parentchain_block", integritee.ConfirmArgs{Shard: n.shard(), BlockHash: hashing.Hash{1}, BlockNumber: 1})
 		all = append(all, x.AccountID())
@@ -64,7 +65,23 @@ func (n *network) squat(first, count int) []keyring.AccountID {
 	return all
 }
 
-// TestNothingTwice confirms every block of a chain that makes one for each
+// untilExists waits until an account exists, so that the pool takes its extrinsics.
+func (n *network) untilExists(who keyring.AccountID) {
+	n.t.Helper()
+	node := parentchain.New(n.url, rpcclient.Options{})
+	defer node.Close()
+	for {
+		_, exists, err := node.Storage(n.ctx, accountKey(who), hashing.Hash{})
+		switch {
+		case err != nil:
+			n.t.Fatal(err)
+		case exists:
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestNothingTwice confirms every block of a chain that makes one for each
 // extrinsic, so that new blocks come while effects are being sent.
 func TestNothingTwice(t *testing.T) {
@@ -220,7 +237,7 @@ func TestEleventh(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.swallow.Store(nil)
-	n.until(w, "no word of the signers", func() bool { return strings.Contains(w.Status().Health, "evicts none") })
+	n.until(w, "no word of the signers", func() bool { return w.Status().HealthCode == "refused" })
 	before := n.nonce(w)
 	for range 5 {
 		n.shield(s, alice.AccountID(), unit)
