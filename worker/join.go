@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -23,10 +25,15 @@ import (
 // How a worker comes to the keys of its shard (P 5.2 step 8), all by proven
 // finalized state after its own registration:
 //
-//	ShardStatus empty      make keys (candidates), seal them, then
-//	                       update_shard_config, and look again
+//	no trace of the shard  before registering: make keys (candidates) and seal
+//	                       them; then update_shard_config, and look again
 //	we are its first       our candidates are the shard's keys
-//	another is its first   candidates are dropped; the keys come from a signer of the shard
+//	another is its first   candidates are deleted; the keys come from a signer of the shard
+//
+// A worker without candidates whose account is registered already had keys and
+// lost them: it never makes new ones. Neither does one for a shard that is
+// configured. All this is decided at the node's finalized head only, and not
+// while the node says that it is syncing or has no peers.
 //
 // So of several that start at once exactly one makes the keys, and a worker
 // never makes keys for a shard that somebody else has. Until key hashes are
@@ -41,17 +48,18 @@ const maxSigners = integritee.MaxShardSigners
 
 // shardState is what the chain says of the shard.
 type shardState struct {
-	signers []integritee.ShardSignerStatus
-	config  *integritee.UpgradableShardConfig
-	at      verified
+	signers    []integritee.ShardSignerStatus
+	config     *integritee.UpgradableShardConfig
+	registered bool // this worker's account, with whatever program
+	at         verified
 }
 
 func (w *Worker) shardState(ctx context.Context) (s shardState, err error) {
-	values, at, err := w.chain.prove(ctx, shardStatusKey(w.shard), shardConfigKey(w.shard))
+	values, at, err := w.chain.prove(ctx, shardStatusKey(w.shard), shardConfigKey(w.shard), enclaveKey(w.account.AccountID()))
 	if err != nil {
 		return s, err
 	}
-	s.at = at
+	s.at, s.registered = at, values[2].Present
 	if _, err := decodeProven(values[0], &s.signers); err != nil {
 		return s, fmt.Errorf("shard status: %w", err)
 	}
@@ -66,10 +74,61 @@ func (w *Worker) shardState(ctx context.Context) (s shardState, err error) {
 	return s, nil
 }
 
+// current waits until the verified chain is at the node's finalized head and
+// the node does not say that it is behind.
+func (w *Worker) current(ctx context.Context) error {
+	return w.health.retry(ctx, "parentchain", func(ctx context.Context) error {
+		var node struct {
+			IsSyncing       bool   `json:"isSyncing"`
+			Peers           uint64 `json:"peers"`
+			ShouldHavePeers bool   `json:"shouldHavePeers"`
+		}
+		if err := w.node.Call(ctx, "system_health", nil, &node); err != nil {
+			return err
+		}
+		if node.IsSyncing || node.ShouldHavePeers && node.Peers == 0 {
+			return errors.New("the node is syncing, or has no peers: nothing is decided on an old state")
+		}
+		head, err := w.node.FinalizedHeader(ctx)
+		if err == nil && head.Number > 0 {
+			_, err = w.chain.waitPast(ctx, head.Number-1)
+		}
+		return err
+	})
+}
+
+// prepareKeys makes and seals candidates for a shard of which there is no
+// trace, before the account is registered: that it is registered means from
+// then on that it had keys.
+func (w *Worker) prepareKeys(ctx context.Context, own *ownKeys) (*ownKeys, error) {
+	if err := w.current(ctx); err != nil || own != nil {
+		return own, err
+	}
+	err := w.health.retry(ctx, "keys", func(ctx context.Context) error {
+		s, err := w.shardState(ctx)
+		if err != nil || s.registered || s.config != nil || len(s.signers) > 0 {
+			return err
+		}
+		k, err := newKeys(w.trustHash)
+		if err == nil {
+			err = saveKeys(w.dir, w.platform, k)
+		}
+		if err == nil {
+			own = k
+			w.log.Info("made the keys of a new shard", "shard", w.shard)
+		}
+		return err
+	})
+	return own, err
+}
+
 // obtainKeys returns the keys of the shard once they are known to be the
 // shard's, and sealed. The account is registered.
 func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error) {
 	err := w.health.retry(ctx, "keys", func(ctx context.Context) (err error) {
+		if err := w.current(ctx); err != nil {
+			return err
+		}
 		s, err := w.shardState(ctx)
 		if err != nil {
 			return err
@@ -78,12 +137,25 @@ func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 			return err
 		}
 		if len(s.signers) == 0 {
-			if own, err = w.claimShard(ctx, own); err != nil {
+			if err := w.mayClaim(s, own); err != nil {
+				return err
+			}
+			if err := w.claimShard(ctx); err != nil {
 				return err
 			}
 			if s, err = w.shardState(ctx); err != nil {
 				return err
 			}
+			if len(s.signers) == 0 {
+				return errors.New("the signers of the shard were removed again")
+			}
+		}
+		if own != nil && s.signers[0].Signer != w.account.AccountID() {
+			// Another came first, and whatever becomes of its entry, ours are not the shard's keys.
+			if err := os.Remove(w.dir.file(materialFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fatal("the keys made for nothing: %w", err)
+			}
+			own = nil
 		}
 		if s.signers[0].Signer == w.account.AccountID() && own != nil {
 			own.status = keysConfirmed
@@ -111,32 +183,33 @@ func (w *Worker) checkShardConfig(s shardState) error {
 	return nil
 }
 
-// claimShard makes keys if there are none yet, seals them, and then writes the
-// shard's configuration, which makes this worker its first signer unless
-// somebody is faster.
-func (w *Worker) claimShard(ctx context.Context, own *ownKeys) (*ownKeys, error) {
-	w.health.setPhase("creating the shard")
-	if own == nil {
-		k, err := newKeys(w.trustHash)
-		if err != nil {
-			return nil, err
-		}
-		if err := saveKeys(w.dir, w.platform, k); err != nil {
-			return nil, err
-		}
-		own = k
-		w.log.Info("made the keys of a new shard", "shard", w.shard)
+// mayClaim says why the shard without signers must not be claimed.
+func (w *Worker) mayClaim(s shardState, own *ownKeys) error {
+	switch {
+	case s.config != nil:
+		return fmt.Errorf("shard %s is configured but has no signer: its keys were made by workers that were removed. One that has them "+
+			"must confirm a block, or choose another shard", w.shard)
+	case own == nil:
+		return fmt.Errorf("account %s was registered before, but its key material (%s) is gone, and the shard has no other worker: "+
+			"restore the file, or use another data folder", w.account.AccountID(), w.dir.file(materialFile))
 	}
+	return nil
+}
+
+// claimShard writes the shard's configuration, which makes this worker its
+// first signer unless somebody is faster. The candidates are sealed.
+func (w *Worker) claimShard(ctx context.Context) error {
+	w.health.setPhase("creating the shard")
 	rt, err := w.runtimes.get(ctx)
 	if err != nil {
-		return own, err
+		return err
 	}
 	call, err := encodeCall(rt.meta, "EnclaveBridge", "update_shard_config", integritee.UpdateShardConfigArgs{
 		Shard: w.shard, Config: integritee.ShardConfig{EnclaveFingerprint: integritee.Fingerprint(w.platform.Measurement())}})
 	if err != nil {
-		return own, err
+		return err
 	}
-	return own, w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) {
+	return w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) {
 		var signers []integritee.ShardSignerStatus
 		_, err := decodeProven(v[0], &signers)
 		return len(signers) > 0, err
@@ -301,6 +374,9 @@ func (w *Worker) peerKeys(ctx context.Context, peer keyring.AccountID) (hashing.
 	st, err := ratls.Probe(ctx, addr, peer, w.self, w.terms())
 	if err != nil {
 		return hashing.Hash{}, err
+	}
+	if st.Binding.Keys.IsZero() {
+		return hashing.Hash{}, errors.New("it has no keys yet, or has not compared them")
 	}
 	return st.Binding.Keys, nil
 }

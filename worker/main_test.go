@@ -170,7 +170,7 @@ func TestSubcommands(t *testing.T) {
 	if _, diag := run("-d "+dir+" --sim-measurement other signing-key", 1); !strings.Contains(diag, "another program") {
 		t.Errorf("another measurement: %q", diag)
 	}
-	if _, diag := run("-d "+dir+" run --skip-ra --trust-config none.json", 1); !strings.Contains(diag, "none.json") {
+	if _, diag := run("-d "+dir+" -P 0 -r 0 -h 0 run --skip-ra --trust-config none.json", 1); !strings.Contains(diag, "none.json") {
 		t.Errorf("missing trust config: %q", diag)
 	}
 

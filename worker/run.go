@@ -234,8 +234,7 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
 		return fatal("%w", err)
 	}
 	if own != nil && own.trust != w.trustHash {
-		return fatal("%s holds the keys of another shard or chain (trust config %s, wanted %s): use another data folder, "+
-			"or move the file away", w.dir.file(materialFile), own.trust, w.trustHash)
+		return fatal("%s holds the keys of another shard or chain (trust config %s, wanted %s): use another data folder", w.dir.file(materialFile), own.trust, w.trustHash)
 	}
 	confirmed := own != nil && own.status == keysConfirmed
 	if !confirmed {
@@ -243,11 +242,18 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
 			return err
 		}
 	}
-	w.keys.Store(own.material)
-	if err := w.renewCertificate(tee.PurposeServe); err != nil {
-		return err
-	}
+	if !confirmed {
+		if err := w.serveKeys(own); err != nil {
+			return err
+		}
+	} // else goLive does, once they are compared
 	return w.serveShard(ctx, own, confirmed)
+}
+
+// serveKeys has clients and peers get the keys from now on.
+func (w *Worker) serveKeys(own *ownKeys) error {
+	w.keys.Store(own.material)
+	return w.renewCertificate(tee.PurposeServe)
 }
 
 // comeToKeys registers and obtains the keys, following only heads: without the
@@ -265,6 +271,9 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 	})
 	w.health.setPhase("following heads")
 	err := w.chain.waitStart(ctx)
+	if err == nil {
+		own, err = w.prepareKeys(ctx, own)
+	}
 	if err == nil {
 		err = w.register(ctx)
 	}
@@ -367,6 +376,9 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	}
 	if restarted {
 		err := w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.checkPeerKeys(ctx, own) })
+		if err == nil {
+			err = w.serveKeys(own)
+		}
 		if err != nil {
 			return err
 		}
