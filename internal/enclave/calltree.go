@@ -23,6 +23,7 @@ type callNode struct {
 	kind     callKind
 	report   signalKind // of callReported
 	invoke   *integritee.Request
+	shield   *integritee.ShieldFundsArgs
 	unshield *integritee.UnshieldFundsArgs
 
 	// Of a dispatcher:
@@ -109,25 +110,21 @@ func (t *treeReader) call(d *scale.Decoder, depth int) *callNode {
 		n.invoke = &a.Request
 		t.invokes = append(t.invokes, n.invoke)
 	case callShield:
-		a := new(integritee.ShieldFundsArgs)
-		d.Decode(a)
+		n.shield = t.r.layout.decodeShield(d)
 		if depth == 0 {
-			t.shield = a
+			t.shield = n.shield
 		}
-		t.shields = append(t.shields, a)
+		t.shields = append(t.shields, n.shield)
 	case callTimestamp:
 		now := d.CompactU64()
 		if depth == 0 {
 			t.now = now
 		}
 	case callUnshield:
-		n.unshield = new(integritee.UnshieldFundsArgs)
-		d.Decode(n.unshield)
+		n.unshield = t.r.layout.decodeUnshield(d)
 		t.unshields = append(t.unshields, n.unshield)
 	case callConfirm:
-		a := new(integritee.ConfirmArgs)
-		d.Decode(a)
-		t.confirms = append(t.confirms, a)
+		t.confirms = append(t.confirms, t.r.layout.decodeConfirm(d))
 	default:
 		n.report = info.report
 		t.dispatcher(d, n, info.args, depth+1)

@@ -221,6 +221,7 @@ func (c *Core) SetMetadata(specVersion uint32, m *metadata.Metadata) error {
 		return err
 	}
 	c.runtime = r
+	c.publish() // its layout decides which keys are required
 	return nil
 }
 

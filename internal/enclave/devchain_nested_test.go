@@ -142,7 +142,7 @@ func TestDevChainExecutesAlike(t *testing.T) {
 		adapt(c)
 		s := run(alice, c.encode(w))
 		x := &s.extrinsics[1]
-		m, exact := x.match()
+		m, exact := x.match(&bridgeLayout)
 		if !exact || len(s.alarms) > 0 || x.status == statusUnknown {
 			t.Fatalf("%v: exact %v, alarms %v, signals %+v", c, exact, s.alarms, x.signals)
 		}

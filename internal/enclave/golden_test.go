@@ -50,7 +50,7 @@ func TestGoldenHistory(t *testing.T) {
 		block.Events = unhex(t, g.Events)
 		block.Storage = map[string][]byte{}
 		for _, hash := range g.Spent {
-			block.Storage[string(unshieldKey(hashing.Hash(unhex(t, hash))))] = scale.AppendU64(nil, 1)
+			block.Storage[string(bridgeLayout.spentKey(hashing.Hash(unhex(t, hash))))] = scale.AppendU64(nil, 1)
 		}
 		v := w.chain.Next(w.client, block, w.core.RequiredKeys(w.core.View().Number()+1)...)
 		c, err := w.core.Execute(v)
@@ -82,7 +82,7 @@ func recordGolden(t *testing.T) {
 			g.Extrinsics = append(g.Extrinsics, hex.EncodeToString(x))
 		}
 		for _, e := range owed {
-			if _, present, err := v.Storage(unshieldKey(e.Payout.CallHash)); err == nil && present {
+			if _, present, err := v.Storage(bridgeLayout.spentKey(e.Payout.CallHash)); err == nil && present {
 				g.Spent = append(g.Spent, hex.EncodeToString(e.Payout.CallHash[:]))
 			}
 		}

@@ -297,7 +297,7 @@ func (b *builder) pay(who *keyring.Pair, shard integritee.ShardID, p *Payout, ev
 
 // spend lets EnclaveBridge.ExecutedUnshieldCalls hold a call hash.
 func (b *builder) spend(hash hashing.Hash) *builder {
-	return b.store(unshieldKey(hash), scale.AppendU64(nil, 1))
+	return b.store(bridgeLayout.spentKey(hash), scale.AppendU64(nil, 1))
 }
 
 func (b *builder) store(key, value []byte) *builder {

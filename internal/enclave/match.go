@@ -1,12 +1,14 @@
 package enclave
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/metadata"
 )
 
 // signal is an event of an extrinsic that tells what ran.
@@ -17,11 +19,15 @@ type signal struct {
 	index uint32       // of signalBatchInterrupted
 	hash  hashing.Hash // of signalMultisigExecuted; the shard of signalInvoked
 	paid  *integritee.EventUnshieldedFunds
+	// Of signalShielded:
+	shielded []byte    // encrypted beneficiary
+	transfer *transfer // directly before
 }
 
-// read decodes the event's data, which is whole: DecodeEvents has read it.
-func (info *signalInfo) read(r *runtimeInfo, event uint32, data []byte) (s signal, err error) {
+// read decodes an event's data, which is whole: DecodeEvents has read it.
+func (info *signalInfo) read(r *runtimeInfo, records []metadata.EventRecord, event uint32) (s signal, err error) {
 	s.kind, s.event = info.kind, event
+	data := records[event].Data
 	d := scale.NewDecoder(data)
 	switch info.shape {
 	case shapeIndex:
@@ -45,7 +51,17 @@ func (info *signalInfo) read(r *runtimeInfo, event uint32, data []byte) (s signa
 		s.hash = hashing.Hash(e.Shard)
 	case signalPaid:
 		s.paid = new(integritee.EventUnshieldedFunds)
+		if r.layout.legacy {
+			var e integritee.EventLegacyUnshieldedFunds
+			err = scale.Unmarshal(data, &e)
+			s.paid.Beneficiary = e.PublicAccount
+			break
+		}
 		err = scale.Unmarshal(data, s.paid)
+	case signalShielded:
+		var e integritee.EventLegacyShieldFunds
+		err = scale.Unmarshal(data, &e)
+		s.shielded, s.transfer = e.AccountEncrypted, transferBefore(records, event)
 	}
 	return s, err
 }
@@ -65,6 +81,13 @@ type payment struct {
 	paid bool
 }
 
+// matchedShielding is a shield_funds of the legacy layout with its event.
+type matchedShielding struct {
+	event    uint32
+	args     *integritee.ShieldFundsArgs
+	transfer *transfer // directly before the event
+}
+
 // matcher finds out which calls of a successful extrinsic ran, from its
 // signals, and gives each invocation its event. The match is exact or none at
 // all: every signal must have its call, and every call that ran its signals.
@@ -78,21 +101,24 @@ type payment struct {
 // Forwards, a BatchInterrupted could end a batch or the batch around it.
 type matcher struct {
 	left        []signal // not yet accounted for
+	legacy      bool
 	invocations []invocation
+	shieldings  []matchedShielding // legacy only
 	payments    []payment
 	unknown     bool // a call ran of which it is not known what it dispatched
 }
 
 // match accounts for the signals of x. Where it is not exact it returns what
 // cannot be wrong: nothing.
-func (x *scanned) match() (m matcher, exact bool) {
-	m.left = x.signals
+func (x *scanned) match(l *layout) (m matcher, exact bool) {
+	m.left, m.legacy = x.signals, l.legacy
 	// Without a success nothing ran, and what had run was undone with its events.
 	exact = x.status != statusSuccess || x.calls.root == nil || m.ran(x.calls.root)
 	if !exact || len(m.left) > 0 {
 		return matcher{unknown: m.unknown}, false
 	}
 	slices.Reverse(m.invocations)
+	slices.Reverse(m.shieldings)
 	slices.Reverse(m.payments)
 	return m, true
 }
@@ -117,6 +143,15 @@ func (m *matcher) ran(n *callNode) bool {
 			return false
 		}
 		m.invocations = append(m.invocations, invocation{s.event, n.invoke})
+	case callShield:
+		if !m.legacy {
+			return true // its event says all
+		}
+		s := m.take(signalShielded)
+		if s == nil || !bytes.Equal(s.shielded, n.shield.AccountEncrypted) {
+			return false
+		}
+		m.shieldings = append(m.shieldings, matchedShielding{s.event, n.shield, s.transfer})
 	case callUnshield:
 		m.payments = append(m.payments, payment{n.unshield, m.takePaid(n.unshield)})
 	case callBatch:
@@ -201,12 +236,21 @@ func (m *matcher) items(n *callNode, done int, failures bool) bool {
 // the call hash was used before; between the events of two calls there is
 // always one of a dispatcher, so it cannot be that of another call.
 func (m *matcher) takePaid(a *integritee.UnshieldFundsArgs) bool {
-	want := integritee.EventUnshieldedFunds{Shard: a.Shard, Beneficiary: a.Beneficiary, Amount: a.Amount}
+	want := m.paymentOf(a)
 	if n := len(m.left); n > 0 && m.left[n-1].kind == signalPaid && *m.left[n-1].paid == want {
 		m.left = m.left[:n-1]
 		return true
 	}
 	return false
+}
+
+// paymentOf returns the event that a payment deposits; the legacy one has the
+// beneficiary only.
+func (m *matcher) paymentOf(a *integritee.UnshieldFundsArgs) integritee.EventUnshieldedFunds {
+	if m.legacy {
+		return integritee.EventUnshieldedFunds{Beneficiary: a.Beneficiary}
+	}
+	return integritee.EventUnshieldedFunds{Shard: a.Shard, Beneficiary: a.Beneficiary, Amount: a.Amount}
 }
 
 // takeMultisig takes the report on the call inside n if it is there.
@@ -224,7 +268,8 @@ func sortOperations(list []operation) {
 // guessPayments pairs the unshield_funds of a successful extrinsic whose
 // signals do not fit with the events of payments. Whether a call hash was used
 // is not decided by it.
-func (x *scanned) guessPayments() (out []payment) {
+func (x *scanned) guessPayments(l *layout) (out []payment) {
+	m := matcher{legacy: l.legacy}
 	if x.status != statusSuccess {
 		return nil
 	}
@@ -235,7 +280,7 @@ func (x *scanned) guessPayments() (out []payment) {
 		}
 	}
 	for _, a := range x.calls.unshields {
-		i := slices.Index(events, integritee.EventUnshieldedFunds{Shard: a.Shard, Beneficiary: a.Beneficiary, Amount: a.Amount})
+		i := slices.Index(events, m.paymentOf(a))
 		if i >= 0 {
 			events = slices.Delete(events, i, i+1)
 		}

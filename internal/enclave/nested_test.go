@@ -306,7 +306,7 @@ func TestWrongSignals(t *testing.T) {
 			signals[i].ok = !signals[i].ok
 		}
 		x.signals = signals
-		m, exact := x.match()
+		m, exact := x.match(&bridgeLayout)
 		if !exact {
 			wrong++
 			if len(m.invocations) > 0 || len(m.payments) > 0 {

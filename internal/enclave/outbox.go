@@ -68,17 +68,17 @@ type Payout struct {
 // call index, arguments. That of a tombstone pays nothing. The error wraps
 // metadata.ErrNotFound if the runtime has no such call.
 func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, error) {
-	name := callNames[callUnshield]
+	l := layoutOf(m)
+	var name [2]string
 	var args any
 	if e.Confirm != nil {
-		name = callNames[callConfirm]
-		args = integritee.ConfirmArgs{Shard: shard, BlockHash: e.Confirm.Hash, BlockNumber: e.Confirm.Number, Root: e.Confirm.Root}
+		name, args = l.calls[callConfirm], l.confirmCall(shard, e.Confirm)
 	} else {
 		amount := e.Payout.Amount
 		if e.Tombstone() {
 			amount = stf.Balance{}
 		}
-		args = integritee.UnshieldFundsArgs{Shard: shard, Beneficiary: e.Payout.Beneficiary, Amount: amount, CallHash: e.Payout.CallHash}
+		name, args = l.calls[callUnshield], l.unshieldCall(shard, e.Payout, amount)
 	}
 	index, ok := m.CallIndex(name[0], name[1])
 	if !ok {

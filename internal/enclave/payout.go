@@ -1,6 +1,7 @@
 package enclave
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
@@ -17,7 +18,7 @@ import (
 // A payout is owed from the block on whose execution asked for it; the list of
 // those owed is part of the private state. In every later block the core reads,
 // by proof, EnclaveBridge.ExecutedUnshieldCalls of the call hashes of the
-// oldest maxOpenPayouts. As long as it has no entry the payout stays owed. In
+// oldest maxOpenPayouts (in the legacy layout Teerex.ExecutedCalls). As long as it has no entry the payout stays owed. In
 // the first block that has one the payout leaves the list: if an unshield_funds
 // that ran in this very block carries hash, shard, beneficiary and amount, and
 // deposited its event, it was paid; else the hash is spent on something else,
@@ -33,22 +34,19 @@ import (
 // worker of ours. If its hash is spent meanwhile, by whoever guessed or copied
 // it, that is found when its turn comes.
 
-const unshieldCalls = "ExecutedUnshieldCalls"
-
-// unshieldKey is the storage key of EnclaveBridge.ExecutedUnshieldCalls[hash].
-func unshieldKey(hash hashing.Hash) []byte {
-	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix(bridgePallet, unshieldCalls), hash[:])
-}
-
 // requiredKeys returns the keys that the next block needs: of the shard's
 // configuration and of the open payouts.
 func (c *Core) requiredKeys() [][]byte {
+	l := &bridgeLayout // a guess while the runtime of the next block is unknown
+	if c.runtime != nil {
+		l = c.runtime.layout
+	}
 	keys := RequiredKeys(c.cfg.Trust.Shard, c.tip.Number+1)
 	seen := map[hashing.Hash]bool{}
 	for _, e := range c.outbox.open() {
 		if hash := e.Payout.CallHash; !seen[hash] {
 			seen[hash] = true
-			keys = append(keys, unshieldKey(hash))
+			keys = append(keys, l.spentKey(hash))
 		}
 	}
 	return keys
@@ -59,7 +57,7 @@ func (c *Core) requiredKeys() [][]byte {
 func (c *Core) settlePayouts(commit *Commit, b *lightclient.VerifiedBlock, s *scan) (refunds []*Effect, err error) {
 	var ran map[hashing.Hash][]*ranPayment
 	for _, e := range c.outbox.open() {
-		spent, err := isSpent(b, e.Payout.CallHash)
+		spent, err := c.runtime.layout.isSpent(b, e.Payout.CallHash)
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", commit.Number, err)
 		}
@@ -79,8 +77,8 @@ func (c *Core) settlePayouts(commit *Commit, b *lightclient.VerifiedBlock, s *sc
 }
 
 // isSpent reads by proof whether a call hash has been used.
-func isSpent(b *lightclient.VerifiedBlock, hash hashing.Hash) (bool, error) {
-	value, present, err := b.Storage(unshieldKey(hash))
+func (l *layout) isSpent(b *lightclient.VerifiedBlock, hash hashing.Hash) (bool, error) {
+	value, present, err := b.Storage(l.spentKey(hash))
 	if err != nil {
 		return false, fmt.Errorf("enclave: call hash of a payout: %w", err)
 	}
@@ -89,7 +87,7 @@ func isSpent(b *lightclient.VerifiedBlock, hash hashing.Hash) (bool, error) {
 	}
 	var count uint64
 	if err := scale.Unmarshal(value, &count); err != nil {
-		return false, fmt.Errorf("%w: %s.%s has an unknown layout: %w", ErrFatal, bridgePallet, unshieldCalls, err)
+		return false, fmt.Errorf("%w: %s.%s has an unknown layout: %w", ErrFatal, l.spent[0], l.spent[1], err)
 	}
 	return count > 0, nil
 }
@@ -190,17 +188,18 @@ func (c *Core) checkPayouts() (err error) {
 // checkUnshieldCalls checks that a runtime keeps the used call hashes where
 // they are looked for.
 func (r *runtimeInfo) checkUnshieldCalls() error {
-	if _, ok := r.meta.CallIndex(bridgePallet, callNames[callUnshield][1]); !ok {
+	name := r.layout.calls[callUnshield]
+	if _, ok := r.meta.CallIndex(name[0], name[1]); !ok {
 		return nil
 	}
 	var hash hashing.Hash
-	e, ok := r.meta.StorageEntry(bridgePallet, unshieldCalls)
+	e, ok := r.meta.StorageEntry(r.layout.spent[0], r.layout.spent[1])
 	if ok {
 		key, err := e.Key(hash[:])
-		ok = err == nil && string(key) == string(unshieldKey(hash)) && r.isPrimitive(e.ValueType, metadata.U64)
+		ok = err == nil && bytes.Equal(key, r.layout.spentKey(hash)) && r.isPrimitive(e.ValueType, metadata.U64)
 	}
 	if !ok {
-		return fmt.Errorf("%w: spec version %d has unshield_funds, but not the map %s.%s as we know it", ErrFatal, r.specVersion, bridgePallet, unshieldCalls)
+		return fmt.Errorf("%w: spec version %d has unshield_funds, but not the map %s.%s as we know it", ErrFatal, r.specVersion, r.layout.spent[0], r.layout.spent[1])
 	}
 	return nil
 }

@@ -74,9 +74,9 @@ func TestPayouts(t *testing.T) {
 		}, false, false, false},
 		{"events of a payment that the state does not know", func(b *builder, p *Payout) {
 			b.pay(other, testShard, p, paid(testShard, p), success)
-			b.store(unshieldKey(p.CallHash), nil)
+			b.store(bridgeLayout.spentKey(p.CallHash), nil)
 		}, false, false, false},
-		{"a counter of zero", func(b *builder, p *Payout) { b.store(unshieldKey(p.CallHash), make([]byte, 8)) }, false, false, false},
+		{"a counter of zero", func(b *builder, p *Payout) { b.store(bridgeLayout.spentKey(p.CallHash), make([]byte, 8)) }, false, false, false},
 		{"given up by a worker of the shard", func(b *builder, p *Payout) {
 			b.pay(other, testShard, tombstone(p), paid(testShard, tombstone(p)), success)
 		}, false, true, false},
@@ -452,7 +452,7 @@ func TestKeysMustBeProven(t *testing.T) {
 	}
 	o = newOwing(t)
 	e = o.owe()
-	if _, err := o.core.Execute(o.block().store(unshieldKey(e.Payout.CallHash), []byte{1}).seal()); !errors.Is(err, ErrFatal) {
+	if _, err := o.core.Execute(o.block().store(bridgeLayout.spentKey(e.Payout.CallHash), []byte{1}).seal()); !errors.Is(err, ErrFatal) {
 		t.Errorf("unknown layout: %v", err)
 	}
 }
@@ -465,7 +465,7 @@ func TestUnknownUnshieldMap(t *testing.T) {
 		"no map":         func(h *[]hashing.StorageHasher) { *h = nil },
 	} {
 		meta := nestedRuntime(false)
-		entry, ok := meta.StorageEntry(bridgePallet, unshieldCalls)
+		entry, ok := meta.StorageEntry(bridgePallet, "ExecutedUnshieldCalls")
 		if !ok {
 			t.Fatal("no such entry")
 		}

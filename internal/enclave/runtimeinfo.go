@@ -7,13 +7,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/metadata"
 )
 
-// Pallets that are read, by name.
-const (
-	bridgePallet = "EnclaveBridge"
-	teerexPallet = "Teerex"
-	systemPallet = "System"
-)
-
 // callKind is a call that the core understands.
 type callKind uint8
 
@@ -38,14 +31,6 @@ const (
 	callUnknown // takes calls as arguments and may or may not dispatch them
 )
 
-var callNames = map[callKind][2]string{
-	callInvoke:    {bridgePallet, "invoke"},
-	callShield:    {bridgePallet, "shield_funds"},
-	callTimestamp: {"Timestamp", "set"},
-	callUnshield:  {bridgePallet, "unshield_funds"},
-	callConfirm:   {bridgePallet, "confirm_processed_parentchain_block"},
-}
-
 // signalKind is an event that tells which calls of an extrinsic ran.
 type signalKind uint8
 
@@ -53,6 +38,7 @@ const (
 	signalNone signalKind = iota
 	signalInvoked
 	signalPaid
+	signalShielded // legacy only: else the event says all
 	signalItemCompleted
 	signalItemFailed
 	signalBatchInterrupted
@@ -82,8 +68,6 @@ var signalNames = []struct {
 	kind          signalKind
 	shape         signalShape
 }{
-	{bridgePallet, "IndirectInvocationRegistered", signalInvoked, shapeAny},
-	{bridgePallet, "UnshieldedFunds", signalPaid, shapeAny},
 	{"Utility", "ItemCompleted", signalItemCompleted, shapeAny},
 	{"Utility", "ItemFailed", signalItemFailed, shapeAny},
 	{"Utility", "BatchInterrupted", signalBatchInterrupted, shapeIndex},
@@ -163,6 +147,7 @@ type signalInfo struct {
 type runtimeInfo struct {
 	specVersion uint32
 	meta        *metadata.Metadata
+	layout      *layout
 	calls       map[[2]byte]*callInfo
 	signals     map[[2]byte]*signalInfo
 }
@@ -173,7 +158,7 @@ func newRuntimeInfo(specVersion uint32, m *metadata.Metadata) (*runtimeInfo, err
 	if m == nil {
 		return nil, errors.New("enclave: no metadata given")
 	}
-	r := &runtimeInfo{specVersion: specVersion, meta: m, calls: map[[2]byte]*callInfo{}, signals: map[[2]byte]*signalInfo{}}
+	r := &runtimeInfo{specVersion: specVersion, meta: m, layout: layoutOf(m), calls: map[[2]byte]*callInfo{}, signals: map[[2]byte]*signalInfo{}}
 	known := map[signalKind]bool{}
 	for _, s := range signalNames {
 		if index, ok := m.EventIndex(s.pallet, s.event); ok {
@@ -182,8 +167,14 @@ func newRuntimeInfo(specVersion uint32, m *metadata.Metadata) (*runtimeInfo, err
 			}
 		}
 	}
+	for event, kind := range map[eventKind]signalKind{eventInvoked: signalInvoked, eventPaid: signalPaid, eventShielded: signalShielded} {
+		name := r.layout.events[event]
+		if index, ok := m.EventIndex(name[0], name[1]); ok && (kind != signalShielded || r.layout.legacy) {
+			r.signals[index] = &signalInfo{kind: kind}
+		}
+	}
 	r.findDispatchers(known)
-	for kind, name := range callNames {
+	for kind, name := range r.layout.calls {
 		if index, ok := m.CallIndex(name[0], name[1]); ok {
 			r.calls[index] = &callInfo{kind: kind}
 		}

@@ -33,7 +33,7 @@ type scanned struct {
 	failure  []byte   // data of ExtrinsicFailed
 	signals  []signal // what tells which of its calls ran
 	payments []payment
-	confirms []integritee.EventProcessedParentchainBlock
+	confirms []processed
 }
 
 // operation is something of our shard that ends in a receipt, found by its
@@ -118,48 +118,58 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 		in = &s.extrinsics[r.Phase.Extrinsic]
 	}
 	if info := c.runtime.signals[r.Index]; info != nil {
-		return c.scanSignal(s, r, info, in, i)
+		return c.scanSignal(s, records, info, in, i)
 	}
 	switch {
 	case r.Pallet == systemPallet && r.Name == "ExtrinsicSuccess" && in != nil:
 		in.status = statusSuccess
 	case r.Pallet == systemPallet && r.Name == "ExtrinsicFailed" && in != nil:
 		in.status, in.failure = statusFailed, r.Data
-	case r.Pallet == teerexPallet && r.Name == "AddedSgxEnclave":
+	case c.runtime.is(r, eventRegistered):
 		// The account is the first field in all layouts; the rest is not needed.
 		d := scale.NewDecoder(r.Data)
 		var who keyring.AccountID
 		d.Read(who[:])
 		s.registers = s.registers || who == c.cfg.Account && !who.IsZero()
 		return d.Err()
-	case r.Pallet == bridgePallet && r.Name == "ShieldFunds":
+	case c.runtime.is(r, eventShielded): // the legacy one is a signal
 		var e integritee.EventShieldFunds
 		if err := scale.Unmarshal(r.Data, &e); err != nil {
 			return err
 		}
-		c.addShielding(s, &e, i, shieldSender(records, i, &e))
-	case r.Pallet == bridgePallet && r.Name == "ProcessedParentchainBlock" && in != nil:
-		var e integritee.EventProcessedParentchainBlock
-		if err := scale.Unmarshal(r.Data, &e); err != nil {
+		var sender *keyring.AccountID
+		if t := transferBefore(records, i); t.shields(e.Shard, e.Amount) {
+			sender = &t.From
+		}
+		c.addShielding(s, &e, i, sender)
+	case c.runtime.is(r, eventProcessed) && in != nil:
+		p, err := c.runtime.layout.decodeProcessed(r.Data)
+		if err != nil {
 			return err
 		}
-		in.confirms = append(in.confirms, e)
+		in.confirms = append(in.confirms, p)
 	}
 	return nil
 }
 
+// is reports whether an event is one of the runtime's layout.
+func (r *runtimeInfo) is(e *metadata.EventRecord, kind eventKind) bool {
+	name := r.layout.events[kind]
+	return e.Pallet == name[0] && e.Name == name[1]
+}
+
 // scanSignal notes an event that tells what ran. Only an extrinsic has calls
-// that could be told of: what a scheduled call invoked came without them.
-func (c *Core) scanSignal(s *scan, r *metadata.EventRecord, info *signalInfo, in *scanned, i uint32) error {
-	e, err := info.read(c.runtime, i, r.Data)
+// that could be told of: what a scheduled call invoked, or in the legacy layout
+// shielded, came without them.
+func (c *Core) scanSignal(s *scan, records []metadata.EventRecord, info *signalInfo, in *scanned, i uint32) error {
+	e, err := info.read(c.runtime, records, i)
 	switch {
 	case err != nil:
 		return err
 	case in != nil:
 		in.signals = append(in.signals, e)
-	case e.kind == signalInvoked:
-		c.unmatched(s, &e, nil, stf.NoCiphertext)
-		if e.shard() == c.cfg.Trust.Shard {
+	case e.kind == signalInvoked || e.kind == signalShielded:
+		if c.unmatched(s, &e, nil, stf.NoCiphertext) {
 			s.alarms = append(s.alarms, Alarm{Kind: AlarmNoCiphertext, Event: &i})
 		}
 	}
@@ -183,26 +193,28 @@ func (c *Core) scanExtrinsic(s *scan, i uint32) {
 	for _, a := range x.calls.shields {
 		s.named = s.named || a.Shard == shard
 	}
-	m, exact := x.match()
+	m, exact := x.match(c.runtime.layout)
 	if exact {
 		for _, invocation := range m.invocations {
 			c.addInvocation(s, invocation, x.signer)
 		}
+		for _, shielded := range m.shieldings {
+			c.addMatchedShielding(s, shielded, i)
+		}
 		x.payments = m.payments
 		return
 	}
-	x.payments = x.guessPayments()
+	x.payments = x.guessPayments(c.runtime.layout)
 	code, kind := stf.NotMatched, AlarmNotMatched
-	if len(x.calls.invokes) == 0 {
+	if len(x.calls.invokes) == 0 && (!c.runtime.layout.legacy || len(x.calls.shields) == 0) {
 		code, kind = stf.NoCiphertext, AlarmNoCiphertext
 	}
 	// Calls that ran without an event are as wrong as events without a call,
 	// unless it is for a call that we do not understand that nothing fits.
 	ours = ours && !m.unknown
 	for j := range x.signals {
-		if e := &x.signals[j]; e.kind == signalInvoked {
-			ours = ours || e.shard() == shard
-			c.unmatched(s, e, x.signer, code)
+		if e := &x.signals[j]; c.unmatched(s, e, x.signer, code) {
+			ours = true
 		}
 	}
 	if ours {
@@ -210,15 +222,28 @@ func (c *Core) scanExtrinsic(s *scan, i uint32) {
 	}
 }
 
-// unmatched records an invocation event whose ciphertext is not known.
-func (c *Core) unmatched(s *scan, e *signal, signer *keyring.AccountID, code stf.Code) {
-	if e.shard() != c.cfg.Trust.Shard {
-		s.stats.OtherShards++
-		return
+// unmatched records an invocation event, or a legacy shielding, whose call is
+// not known. It reports whether that is about our shard.
+func (c *Core) unmatched(s *scan, e *signal, signer *keyring.AccountID, code stf.Code) bool {
+	switch e.kind {
+	case signalInvoked:
+		if e.shard() != c.cfg.Trust.Shard {
+			s.stats.OtherShards++
+			return false
+		}
+		s.stats.Invocations++
+	case signalShielded:
+		// Whose it is, is known by where funds went at most.
+		if e.transfer == nil || e.transfer.To != c.cfg.Trust.Shard.BondingAccount() {
+			return false
+		}
+		s.stats.Shieldings++
+	default:
+		return false
 	}
 	s.named = true
-	s.stats.Invocations++
 	s.operations = append(s.operations, operation{event: e.event, sender: signer, code: code})
+	return true
 }
 
 func (c *Core) addInvocation(s *scan, m invocation, signer *keyring.AccountID) {
@@ -244,23 +269,28 @@ func (c *Core) addShielding(s *scan, e *integritee.EventShieldFunds, event uint3
 	s.operations = append(s.operations, operation{event: event, hash: &hash, sender: sender, shield: e})
 }
 
-// shieldSender returns who shielded (RULES 13): the origin of the
-// Balances.Transfer of the same amount to the bonding account that directly
-// precedes the event in its phase; nil if there is none.
-func shieldSender(records []metadata.EventRecord, i uint32, e *integritee.EventShieldFunds) *keyring.AccountID {
-	if i == 0 {
-		return nil
+// addMatchedShielding adds a shielding of the legacy layout, of which calls and
+// funds moved tell together what the event does not (RULES 25).
+func (c *Core) addMatchedShielding(s *scan, m matchedShielding, extrinsic uint32) {
+	e := integritee.EventShieldFunds{Shard: m.args.Shard, EncryptedBeneficiary: m.args.AccountEncrypted, Amount: m.args.Amount}
+	var sender *keyring.AccountID
+	switch {
+	case m.transfer.shields(e.Shard, e.Amount):
+		sender = &m.transfer.From
+	case !e.Amount.IsZero() && e.Shard == c.cfg.Trust.Shard:
+		// A success without the transfer that it consists of: nothing is
+		// credited on the word of a call alone.
+		s.operations = append(s.operations, operation{event: m.event, code: stf.NotMatched})
+		s.named = true
+		s.stats.Shieldings++
+		s.alarms = append(s.alarms, Alarm{Kind: AlarmNotMatched, Extrinsic: &extrinsic})
+		return
 	}
-	before := &records[i-1]
-	if before.Pallet != "Balances" || before.Name != "Transfer" || before.Phase != records[i].Phase {
-		return nil
-	}
-	var t struct {
-		From, To keyring.AccountID
-		Amount   scale.U128
-	}
-	if scale.Unmarshal(before.Data, &t) != nil || t.To != e.Shard.BondingAccount() || t.Amount != e.Amount {
-		return nil
-	}
-	return &t.From
+	c.addShielding(s, &e, m.event, sender)
+}
+
+// shields reports whether a transfer, which may be nil, is what shielding an
+// amount does (RULES 13).
+func (t *transfer) shields(shard integritee.ShardID, amount scale.U128) bool {
+	return t != nil && t.To == shard.BondingAccount() && t.Amount == amount
 }

@@ -26,11 +26,11 @@ func (c *Core) settle(commit *Commit, s *scan) {
 // settleConfirms looks for confirmations of blocks in one of our extrinsics.
 func (c *Core) settleConfirms(commit *Commit, x *scanned, index uint32, done map[EffectID]bool) {
 	for _, event := range x.confirms {
-		e := c.outbox.confirms[event.BlockHash]
-		if event.Shard != c.cfg.Trust.Shard || e == nil || done[e.ID] {
+		e := c.outbox.confirms[event.hash]
+		if event.shard != nil && *event.shard != c.cfg.Trust.Shard || e == nil || done[e.ID] {
 			continue
 		}
-		if event.TrustedCallsMerkleRoot != e.Confirm.Root {
+		if event.root != e.Confirm.Root {
 			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmOwnConfirmation, Extrinsic: &index})
 		}
 		done[e.ID] = true
@@ -41,7 +41,7 @@ func (c *Core) settleConfirms(commit *Commit, x *scanned, index uint32, done map
 // noteFailures counts failed attempts of ours.
 func (c *Core) noteFailures(commit *Commit, x *scanned) {
 	for _, call := range x.calls.confirms {
-		if e := c.outbox.confirms[call.BlockHash]; e != nil && call.Shard == c.cfg.Trust.Shard {
+		if e := c.outbox.confirms[call.BlockHash]; e != nil && (c.runtime.layout.legacy || call.Shard == c.cfg.Trust.Shard) {
 			commit.Failed = append(commit.Failed, e.ID)
 		}
 	}
