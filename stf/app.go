@@ -17,6 +17,8 @@ var (
 	ErrUnknownGetter = errors.New("stf: unknown getter")
 	// ErrGetter is wrapped by the error of a getter that failed.
 	ErrGetter = errors.New("stf: getter failed")
+	// ErrNone is what a getter returns to answer None.
+	ErrNone = errors.New("stf: nothing to answer")
 )
 
 // Config declares an app.
@@ -48,6 +50,11 @@ type Config struct {
 	// it was taken from (RULES 22). The context is like that of Shield, and
 	// nothing can be unshielded in it. Nil credits through Shield.
 	Refund func(ctx Call, who AccountID, amount Balance) error
+	// Legacy gives operations and getters the form and the rules of 2022 (P
+	// 1.7): no delegates and no fees; a nonce counts only after a success, and a
+	// call that fails is refused for ever (RULES 25). Part of what the app is:
+	// it cannot be changed for a shard.
+	Legacy bool
 	// GasPerCall is the ceiling of one call or getter; 0 means
 	// DefaultGasPerCall.
 	GasPerCall uint64
@@ -80,6 +87,9 @@ type getterEntry struct {
 	name  string
 	query *pallet.Query
 }
+
+// Legacy reports whether operations and getters have the form of 2022.
+func (a *App) Legacy() bool { return a.cfg.Legacy }
 
 // Name returns the app's name.
 func (a *App) Name() string { return a.cfg.Name }

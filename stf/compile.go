@@ -48,6 +48,9 @@ func NewApp(cfg Config) (*App, error) {
 	if cfg.Name == "" {
 		c.problem("the app has no name; set Config.Name")
 	}
+	if cfg.Legacy && (cfg.Fee != nil || cfg.MayCall != nil || cfg.MayRead != nil) {
+		c.problem("a legacy app has no fees and no delegates; leave Config.Fee, MayCall and MayRead empty")
+	}
 	c.module(ModuleDecl{name: systemName, module: a.system, index: systemIndex})
 	for _, d := range cfg.Modules {
 		c.declared(d)

@@ -55,6 +55,16 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 		}
 		return refusal(BadNonce, nil)
 	}
+	run := func(ctx Call) error {
+		args, err := e.call.Decode(scale.NewDecoder(op.Call.Args))
+		if err != nil {
+			return err // not for a call from DecodeCall
+		}
+		return e.call.Run(ctx, args)
+	}
+	if a.cfg.Legacy {
+		return a.executeLegacy(o, env, op, run)
+	}
 	var fee Result
 	if a.cfg.Fee != nil {
 		fee = a.runOn(o, env, op, func(ctx Call) error { return a.fee(ctx, op) })
@@ -68,14 +78,27 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 	if err := a.filter(o, env, op); err != nil {
 		return Result{Outcome: a.outcome(err), Events: fee.Events, Err: err}
 	}
-	res := a.runOn(o, env, op, func(ctx Call) error {
-		args, err := e.call.Decode(scale.NewDecoder(op.Call.Args))
-		if err != nil {
-			return err // not for a call from DecodeCall
-		}
-		return e.call.Run(ctx, args)
-	})
+	res := a.runOn(o, env, op, run)
 	res.Events = append(fee.Events, res.Events...)
+	return res
+}
+
+// executeLegacy runs a call whose nonce counts only if it succeeds. One that
+// fails could be sent again by anybody, so it is remembered like one whose fee
+// was not paid (RULES 25).
+func (a *App) executeLegacy(o *state.Overlay, env *Env, op *Operation, run func(Call) error) Result {
+	err := a.filter(o, env, op)
+	res := Result{Err: err}
+	if err != nil {
+		res.Outcome = a.outcome(err)
+	} else {
+		res = a.runOn(o, env, op, run)
+	}
+	if res.Outcome.OK() {
+		a.system.pass(plain{o}, op)
+	} else {
+		a.system.refuse(plain{o}, op, env.Number)
+	}
 	return res
 }
 

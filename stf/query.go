@@ -1,6 +1,7 @@
 package stf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -10,12 +11,12 @@ import (
 
 // Query answers a getter. The signature of a trusted one must have been
 // verified for its GetterOwner. value is the SCALE of the result; some is
-// false if the delegate that signed may not read. The error wraps ErrGetter,
-// ErrUnknownGetter or an error of package scale. It never panics.
+// false if the delegate that signed may not read, or the getter returned
+// ErrNone. The error wraps ErrGetter, ErrUnknownGetter or an error of package
+// scale. It never panics.
 func (a *App) Query(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byte, some bool, err error) {
 	if g.Trusted == nil {
-		value, err = a.answer(kv, &env, a.public, g.Public)
-		return value, err == nil, err
+		return orNone(a.answer(kv, &env, a.public, g.Public))
 	}
 	if g.Trusted.Delegate != nil {
 		owner, err := a.GetterOwner(g.Trusted.Getter)
@@ -27,7 +28,13 @@ func (a *App) Query(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byt
 			return nil, false, nil
 		}
 	}
-	value, err = a.answer(kv, &env, a.getters, g.Trusted.Getter)
+	return orNone(a.answer(kv, &env, a.getters, g.Trusted.Getter))
+}
+
+func orNone(value []byte, err error) ([]byte, bool, error) {
+	if errors.Is(err, ErrNone) {
+		return nil, false, nil
+	}
 	return value, err == nil, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -327,5 +328,55 @@ func TestUpgradeOfLayout(t *testing.T) {
 	// A runtime without either has nothing to say, and no way to be paid by.
 	if _, err := (Effect{Payout: p}).Call(&metadata.Metadata{}, testShard); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("a call of no runtime: %v", err)
+	}
+}
+
+var legacyApp = sync.OnceValue(func() *stf.App {
+	app, err := sample.NewLegacy()
+	if err != nil {
+		panic(err)
+	}
+	return app
+})
+
+// TestLegacyOperations runs calls and getters of the form of 2022 (P 1.7).
+func TestLegacyOperations(t *testing.T) {
+	w := newLegacyWorld(t, func(c *Config) { c.App, c.Trust.App = legacyApp(), sample.LegacyName })
+	alice, bob := pair(t, "//Alice"), pair(t, "//Bob")
+	id := alice.AccountID()
+	sign := func(call []byte, nonce uint32) *integritee.TrustedCallSigned {
+		s := integritee.SignCall(call, nonce, testFingerprint, testShard, alice)
+		s.Legacy = true
+		return s
+	}
+	transfer := sample.LegacyBalanceTransfer(id, bob.AccountID(), amount(unit))
+	unshield := sign(sample.LegacyBalanceUnshield(id, bob.AccountID(), amount(unit), testShard), 1)
+	wrapped := sign(transfer, 0)
+	wrapped.Signature = alice.Sign(integritee.WrapBytes(integritee.CallPayload(transfer, 0, testFingerprint, testShard)))
+	today := integritee.SignCall(transfer, 0, testFingerprint, testShard, alice)
+	w.shield(w.block(), w.encrypt(id[:]), 10*unit).run()
+	b := w.block()
+	for _, top := range [][]byte{wrapped.IndirectCall(), today.IndirectCall(), sign(sample.LegacyBalanceTransfer(id, bob.AccountID(), amount(99*unit)), 0).IndirectCall(),
+		sign(transfer, 0).IndirectCall(), unshield.IndirectCall()} {
+		w.invoke(b, w.encrypt(top))
+	}
+	c := b.run()
+	want := []stf.Code{stf.Invalid, stf.Invalid, stf.ModuleError, stf.Success, stf.Success}
+	if got := outcomes(c); !slices.Equal(got, want) {
+		t.Fatalf("outcomes %v, want %v", got, want)
+	}
+	if p := w.payouts(); len(p) != 1 || p[0].Payout.CallHash != unshield.Hash() {
+		t.Errorf("owed: %+v", p)
+	}
+	getter := integritee.SignGetter(sample.LegacyGetterFreeBalance(id), alice)
+	getter.Trusted.Legacy = true
+	value, some, err := w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: getter.AppendSCALE(nil)})
+	if err != nil || !some || !slices.Equal(value, scale.MustMarshal(amount(8*unit))) {
+		t.Errorf("free_balance: %x, %v, %v", value, some, err)
+	}
+	other := integritee.SignGetter(sample.LegacyGetterNonce(pair(t, "//Nobody").AccountID()), pair(t, "//Nobody"))
+	other.Trusted.Legacy = true
+	if _, some, err := w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: other.AppendSCALE(nil)}); some || err != nil {
+		t.Errorf("nonce of nobody: %v, %v", some, err)
 	}
 }

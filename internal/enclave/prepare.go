@@ -216,7 +216,11 @@ func (c *Core) decodeOperation(plain []byte) (o decodedOperation, err error) {
 	if d.Err() != nil || o.kind == integritee.TOPGet {
 		return o, d.Err()
 	}
-	o.signed = integritee.DecodeTrustedCallSigned(d, func(d *scale.Decoder) { o.call = c.cfg.App.DecodeCallAt(d, c.tip.Number+1) })
+	decode := integritee.DecodeTrustedCallSigned
+	if c.cfg.App.Legacy() {
+		decode = integritee.DecodeLegacyTrustedCallSigned
+	}
+	o.signed = decode(d, func(d *scale.Decoder) { o.call = c.cfg.App.DecodeCallAt(d, c.tip.Number+1) })
 	if d.Err() != nil {
 		return o, d.Err()
 	}

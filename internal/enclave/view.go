@@ -75,7 +75,11 @@ func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error)
 func (v *View) decodeGetter(b []byte) (g integritee.Getter, err error) {
 	defer recoverDecoding(&err)
 	d := scale.NewDecoder(b)
-	g = integritee.DecodeGetter(d, v.app.SkipPublicGetter, v.app.SkipTrustedGetter)
+	decode := integritee.DecodeGetter
+	if v.app.Legacy() {
+		decode = integritee.DecodeLegacyGetter
+	}
+	g = decode(d, v.app.SkipPublicGetter, v.app.SkipTrustedGetter)
 	return g, d.Err()
 }
 

@@ -26,6 +26,7 @@ type TrustedGetterSigned struct {
 	Getter    []byte
 	Delegate  *keyring.AccountID // who signed, if not the getter's owner
 	Signature keyring.MultiSignature
+	Legacy    bool // the form of 2022, as in TrustedCallSigned
 }
 
 // SignGetter signs a trusted getter as its owner. Nothing in what is signed
@@ -40,7 +41,9 @@ func (g Getter) AppendSCALE(b []byte) []byte {
 		return append(append(b, getterPublic), g.Public...)
 	}
 	b = append(append(b, getterTrusted), g.Trusted.Getter...)
-	b = appendDelegate(b, g.Trusted.Delegate)
+	if !g.Trusted.Legacy {
+		b = appendDelegate(b, g.Trusted.Delegate)
+	}
 	return g.Trusted.Signature.AppendSCALE(b)
 }
 
@@ -48,6 +51,15 @@ func (g Getter) AppendSCALE(b []byte) []byte {
 // a PublicGetter and a TrustedGetter. The result refers to the decoder's
 // input. On error it is empty.
 func DecodeGetter(d *scale.Decoder, skipPublic, skipTrusted func(*scale.Decoder)) Getter {
+	return decodeGetter(d, skipPublic, skipTrusted, false)
+}
+
+// DecodeLegacyGetter reads the form of 2022 like [DecodeGetter].
+func DecodeLegacyGetter(d *scale.Decoder, skipPublic, skipTrusted func(*scale.Decoder)) Getter {
+	return decodeGetter(d, skipPublic, skipTrusted, true)
+}
+
+func decodeGetter(d *scale.Decoder, skipPublic, skipTrusted func(*scale.Decoder), legacy bool) Getter {
 	var g Getter
 	switch i := d.U8(); i {
 	case getterPublic:
@@ -57,7 +69,10 @@ func DecodeGetter(d *scale.Decoder, skipPublic, skipTrusted func(*scale.Decoder)
 	case getterTrusted:
 		start := d.Offset()
 		skipTrusted(d)
-		t := &TrustedGetterSigned{Getter: d.Since(start), Delegate: decodeDelegate(d)}
+		t := &TrustedGetterSigned{Getter: d.Since(start), Legacy: legacy}
+		if !legacy {
+			t.Delegate = decodeDelegate(d)
+		}
 		t.Signature.DecodeSCALE(d)
 		g.Trusted = t
 	default:
@@ -72,5 +87,8 @@ func DecodeGetter(d *scale.Decoder, skipPublic, skipTrusted func(*scale.Decoder)
 // Verify reports whether the getter is signed by its delegate, or without one
 // by owner. Whether the delegate may read for owner is not answered here.
 func (t *TrustedGetterSigned) Verify(owner keyring.AccountID) bool {
+	if t.Legacy {
+		return t.Signature.Verify(t.Getter, owner)
+	}
 	return verifyAs(t.Signature, t.Getter, t.Delegate, owner)
 }

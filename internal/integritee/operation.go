@@ -22,6 +22,9 @@ type TrustedCallSigned struct {
 	Nonce     uint32
 	Delegate  *keyring.AccountID // who signed, if not the call's sender
 	Signature keyring.MultiSignature
+	// Legacy says that it has the form of 2022 (P 1.7): it cannot have a
+	// delegate, and a signature over wrapped bytes does not count.
+	Legacy bool
 }
 
 // SignCall signs call for a fingerprint and a shard as its sender.
@@ -33,7 +36,9 @@ func SignCall(call []byte, nonce uint32, mr Fingerprint, shard ShardID, signer *
 func (t *TrustedCallSigned) AppendSCALE(b []byte) []byte {
 	b = append(b, t.Call...)
 	b = scale.AppendU32(b, t.Nonce)
-	b = appendDelegate(b, t.Delegate)
+	if !t.Legacy {
+		b = appendDelegate(b, t.Delegate)
+	}
 	return t.Signature.AppendSCALE(b)
 }
 
@@ -65,9 +70,22 @@ func (t *TrustedCallSigned) IndirectCall() []byte { return t.AppendSCALE([]byte{
 // DecodeTrustedCallSigned reads a signed call; skipCall must consume exactly
 // the call. Call refers to the decoder's input. On error the result is empty.
 func DecodeTrustedCallSigned(d *scale.Decoder, skipCall func(*scale.Decoder)) TrustedCallSigned {
+	return decodeTrustedCallSigned(d, skipCall, false)
+}
+
+// DecodeLegacyTrustedCallSigned reads the form of 2022 like
+// [DecodeTrustedCallSigned].
+func DecodeLegacyTrustedCallSigned(d *scale.Decoder, skipCall func(*scale.Decoder)) TrustedCallSigned {
+	return decodeTrustedCallSigned(d, skipCall, true)
+}
+
+func decodeTrustedCallSigned(d *scale.Decoder, skipCall func(*scale.Decoder), legacy bool) TrustedCallSigned {
 	start := d.Offset()
 	skipCall(d)
-	t := TrustedCallSigned{Call: d.Since(start), Nonce: d.U32(), Delegate: decodeDelegate(d)}
+	t := TrustedCallSigned{Call: d.Since(start), Nonce: d.U32(), Legacy: legacy}
+	if !legacy {
+		t.Delegate = decodeDelegate(d)
+	}
 	t.Signature.DecodeSCALE(d)
 	if d.Err() != nil {
 		return TrustedCallSigned{}
@@ -98,7 +116,11 @@ func CallPayload(call []byte, nonce uint32, mr Fingerprint, shard ShardID) []byt
 // sender, for that fingerprint and shard. Whether the delegate may act for
 // sender is not answered here.
 func (t *TrustedCallSigned) Verify(sender keyring.AccountID, mr Fingerprint, shard ShardID) bool {
-	return verifyAs(t.Signature, CallPayload(t.Call, t.Nonce, mr, shard), t.Delegate, sender)
+	payload := CallPayload(t.Call, t.Nonce, mr, shard)
+	if t.Legacy {
+		return t.Signature.Verify(payload, sender)
+	}
+	return verifyAs(t.Signature, payload, t.Delegate, sender)
 }
 
 // OperationHash returns the hash of an operation: BLAKE2b-256 of
