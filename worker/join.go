@@ -216,6 +216,23 @@ func (w *Worker) claimShard(ctx context.Context) error {
 	}, shardStatusKey(w.shard))
 }
 
+// reclaimShard creates the shard on a chain that shows no trace of it, for a
+// worker that has its keys already: a development chain that began anew, with
+// the same block 0. No keys are made; if somebody else is faster, checkPeerKeys
+// finds that the keys differ.
+func (w *Worker) reclaimShard(ctx context.Context) error {
+	if err := w.current(ctx); err != nil {
+		return err
+	}
+	return w.health.retry(ctx, "keys", func(ctx context.Context) error {
+		s, err := w.shardState(ctx)
+		if err != nil || s.config != nil || len(s.signers) > 0 {
+			return err
+		}
+		return w.claimShard(ctx)
+	})
+}
+
 // join obtains the keys from a signer of the shard, the most recently active
 // first. On success they are sealed.
 func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {

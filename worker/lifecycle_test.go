@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -381,6 +382,48 @@ func TestOtherChain(t *testing.T) {
 	// are not used for this one.
 	cfg.CleanReset = true
 	other.startFailing(cfg, "holds the keys of another shard or chain")
+}
+
+// TestChainBeganAnew has a worker with its keys on a chain with the same block
+// 0 that knows nothing of the shard, as after a development chain in memory
+// was restarted: the worker creates the shard with the keys that it has, and
+// others can join.
+func TestChainBeganAnew(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	n.id = integritee.ShardID{1, 2, 3}
+	dir := t.TempDir()
+	cfg := n.config("1", dir)
+	cfg.Shard = n.id
+	w := n.start(cfg)
+	n.ready(w)
+	key, err := n.session(w).Worker.ShieldingKey(n.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped(t, w)
+
+	anew := newNetwork(t, devchain.Config{})
+	anew.id = n.id
+	if _, err := anew.chain.Seal(anew.ctx); err != nil { // a worker with keys starts from an executed block
+		t.Fatal(err)
+	}
+	cfg = anew.config("1", dir)
+	cfg.Shard, cfg.CleanReset = n.id, true
+	w = anew.start(cfg)
+	anew.ready(w)
+	s := anew.session(w)
+	if again, err := s.Worker.ShieldingKey(anew.ctx); err != nil || !reflect.DeepEqual(key, again) {
+		t.Errorf("the worker has another key than before (%v)", err)
+	}
+	if c, err := s.Chain.ShardConfig(anew.ctx, n.id); err != nil || c == nil {
+		t.Errorf("the shard was not created again: %v, %v", c, err)
+	}
+	anew.shield(s, alice.AccountID(), unit)
+	cfg = anew.config("2", t.TempDir())
+	cfg.Shard = n.id
+	second := anew.start(cfg)
+	anew.ready(second)
+	anew.sameState(w, second)
 }
 
 // TestOtherKeys has a worker whose sealed keys are not the shard's.

@@ -375,7 +375,10 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 		return err
 	}
 	if restarted {
-		err := w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.checkPeerKeys(ctx, own) })
+		err := w.reclaimShard(ctx)
+		if err == nil {
+			err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.checkPeerKeys(ctx, own) })
+		}
 		if err == nil {
 			err = w.serveKeys(own)
 		}
