@@ -76,7 +76,7 @@ func (f *follower) attempt(ctx context.Context) error {
 	if head, err := w.node.FinalizedHeader(ctx); err != nil {
 		return err
 	} else if head.Number <= f.j.number() {
-		w.published.update(func(p *published) { p.head = f.j.number() })
+		w.published.update(func(p *published) { p.head, p.heard = f.j.number(), true })
 		w.health.well("parentchain")
 	}
 	lc, err := lightclient.Restore(f.j.core.LightClient())
@@ -104,7 +104,7 @@ func (f *follower) attempt(ctx context.Context) error {
 		if err := f.block(ctx, next, b); err != nil {
 			return err
 		}
-		w.published.update(func(p *published) { p.head = blocks.Head() })
+		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
 		w.health.well("parentchain")
 	}
 }

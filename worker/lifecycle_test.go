@@ -404,9 +404,6 @@ func TestChainBeganAnew(t *testing.T) {
 
 	anew := newNetwork(t, devchain.Config{})
 	anew.id = n.id
-	if _, err := anew.chain.Seal(anew.ctx); err != nil { // a worker with keys starts from an executed block
-		t.Fatal(err)
-	}
 	cfg = anew.config("1", dir)
 	cfg.Shard, cfg.CleanReset = n.id, true
 	w = anew.start(cfg)

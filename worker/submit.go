@@ -45,9 +45,10 @@ const (
 
 // published is what the follower tells the other parts after each commit.
 type published struct {
-	number  header.Number          // last committed
-	hash    hashing.Hash           // its hash
-	head    header.Number          // what the node calls final
+	number  header.Number // last committed
+	hash    hashing.Hash  // its hash
+	head    header.Number // what the node calls final; heard says that it did
+	heard   bool
 	pending []enclave.Effect       // core.Pending
 	own     []enclave.OwnExtrinsic // since somebody took them
 }
@@ -89,7 +90,7 @@ func (b *board) take() published {
 func (b *board) caughtUp(ctx context.Context) error {
 	for {
 		p, changed := b.read()
-		if p.head > 0 && p.number >= p.head {
+		if p.heard && p.number >= p.head {
 			return nil
 		}
 		select {
