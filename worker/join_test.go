@@ -19,11 +19,11 @@ func TestKeysLostOldHead(t *testing.T) {
 	w := n.start(n.config("1", dir))
 	n.ready(w)
 	n.shield(n.session(w), alice.AccountID(), unit)
+	stopped(t, w) // before the core is looked at
 	registered, ok := w.core.Load().Registered()
 	if !ok {
 		t.Fatal("not registered")
 	}
-	stopped(t, w)
 	if err := os.Remove(filepath.Join(dir, materialFile)); err != nil {
 		t.Fatal(err)
 	}
