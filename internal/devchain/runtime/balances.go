@@ -367,11 +367,7 @@ func (b *Balances) TransferKeepAlive(ctx *Context, args transferArgs) error {
 }
 
 func (b *Balances) transfer(ctx *Context, args transferArgs, keepAlive bool) error {
-	from, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	to, err := lookup(args.Dest)
+	from, to, err := ctx.signedFor(args.Dest)
 	if err != nil {
 		return err
 	}
@@ -404,11 +400,7 @@ func (b *Balances) TransferAll(ctx *Context, args struct {
 	Dest      keyring.MultiAddress `metadata:"dest,AccountIdLookupOf<T>"`
 	KeepAlive bool                 `metadata:"keep_alive,bool"`
 }) error {
-	from, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	to, err := lookup(args.Dest)
+	from, to, err := ctx.signedFor(args.Dest)
 	if err != nil {
 		return err
 	}

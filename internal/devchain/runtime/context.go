@@ -36,6 +36,15 @@ func (c *Context) signed() (keyring.AccountID, error) {
 	return c.origin.who, nil
 }
 
+// signedFor returns the sender and the account that an argument names.
+func (c *Context) signedFor(a keyring.MultiAddress) (who, other keyring.AccountID, err error) {
+	if who, err = c.signed(); err != nil {
+		return who, other, err
+	}
+	other, err = lookup(a)
+	return who, other, err
+}
+
 // root returns BadOrigin unless the origin is root.
 func (c *Context) root() error {
 	if c.origin.kind != originRoot {

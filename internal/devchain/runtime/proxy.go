@@ -186,11 +186,7 @@ func (p *Proxy) Proxy(ctx *Context, args struct {
 	ForceProxyType *ProxyType           `metadata:"force_proxy_type,Option<T::ProxyType>"`
 	Call           RuntimeCall          `metadata:"call,Box<<T as Config>::RuntimeCall>"`
 }) error {
-	who, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	real, err := lookup(args.Real)
+	who, real, err := ctx.signedFor(args.Real)
 	if err != nil {
 		return err
 	}
@@ -263,11 +259,7 @@ func (p *Proxy) RemoveProxy(ctx *Context, args proxyArgs) error {
 }
 
 func (p *Proxy) change(ctx *Context, args proxyArgs, f func([]ProxyDefinition, ProxyDefinition) ([]ProxyDefinition, any, error)) error {
-	who, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	delegate, err := lookup(args.Delegate)
+	who, delegate, err := ctx.signedFor(args.Delegate)
 	if err != nil {
 		return err
 	}
@@ -306,11 +298,7 @@ func (p *Proxy) Announce(ctx *Context, args struct {
 	Real     keyring.MultiAddress `metadata:"real,AccountIdLookupOf<T>"`
 	CallHash hashing.Hash         `metadata:"call_hash,CallHashOf<T>"`
 }) error {
-	who, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	real, err := lookup(args.Real)
+	who, real, err := ctx.signedFor(args.Real)
 	if err != nil {
 		return err
 	}
@@ -359,11 +347,7 @@ func (p *Proxy) RemoveAnnouncement(ctx *Context, args struct {
 	Real     keyring.MultiAddress `metadata:"real,AccountIdLookupOf<T>"`
 	CallHash hashing.Hash         `metadata:"call_hash,CallHashOf<T>"`
 }) error {
-	who, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	real, err := lookup(args.Real)
+	who, real, err := ctx.signedFor(args.Real)
 	if err != nil {
 		return err
 	}
@@ -375,11 +359,7 @@ func (p *Proxy) RejectAnnouncement(ctx *Context, args struct {
 	Delegate keyring.MultiAddress `metadata:"delegate,AccountIdLookupOf<T>"`
 	CallHash hashing.Hash         `metadata:"call_hash,CallHashOf<T>"`
 }) error {
-	who, err := ctx.signed()
-	if err != nil {
-		return err
-	}
-	delegate, err := lookup(args.Delegate)
+	who, delegate, err := ctx.signedFor(args.Delegate)
 	if err != nil {
 		return err
 	}

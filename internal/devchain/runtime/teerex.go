@@ -120,10 +120,17 @@ func (t *Teerex) RegisterSgxEnclave(ctx *Context, args struct {
 	return nil
 }
 
-// stale reports whether an enclave may be unregistered.
-func (t *Teerex) stale(ctx *Context, m integritee.MultiEnclave) bool {
+// mayUnregister refuses to remove an enclave that is not registered, or whose
+// attestation is recent.
+func (t *Teerex) mayUnregister(ctx *Context, m integritee.MultiEnclave, registered bool) error {
+	if !registered {
+		return errEnclaveIsNotRegistered
+	}
 	now := t.timestamp.Now.Get(ctx)
-	return m.Sgx != nil && now > MaxAttestationRenewalPeriod && m.Sgx.Timestamp < now-MaxAttestationRenewalPeriod
+	if m.Sgx == nil || now <= MaxAttestationRenewalPeriod || m.Sgx.Timestamp >= now-MaxAttestationRenewalPeriod {
+		return errUnregisterActiveEnclaveIsNotAllowed
+	}
+	return nil
 }
 
 // UnregisterSovereignEnclave removes a registration that was not renewed.
@@ -135,11 +142,8 @@ func (t *Teerex) UnregisterSovereignEnclave(ctx *Context, args struct {
 		return err
 	}
 	enclave, ok := t.SovereignEnclaves.Lookup(ctx, args.EnclaveSigner)
-	switch {
-	case !ok:
-		return errEnclaveIsNotRegistered
-	case !t.stale(ctx, enclave):
-		return errUnregisterActiveEnclaveIsNotAllowed
+	if err := t.mayUnregister(ctx, enclave, ok); err != nil {
+		return err
 	}
 	t.SovereignEnclaves.Delete(ctx, args.EnclaveSigner)
 	ctx.deposit(integritee.EventRemovedSovereignEnclave{EnclaveSigner: args.EnclaveSigner})
@@ -154,11 +158,8 @@ func (t *Teerex) UnregisterProxiedEnclave(ctx *Context, args struct {
 		return err
 	}
 	enclave, ok := t.ProxiedEnclaves.Lookup(ctx, args.Address)
-	switch {
-	case !ok:
-		return errEnclaveIsNotRegistered
-	case !t.stale(ctx, enclave):
-		return errUnregisterActiveEnclaveIsNotAllowed
+	if err := t.mayUnregister(ctx, enclave, ok); err != nil {
+		return err
 	}
 	t.ProxiedEnclaves.Delete(ctx, args.Address)
 	ctx.deposit(integritee.EventRemovedProxiedEnclave{Address: args.Address})
