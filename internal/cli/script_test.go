@@ -2,15 +2,13 @@ package cli_test
 
 import (
 	"context"
-	"errors"
 	"os"
-	"os/exec"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/offchain-worker/sdk/internal/cli"
+	"github.com/offchain-worker/sdk/internal/scripttest"
 )
 
 // TestMain lets the scripts run the real program, as a process of its own.
@@ -39,24 +37,5 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 		return nil
 	}
 	return testscript.Params{Dir: dir, Setup: quick, RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits}}
-}
-
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE program [args...]")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	err = ts.Exec(args[1], args[2:]...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": scripttest.Exits}}
 }
