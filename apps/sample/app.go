@@ -56,6 +56,15 @@ func New() (*stf.App, error) {
 	})
 }
 
+// Reason says in a few words why an operation ended as it did, with the names
+// of this app's errors.
+func Reason(o stf.Outcome) string {
+	if app, err := New(); err == nil {
+		return app.Reason(o)
+	}
+	return o.Code.Reason()
+}
+
 // filter admits only what the enclave does itself while the shard is in
 // maintenance.
 func filter(q stf.Query, c stf.DecodedCall) error {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
-	"github.com/offchain-worker/sdk/stf"
 )
 
 // operate runs an operation, shows its progress on stderr, prints the line
@@ -56,17 +55,9 @@ func verdict(out *client.Outcome) (word, reason string) {
 	case !out.Known():
 		return "unknown", out.Unknown
 	case out.Succeeded():
-		return "success", reasonOf(out.Receipt.Outcome)
+		return "success", sample.Reason(out.Receipt.Outcome)
 	}
-	return "failed", reasonOf(out.Receipt.Outcome)
-}
-
-// reasonOf names the errors of the sample app; without it, the numbers.
-func reasonOf(o stf.Outcome) string {
-	if app, err := sample.New(); err == nil {
-		return app.Reason(o)
-	}
-	return o.Code.Reason()
+	return "failed", sample.Reason(out.Receipt.Outcome)
 }
 
 func outcomeObject(out *client.Outcome, word, reason string, err error, a *app, about map[string]any) map[string]any {

@@ -247,11 +247,7 @@ func outcome(o *client.Outcome, err error, want stf.Code) (string, error) {
 	if o.Receipt.Outcome.Code != want {
 		return "", fmt.Errorf("outcome %v, want %v", o.Receipt.Outcome, want)
 	}
-	reason := o.Receipt.Outcome.String()
-	if app, err := sample.New(); err == nil {
-		reason = app.Reason(o.Receipt.Outcome)
-	}
-	return fmt.Sprintf("block %d: %s", o.Inclusion.Number, reason), nil
+	return fmt.Sprintf("block %d: %s", o.Inclusion.Number, sample.Reason(o.Receipt.Outcome)), nil
 }
 
 func (s *story) shield(ctx context.Context) (string, error) {
