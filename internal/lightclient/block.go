@@ -2,6 +2,7 @@ package lightclient
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -61,12 +62,29 @@ func (f FinalHeader) Verify(v trie.Version, body, proof [][]byte, extra ...[]byt
 }
 
 // VerifiedBlock is a final block with its body, its events and some of its
-// storage, all proven. Only FinalHeader.Verify makes one. It is immutable.
+// storage, all proven. Only FinalHeader.Verify makes one, and WithStorage out
+// of one. It is immutable.
 type VerifiedBlock struct {
 	final      FinalHeader
 	extrinsics [][]byte
 	events     []byte
 	storage    map[string]trie.ProofValue
+}
+
+// WithStorage returns the same block with more of its storage: proof is a read
+// proof of keys at this block, which has to be complete and to hold nothing
+// else. The error wraps ErrStateProof. The block keeps what it is given.
+func (b *VerifiedBlock) WithStorage(proof [][]byte, keys ...[]byte) (*VerifiedBlock, error) {
+	values, err := trie.Verify(b.final.header.StateRoot, proof, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: block %d: %w", ErrStateProof, b.Number(), err)
+	}
+	more := *b
+	more.storage = maps.Clone(b.storage)
+	for i, key := range keys {
+		more.storage[string(key)] = values[i]
+	}
+	return &more, nil
 }
 
 // Header returns the header; the caller must not change its digest.

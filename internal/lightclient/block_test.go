@@ -52,6 +52,30 @@ func TestVerifiedBlock(t *testing.T) {
 	}
 }
 
+func TestWithStorage(t *testing.T) {
+	chain := lightclienttest.New(t, lightclienttest.Options{})
+	client := lightclient.New(chain.Start())
+	a, b := []byte("a"), []byte("b")
+	block := chain.Next(client, lightclienttest.Block{Storage: map[string][]byte{"a": {1}, "b": bytes.Repeat([]byte{2}, 40), "c": bytes.Repeat([]byte{3}, 40)}}, a)
+	more, err := block.WithStorage(chain.Prove(1, b), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string][]byte{"a": {1}, "b": bytes.Repeat([]byte{2}, 40)} {
+		if got, present, err := more.Storage([]byte(key)); err != nil || !present || !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, %v, %v", key, got, present, err)
+		}
+	}
+	if _, _, err := block.Storage(b); !errors.Is(err, lightclient.ErrNotProven) {
+		t.Error("the block that it was made of has changed:", err)
+	}
+	for name, proof := range map[string][][]byte{"none": nil, "another block": chain.Prove(0, b), "another key": chain.Prove(1, a), "over-complete": chain.Prove(1, b, []byte("c"))} {
+		if got, err := block.WithStorage(proof, b); !errors.Is(err, lightclient.ErrStateProof) || got != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	chain := lightclienttest.New(t, lightclienttest.Options{})
 	body := [][]byte{bytes.Repeat([]byte{1}, 40), bytes.Repeat([]byte{2}, 40), bytes.Repeat([]byte{3}, 40)}
