@@ -60,6 +60,9 @@ type Config struct {
 	ReceiptBytes uint64
 	// Parallelism bounds the goroutines that decrypt; default GOMAXPROCS.
 	Parallelism int
+	// Watch is called when a stage of a block begins, and what it returns when
+	// that ends: the core has no clock. Nil measures nothing.
+	Watch func(Stage) func()
 }
 
 // check fills in defaults and reports every problem.

@@ -87,6 +87,7 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 // run executes the operations in order, then refunds, and computes the state
 // after the block.
 func (c *Core) run(commit *Commit, s *scan, refunds []*Effect) {
+	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
 	o := state.NewOverlay(c.state.Snapshot())
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {

@@ -65,6 +65,7 @@ type beneficiaryKey struct {
 // it computes for one operation does not depend on any other, so neither does
 // the result depend on the order.
 func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Hash {
+	defer c.watch(StagePrepare)()
 	p := &preparation{core: c, fingerprint: fingerprint, beneficiaries: map[beneficiaryKey]*beneficiary{}}
 	for i := range s.operations {
 		op := &s.operations[i]

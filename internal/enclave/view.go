@@ -96,6 +96,19 @@ func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
 	return findReceipt(v.receipts, q.OperationHash, q.Account), nil
 }
 
+// Sizes are how much a view holds.
+type Sizes struct {
+	Entries    int    // of the private state
+	StateBytes int64  // of the entries' keys and values
+	Receipts   int    // that can be asked for
+	Refused    uint64 // signed calls that are refused for ever (RULES 12)
+}
+
+// Sizes returns how much there is, in O(log n).
+func (v *View) Sizes() Sizes {
+	return Sizes{v.state.Len(), v.state.Bytes(), v.receipts.Len(), v.app.RefusedCalls(v.state)}
+}
+
 // Format writes a placeholder: a view holds private state.
 func (v *View) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "enclave.View(block %d)", v.env.Number)

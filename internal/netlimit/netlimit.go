@@ -31,6 +31,9 @@ type Limits struct {
 	// Refused is told of each connection that was closed because of a limit.
 	// It must not block. Nil ignores it.
 	Refused func(remote net.Addr)
+	// Open is told how many connections there are, each time that changes. It
+	// must not block. Nil ignores it.
+	Open func(connections int)
 }
 
 // Waits after an Accept that failed, doubled from the first to the last.
@@ -113,15 +116,23 @@ func (l *listener) take(key netip.Prefix) bool {
 	if l.limits.Total > 0 && l.total >= l.limits.Total || most > 0 && l.perIP[key] >= most {
 		return false
 	}
-	l.total++
+	l.count(1)
 	l.perIP[key]++
 	return true
+}
+
+// count changes total; l.mu is held, so that Open is told in order.
+func (l *listener) count(by int) {
+	l.total += by
+	if l.limits.Open != nil {
+		l.limits.Open(l.total)
+	}
 }
 
 func (l *listener) release(key netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total--
+	l.count(-1)
 	if l.perIP[key]--; l.perIP[key] == 0 {
 		delete(l.perIP, key)
 	}

@@ -93,7 +93,8 @@ func TestCloseDuringTrouble(t *testing.T) {
 func TestLimits(t *testing.T) {
 	s := newScripted()
 	refused := make(chan string, 16)
-	l := New(s, Limits{Total: 6, PerIP: 2, Loopback: 3, Refused: func(a net.Addr) { refused <- a.String() }})
+	open := 0
+	l := New(s, Limits{Total: 6, PerIP: 2, Loopback: 3, Refused: func(a net.Addr) { refused <- a.String() }, Open: func(n int) { open = n }})
 	accept := func(addrs ...string) (last net.Conn) {
 		t.Helper()
 		for _, a := range addrs {
@@ -134,8 +135,14 @@ func TestLimits(t *testing.T) {
 	if got := <-refused; got != "198.51.100.1:1" {
 		t.Errorf("refused %s", got)
 	}
+	if open != 6 {
+		t.Errorf("%d connections are open, told %d", 6, open)
+	}
 	first.Close()
 	first.Close() // twice gives one place back
+	if open != 5 {
+		t.Errorf("%d connections are open, told %d", 5, open)
+	}
 	accept("192.0.2.1:4")
 	s.next <- "192.0.2.1:5"
 	s.next <- errors.New("end")

@@ -18,6 +18,9 @@ type slot struct {
 	Entry
 }
 
+// bytes is what key and value take.
+func (s slot) bytes() int64 { return int64(len(s.key) + len(s.Value)) }
+
 // State is the committed state of a shard. It is not safe for concurrent use;
 // its snapshots are.
 type State struct {
@@ -26,6 +29,7 @@ type State struct {
 	prfKey  [32]byte
 	hashes  *committer
 	last    header.Number // highest block that changed anything
+	bytes   int64         // of all keys and values
 }
 
 // New returns an empty state. prfKey keys the commitment: every worker of the
@@ -44,7 +48,10 @@ func New(prfKey [32]byte) *State {
 func Load(prfKey [32]byte, entries iter.Seq2[[]byte, Entry]) *State {
 	s := New(prfKey)
 	for key, e := range entries {
-		s.entries.Set(slot{key, e})
+		if old, replaced := s.entries.Set(slot{key, e}); replaced {
+			s.bytes -= old.bytes()
+		}
+		s.bytes += slot{key, e}.bytes()
 		s.last = max(s.last, e.Block)
 	}
 	s.trie = trie.Build(func(yield func(path, leaf []byte) bool) {
@@ -80,11 +87,16 @@ func (s *State) Apply(block header.Number, changes []Change) {
 			panic(fmt.Sprintf("state: block %d after block %d", block, s.last))
 		case c.Value == nil:
 			s.entries.Delete(slot{key: c.Key})
+			s.bytes -= slot{c.Key, old.Entry}.bytes()
 			s.trie = s.hashes.remove(s.trie, c.Key)
 			s.last = block
 		default:
 			e := Entry{Value: c.Value, Block: block}
 			s.entries.Set(slot{c.Key, e})
+			s.bytes += slot{c.Key, e}.bytes()
+			if ok {
+				s.bytes -= slot{c.Key, old.Entry}.bytes()
+			}
 			s.trie = s.hashes.set(s.trie, c.Key, e)
 			s.last = block
 		}
@@ -108,13 +120,16 @@ func entriesOf(t *btree.BTreeG[slot]) iter.Seq2[[]byte, Entry] {
 }
 
 // Snapshot returns an immutable view of the state as it is now, in O(1).
-func (s *State) Snapshot() *Snapshot { return &Snapshot{entries: s.entries.Copy(), trie: s.trie} }
+func (s *State) Snapshot() *Snapshot {
+	return &Snapshot{entries: s.entries.Copy(), trie: s.trie, bytes: s.bytes}
+}
 
 // Snapshot is an immutable view, safe for concurrent use. It implements
 // [Reader].
 type Snapshot struct {
 	entries *btree.BTreeG[slot]
 	trie    trie.Trie
+	bytes   int64
 }
 
 // Get returns the value of a key.
@@ -137,6 +152,9 @@ func (s *Snapshot) Next(key []byte) (next []byte, found bool) {
 
 // Len returns the number of keys.
 func (s *Snapshot) Len() int { return s.entries.Len() }
+
+// Bytes returns how many bytes all keys and values have together.
+func (s *Snapshot) Bytes() int64 { return s.bytes }
 
 // Entries iterates over all entries in key order. The slices belong to s.
 func (s *Snapshot) Entries() iter.Seq2[[]byte, Entry] { return entriesOf(s.entries) }

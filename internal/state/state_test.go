@@ -103,6 +103,13 @@ func TestRootOfRandomHistories(t *testing.T) {
 			if s.Len() != len(want) || loaded.Len() != len(want) {
 				t.Fatalf("block %d: %d keys, loaded %d, want %d", block, s.Len(), loaded.Len(), len(want))
 			}
+			var size int64
+			for k, e := range want {
+				size += int64(len(k) + len(e.Value))
+			}
+			if got, again := s.Snapshot().Bytes(), loaded.Snapshot().Bytes(); got != size || again != size {
+				t.Fatalf("block %d: %d bytes, loaded %d, want %d", block, got, again, size)
+			}
 		}
 	})
 }
