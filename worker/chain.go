@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
-	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
-	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -172,66 +169,15 @@ func decodeProven(p trie.ProofValue, v any) (bool, error) {
 	return true, scale.Unmarshal(p.Value, v)
 }
 
-// A finality proof that the node does not have yet is asked for again: a
-// GRANDPA round takes seconds. After half a minute something is wrong.
-const (
-	finalityPoll  = time.Second
-	finalityPolls = 30
-)
-
-// finalize proves first, the next block of the light client, final, and what a
-// justification of a later block proves along with it. just is the
-// justification that came with the block, if any.
-func finalize(ctx context.Context, node *parentchain.Client, lc *lightclient.Client, first header.Header, just []byte) ([]lightclient.FinalHeader, error) {
-	headers, just, err := finalityOf(ctx, node, first, just)
-	if err != nil {
-		return nil, err
-	}
-	return finalizeWith(ctx, node, lc, headers, just)
-}
-
-func finalizeWith(ctx context.Context, node *parentchain.Client, lc *lightclient.Client, headers []header.Header, just []byte) ([]lightclient.FinalHeader, error) {
-	final, err := lc.Finalize(headers, just)
-	var change *lightclient.SetChangeError
-	if errors.As(err, &change) && change.Last >= headers[0].Number {
-		// The proof reaches past the authority set: go to its last block first.
-		p, err := node.ProveFinality(ctx, change.Last)
-		if err != nil {
-			return nil, err
-		}
-		return lc.Finalize(headers[:change.Last-headers[0].Number+1], p.Justification)
-	}
-	return final, err
-}
-
-func finalityOf(ctx context.Context, node *parentchain.Client, first header.Header, just []byte) ([]header.Header, []byte, error) {
-	if just != nil {
-		return []header.Header{first}, just, nil
-	}
-	for poll := 1; ; poll++ {
-		p, err := node.ProveFinality(ctx, first.Number)
-		if err == nil {
-			return append([]header.Header{first}, p.UnknownHeaders...), p.Justification, nil
-		}
-		if !errors.Is(err, parentchain.ErrNotFinal) || poll == finalityPolls {
-			return nil, nil, err
-		}
-		if err := sleep(ctx, finalityPoll); err != nil {
-			return nil, nil, err
-		}
-	}
-}
-
-// syncHeads verifies finality from the light client's position to what the
-// node calls final, without bodies, and adds it to the chain.
-func (c *chain) syncHeads(ctx context.Context, lc *lightclient.Client) error {
+// syncHeads verifies finality to what the node calls final, without bodies,
+// and adds it to the chain.
+func (c *chain) syncHeads(ctx context.Context, f finality) error {
 	head, err := c.node.FinalizedHeader(ctx)
 	if err != nil {
 		return err
 	}
-	for lc.State().Number < head.Number {
-		n := lc.State().Number + 1
-		hash, err := c.node.BlockHash(ctx, n)
+	for f.state().Number < head.Number {
+		hash, err := c.node.BlockHash(ctx, f.state().Number+1)
 		if err != nil {
 			return err
 		}
@@ -239,31 +185,13 @@ func (c *chain) syncHeads(ctx context.Context, lc *lightclient.Client) error {
 		if err != nil {
 			return err
 		}
-		final, err := c.finalizeHead(ctx, lc, *first, hash)
+		final, err := f.advance(ctx, *first, nil)
 		if err != nil {
 			return err
 		}
-		for _, f := range final {
-			c.add(f.Header(), f.Hash())
+		for _, h := range final {
+			c.add(h.Header(), h.Hash())
 		}
 	}
 	return nil
-}
-
-// finalizeHead prefers a proof that jumps ahead to the block's own
-// justification.
-func (c *chain) finalizeHead(ctx context.Context, lc *lightclient.Client, first header.Header, hash hashing.Hash) ([]lightclient.FinalHeader, error) {
-	p, err := c.node.ProveFinality(ctx, first.Number)
-	if err == nil {
-		return finalizeWith(ctx, c.node, lc, append([]header.Header{first}, p.UnknownHeaders...), p.Justification)
-	}
-	var reply *rpcclient.Error
-	if !errors.As(err, &reply) && !errors.Is(err, parentchain.ErrNotFinal) {
-		return nil, err
-	}
-	b, err := c.node.Block(ctx, hash)
-	if err != nil {
-		return nil, err
-	}
-	return finalize(ctx, c.node, lc, first, b.Justification)
 }

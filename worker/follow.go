@@ -25,6 +25,8 @@ type follower struct {
 	layout trie.Version
 	// known is whether layout and metadata were fetched in this attempt.
 	known bool
+	// finality proves the blocks that come; nil before the first attempt.
+	finality finality
 }
 
 // run follows until ctx ends or the core or the store fails.
@@ -79,9 +81,8 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.published.update(func(p *published) { p.head, p.heard = f.j.number(), true })
 		w.health.well("parentchain")
 	}
-	lc, err := lightclient.Restore(f.j.core.LightClient())
-	if err != nil {
-		return fatal("light client: %w", err)
+	if err := f.resume(); err != nil {
+		return err
 	}
 	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys})
 	defer blocks.Close()
@@ -92,7 +93,7 @@ func (f *follower) attempt(ctx context.Context) error {
 			return err
 		}
 		if len(final) == 0 {
-			if final, err = finalize(ctx, w.node, lc, b.Header, b.Justification); err != nil {
+			if final, err = f.finality.advance(ctx, b.Header, b.Justification); err != nil {
 				return err
 			}
 		}
@@ -107,6 +108,15 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
 		w.health.well("parentchain")
 	}
+}
+
+// resume has finality go on after the last committed block.
+func (f *follower) resume() (err error) {
+	if f.finality != nil {
+		return f.finality.resume(f.j.core.LightClient())
+	}
+	f.finality, err = f.w.restoreFinality(f.j.core.LightClient())
+	return err
 }
 
 // checkFork finds out early that the node is on another chain than the one

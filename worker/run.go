@@ -14,7 +14,6 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
@@ -289,20 +288,20 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 // followHeads keeps the chain current by finality proofs alone, until ctx ends
 // or a fatal error.
 func (w *Worker) followHeads(ctx context.Context) error {
-	var lc *lightclient.Client
+	var f finality
 	var b backoff
 	for {
 		err := func() error {
 			if err := w.checkGenesis(ctx); err != nil {
 				return err
 			}
-			if lc == nil {
-				start, err := w.lightStart(ctx)
+			if f == nil {
+				start, h, err := w.newFinality(ctx)
 				if err != nil {
 					return err
 				}
-				lc = lightclient.New(start)
-				w.chain.add(start.Header, w.trust.StartHash)
+				f = start
+				w.chain.add(h, w.trust.StartHash)
 			}
 			heads, err := w.node.SubscribeFinalizedHeads(ctx)
 			if err != nil {
@@ -310,7 +309,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 			}
 			defer heads.Close()
 			for {
-				if err := w.chain.syncHeads(ctx, lc); err != nil {
+				if err := w.chain.syncHeads(ctx, f); err != nil {
 					return err
 				}
 				w.health.well("parentchain")

@@ -108,15 +108,15 @@ func storeError(dir string, err error) error {
 
 // coreStart fetches and verifies the block at which trust starts.
 func (w *Worker) coreStart(ctx context.Context) (enclave.Start, error) {
-	start, err := w.lightStart(ctx)
+	f, h, err := w.newFinality(ctx)
 	if err != nil {
 		return enclave.Start{}, err
 	}
-	proof, err := w.node.ReadProof(ctx, enclave.RequiredKeys(w.shard, start.Header.Number), w.trust.StartHash)
+	proof, err := w.node.ReadProof(ctx, enclave.RequiredKeys(w.shard, h.Number), w.trust.StartHash)
 	if err != nil {
 		return enclave.Start{}, err
 	}
-	return enclave.Start{Header: start.Header, Proof: proof, LightClient: lightclient.New(start).State()}, nil
+	return enclave.Start{Header: h, Proof: proof, LightClient: f.state()}, nil
 }
 
 // lightStart fetches the trusted start block and verifies it with its
