@@ -10,12 +10,13 @@ import (
 )
 
 // FinalHeader is a header that was proven final. Only Client.Finalize and
-// ParaClient.Finalize make one; the zero value is no block, and its Verify
-// never succeeds.
+// ParaClient.Finalize make one, and UnprovenClient.Take, which says so; the
+// zero value is no block, and its Verify never succeeds.
 type FinalHeader struct {
-	header header.Header
-	hash   hashing.Hash
-	state  State
+	header   header.Header
+	hash     hashing.Hash
+	state    State
+	unproven bool // a node's word, from UnprovenClient.Take; its Verify takes words, too
 }
 
 // Header returns the header; the caller must not change its digest.
@@ -40,16 +41,21 @@ var eventsKey = hashing.StoragePrefix("System", "Events")
 // complete and to hold nothing else. Extrinsics are encoded with their length
 // prefixes.
 //
+// Of a header from UnprovenClient.Take, body and storage are believed: proof is
+// what EncodeWords makes.
+//
 // Errors wrap ErrExtrinsicsRoot or ErrStateProof. The block keeps body and
 // proof; the caller must not change them afterwards.
 func (f FinalHeader) Verify(v trie.Version, body, proof [][]byte, extra ...[]byte) (*VerifiedBlock, error) {
-	if root := trie.OrderedRoot(v, body); root != f.header.ExtrinsicsRoot {
-		return nil, fmt.Errorf("%w: block %d: %v, want %v", ErrExtrinsicsRoot, f.Number(), root, f.header.ExtrinsicsRoot)
+	if !f.unproven {
+		if root := trie.OrderedRoot(v, body); root != f.header.ExtrinsicsRoot {
+			return nil, fmt.Errorf("%w: block %d: %v, want %v", ErrExtrinsicsRoot, f.Number(), root, f.header.ExtrinsicsRoot)
+		}
 	}
 	keys := append([][]byte{eventsKey}, extra...)
-	values, err := trie.Verify(f.header.StateRoot, proof, keys...)
+	values, err := values(f.unproven, f.header.StateRoot, proof, keys)
 	if err != nil {
-		return nil, fmt.Errorf("%w: block %d: %w", ErrStateProof, f.Number(), err)
+		return nil, fmt.Errorf("block %d: %w", f.Number(), err)
 	}
 	b := &VerifiedBlock{final: f, extrinsics: body, events: []byte{0}, storage: make(map[string]trie.ProofValue, len(keys))}
 	if values[0].Present {
@@ -62,8 +68,8 @@ func (f FinalHeader) Verify(v trie.Version, body, proof [][]byte, extra ...[]byt
 }
 
 // VerifiedBlock is a final block with its body, its events and some of its
-// storage, all proven. Only FinalHeader.Verify makes one, and WithStorage out
-// of one. It is immutable.
+// storage, all proven unless Unproven says otherwise. Only FinalHeader.Verify
+// makes one, and WithStorage out of one. It is immutable.
 type VerifiedBlock struct {
 	final      FinalHeader
 	extrinsics [][]byte
@@ -75,9 +81,9 @@ type VerifiedBlock struct {
 // proof of keys at this block, which has to be complete and to hold nothing
 // else. The error wraps ErrStateProof. The block keeps what it is given.
 func (b *VerifiedBlock) WithStorage(proof [][]byte, keys ...[]byte) (*VerifiedBlock, error) {
-	values, err := trie.Verify(b.final.header.StateRoot, proof, keys...)
+	values, err := values(b.final.unproven, b.final.header.StateRoot, proof, keys)
 	if err != nil {
-		return nil, fmt.Errorf("%w: block %d: %w", ErrStateProof, b.Number(), err)
+		return nil, fmt.Errorf("block %d: %w", b.Number(), err)
 	}
 	more := *b
 	more.storage = maps.Clone(b.storage)
@@ -86,6 +92,10 @@ func (b *VerifiedBlock) WithStorage(proof [][]byte, keys ...[]byte) (*VerifiedBl
 	}
 	return &more, nil
 }
+
+// Unproven reports whether all this is a node's word only, taken by an
+// UnprovenClient.
+func (b *VerifiedBlock) Unproven() bool { return b.final.unproven }
 
 // Header returns the header; the caller must not change its digest.
 func (b *VerifiedBlock) Header() header.Header { return b.final.header }

@@ -10,7 +10,9 @@
 // [VerifiedBlock], which cannot be had in any other way.
 //
 // Trusted are the Trust and the [State] given to Restore or RestorePara, which
-// the caller has sealed. Nothing else is. Whether block time runs forward is
+// the caller has sealed. Nothing else is, with one exception that has its own
+// door: a Trust with InsecureWord makes an [UnprovenClient], which believes a
+// node. Whether block time runs forward is
 // for the core to check, and so is which chain a client follows: see
 // [Trust.Check] and [State.Start].
 package lightclient
