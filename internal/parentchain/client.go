@@ -5,126 +5,156 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// Client is a connection to one node that is made again when it was lost. It
-// is safe for concurrent use.
+// Client talks to one of several nodes at a time, the active one. Connections
+// are made again when they were lost. It is safe for concurrent use.
 type Client struct {
-	url  string
-	opts rpcclient.Options
+	endpoints []*endpoint
+	opts      Options
 
-	dialing chan struct{} // holds one token while somebody dials
+	mu     sync.Mutex // guards what follows
+	active int
+	turn   Turn
+	since  time.Time // when the turn began
 
-	mu     sync.Mutex // guards conn and closed; never held across I/O
-	conn   *rpcclient.Client
-	closed bool
+	// What another endpoint called final when mark was set: the active one has
+	// to come there, see Watch.
+	mark   header.Number
+	marked time.Time
 }
 
-// New returns a client of the node at a ws:// or wss:// URL, not yet connected.
-func New(url string, opts rpcclient.Options) *Client {
-	return &Client{url: url, opts: opts, dialing: make(chan struct{}, 1)}
+// Turn numbers the times for which an endpoint is the active one.
+type Turn uint64
+
+// Options of a Client. The zero value takes the defaults.
+type Options struct {
+	RPC rpcclient.Options
+	Log *slog.Logger // for endpoints that are left; nil discards
+	// Stale is how long the active endpoint may be behind what another one has
+	// called final; 0 is DefaultStale.
+	Stale time.Duration
+	// Compare is how often Watch compares endpoints; 0 is DefaultPoll.
+	Compare time.Duration
 }
 
-// URL returns the URL given to New.
-func (c *Client) URL() string { return c.url }
+// Defaults and bounds of several endpoints.
+const (
+	DefaultStale = 30 * time.Second // five blocks
+	// stallTimeout is the call timeout where there are other endpoints to turn to.
+	stallTimeout = 20 * time.Second
 
-// Close ends the connection for good.
-func (c *Client) Close() error {
+	firstPause = time.Second      // for which an endpoint is left; doubled each time
+	liarsPause = 30 * time.Second // the first one of an endpoint whose data did not verify
+	mostPause  = 10 * time.Minute
+	// maxEndpoints bounds what a command line can ask for.
+	maxEndpoints = 32
+)
+
+// ErrStale means that an endpoint stays behind what others call final.
+var ErrStale = errors.New("the parentchain node stays behind other nodes")
+
+// New returns a client of the node at a ws:// or wss:// URL, or of several
+// whose URLs are separated by commas. It is not yet connected.
+func New(urls string, opts rpcclient.Options) *Client {
+	return NewSet(strings.Split(urls, ","), Options{RPC: opts})
+}
+
+// NewSet returns a client of the nodes at ws:// or wss:// URLs, at least one,
+// in the order of preference. It is not yet connected.
+func NewSet(urls []string, opts Options) *Client {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Stale == 0 {
+		opts.Stale = DefaultStale
+	}
+	if opts.Compare == 0 {
+		opts.Compare = DefaultPoll
+	}
+	if opts.RPC.CallTimeout == 0 && len(urls) > 1 {
+		opts.RPC.CallTimeout = stallTimeout
+	}
+	c := &Client{opts: opts, since: time.Now()}
+	for _, u := range urls {
+		c.endpoints = append(c.endpoints, newEndpoint(strings.TrimSpace(u), opts.RPC))
+	}
+	return c
+}
+
+// ParseURLs splits a list of URLs at commas and checks each. Errors do not
+// quote them, since they may hold secrets.
+func ParseURLs(list string) ([]string, error) {
+	urls := strings.Split(list, ",")
+	if len(urls) > maxEndpoints {
+		return nil, fmt.Errorf("%d URLs, at most %d are of use", len(urls), maxEndpoints)
+	}
+	for i := range urls {
+		urls[i] = strings.TrimSpace(urls[i])
+		u, err := url.Parse(urls[i])
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" {
+			return nil, fmt.Errorf("URL %d of %d is not valid, want ws://host:port or wss://host:port", i+1, len(urls))
+		}
+		if p := u.Port(); p != "" {
+			if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+				return nil, fmt.Errorf("URL %d of %d: the port is not a number from 1 to 65535", i+1, len(urls))
+			}
+		}
+	}
+	return urls, nil
+}
+
+// current returns the active endpoint.
+func (c *Client) current() *endpoint {
 	c.mu.Lock()
-	conn := c.conn
-	c.conn, c.closed = nil, true
-	c.mu.Unlock()
-	if conn != nil {
-		return conn.Close()
+	defer c.mu.Unlock()
+	return c.endpoints[c.active]
+}
+
+// URL returns the URL of the active endpoint.
+func (c *Client) URL() string { return c.current().url }
+
+// Close ends the connections for good.
+func (c *Client) Close() error {
+	for _, e := range c.endpoints {
+		e.drop(true)
 	}
 	return nil
 }
 
-// Reset drops the present connection, so that the next call dials again. The
-// owner calls it when the node behaves wrongly.
-func (c *Client) Reset() {
-	c.mu.Lock()
-	conn := c.conn
-	c.conn = nil
-	c.mu.Unlock()
-	if conn != nil {
-		conn.Close()
-	}
-}
-
-// connection returns the open connection, nil if there is none.
-func (c *Client) connection() (*rpcclient.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, fmt.Errorf("%w: client closed", ErrUnavailable)
-	}
-	if c.conn != nil && c.conn.Err() != nil {
-		c.conn = nil
-	}
-	return c.conn, nil
-}
-
-// connect returns the open connection or dials. It tries once.
-func (c *Client) connect(ctx context.Context) (*rpcclient.Client, error) {
-	if conn, err := c.connection(); conn != nil || err != nil {
-		return conn, err
-	}
-	select {
-	case c.dialing <- struct{}{}:
-		defer func() { <-c.dialing }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if conn, err := c.connection(); conn != nil || err != nil {
-		return conn, err // somebody else dialled meanwhile
-	}
-	conn, err := rpcclient.Dial(ctx, c.url, c.opts)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		go conn.Close()
-		return nil, fmt.Errorf("%w: client closed", ErrUnavailable)
-	}
-	c.conn = conn
-	return conn, nil
-}
+// Reset drops the present connection, so that the next call dials again.
+func (c *Client) Reset() { c.current().drop(false) }
 
 // Call calls any method of the node; see [rpcclient.Client.Call].
 func (c *Client) Call(ctx context.Context, method string, params []any, out any) error {
-	conn, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	return c.classify(ctx, conn.Call(ctx, method, params, out))
+	return c.current().call(ctx, method, params, out)
 }
 
 // subscribe subscribes on the present connection; see
 // [rpcclient.Client.Subscribe]. A lost connection ends the subscription.
 func (c *Client) subscribe(ctx context.Context, method, unsubscribe string, params []any) (*Subscription, error) {
-	conn, err := c.connect(ctx)
+	conn, err := c.current().connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ch, cancel, err := conn.Subscribe(ctx, method, unsubscribe, params)
 	if err != nil {
-		return nil, c.classify(ctx, err)
+		return nil, classify(ctx, err)
 	}
 	return &Subscription{raw: ch, cancel: cancel, conn: conn}, nil
 }
 
 // classify adds the kind of an error to it.
-func (c *Client) classify(ctx context.Context, err error) error {
+func classify(ctx context.Context, err error) error {
 	var reply *rpcclient.Error
 	switch {
 	case err == nil || errors.As(err, &reply):

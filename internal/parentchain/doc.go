@@ -1,8 +1,13 @@
-// Package parentchain talks to one Substrate node over JSON-RPC.
+// Package parentchain talks to Substrate nodes over JSON-RPC.
 //
 // Start with [New], which does not connect: the first call does, and every
 // call after a lost connection dials again. [Client.Follow] fetches finalized
 // blocks in order, some ahead of need.
+//
+// A client may have several nodes of one chain, an untrusted set ([NewSet]).
+// One of them is the active one; it is left ([Client.Leave]) when its user finds
+// that it lies, withholds or does not answer, or when [Client.Watch] finds that
+// it stays behind the others.
 //
 // Nothing that the node says is trusted or checked here beyond its form:
 // blocks come out as [UnverifiedBlock], which package lightclient verifies.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/substrate/grandpa"
@@ -307,8 +309,49 @@ func (c *Client) QueryFee(ctx context.Context, raw []byte) (string, error) {
 }
 
 // SubmitExtrinsic puts an encoded extrinsic into the node's pool and returns
-// its hash.
-func (c *Client) SubmitExtrinsic(ctx context.Context, raw []byte) (h hashing.Hash, err error) {
-	err = c.Call(ctx, "author_submitExtrinsic", []any{Hex(raw)}, &h)
+// its hash. If the active node refuses it or does not answer, the others are
+// asked, and the first that takes it is enough; else the error is that of the
+// active one.
+func (c *Client) SubmitExtrinsic(ctx context.Context, raw []byte) (hashing.Hash, error) {
+	active := c.current()
+	h, err := active.submit(ctx, raw)
+	if err == nil {
+		return h, nil
+	}
+	for _, e := range c.endpoints {
+		if e == active || ctx.Err() != nil {
+			continue
+		}
+		if h, err := e.submit(ctx, raw); err == nil {
+			return h, nil
+		}
+	}
+	return h, err
+}
+
+// Broadcast puts an encoded extrinsic into the pools of all nodes, in case the
+// one that took it has lost it, or only said that it took it. One that takes it
+// is enough; else the error is a node's reply, if there is any.
+func (c *Client) Broadcast(ctx context.Context, raw []byte) error {
+	errs := make([]error, len(c.endpoints))
+	var group sync.WaitGroup
+	for i, e := range c.endpoints {
+		group.Go(func() { _, errs[i] = e.submit(ctx, raw) })
+	}
+	group.Wait()
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	for _, err := range errs {
+		var reply *rpcclient.Error
+		if errors.As(err, &reply) {
+			return err
+		}
+	}
+	return errs[0]
+}
+
+func (e *endpoint) submit(ctx context.Context, raw []byte) (h hashing.Hash, err error) {
+	err = e.call(ctx, "author_submitExtrinsic", []any{Hex(raw)}, &h)
 	return h, err
 }
