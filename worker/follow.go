@@ -106,6 +106,7 @@ func (f *follower) attempt(ctx context.Context) error {
 			return err
 		}
 		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
+		w.progress.update(f.j.number(), blocks.Head())
 		w.health.well("parentchain")
 	}
 }
@@ -173,17 +174,22 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
+	verified := w.metrics.stage(stageVerify)
 	vb, err := final.Verify(f.layout, b.Extrinsics, proof, core.RequiredKeys(final.Number())...)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
+	verified()
 	commit, err := core.Execute(vb)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
+	committed := w.metrics.stage(stageCommit)
 	if err := f.j.commit(commit); err != nil {
 		return err
 	}
+	committed()
+	w.metrics.committed(commit)
 	w.chain.add(vb.Header(), vb.Hash())
 	f.publish(commit)
 	for _, a := range commit.Alarms {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -119,7 +120,7 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	g.StringVarP(&f.trustedAddr, "trusted-external-address", "T", "", "`address` of the trusted RPC that is registered on the parentchain")
 	g.StringVarP(&f.untrustedAddr, "untrusted-external-address", "U", "", "`address` that is told as the untrusted one")
 	g.StringVarP(&f.muRaAddr, "mu-ra-external-address", "M", "", "`address` of the key hand-over that is told to other workers")
-	g.BoolVar(&f.metrics, "enable-metrics", false, "refused: this version serves no metrics")
+	g.BoolVar(&f.metrics, "enable-metrics", false, "serve metrics for Prometheus, http://…/metrics")
 	g.Uint16VarP(&f.metricsPort, "metrics-port", "i", 8787, "`port` of the metrics")
 	g.Uint16VarP(&f.httpPort, "untrusted-http-port", "h", 4545, "`port` of /is_initialized")
 	g.BoolVarP(&f.cleanReset, "clean-reset", "c", false, "forget state and light client (not the keys) before starting")
@@ -156,9 +157,6 @@ func deprecatedCommand(name, why string) *cobra.Command {
 func (f *flags) check(app *stf.App) error {
 	if f.targetURLA+f.targetPortA+f.targetURLB+f.targetPortB != "" {
 		return errors.New("--target-a-… and --target-b-… are not supported: an offchain worker serves one parentchain, given by --integritee-rpc-url")
-	}
-	if f.metrics {
-		return errors.New("--enable-metrics is not supported by this version")
 	}
 	if f.simMeasurement == "" {
 		f.simMeasurement = app.Name()
@@ -203,7 +201,12 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 			if err != nil {
 				return err
 			}
-			if cfg.Logger, err = f.logger(cmd.ErrOrStderr()); err != nil {
+			stderr := cmd.ErrOrStderr()
+			if file, ok := stderr.(*os.File); ok && f.logFormat == "text" && term.IsTerminal(int(file.Fd())) {
+				cfg.terminal = &statusLine{w: stderr}
+				stderr = cfg.terminal
+			}
+			if cfg.Logger, err = f.logger(stderr); err != nil {
 				return err
 			}
 			if err := cfg.Check(); err != nil {
@@ -252,6 +255,9 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
+	if f.metrics {
+		c.MetricsAddr = listen(f.metricsPort)
+	}
 	// What is not given is made from the ports. Port 0 is not known yet.
 	advertised := func(given, scheme string, port uint16) string {
 		if given != "" {

@@ -105,7 +105,7 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra -s target-a":     "only integritee",
 		"--target-a-parentchain-rpc-url ws://x run --dev": "one parentchain",
 		"--target-b-parentchain-rpc-port 1 mrenclave":     "one parentchain",
-		"--enable-metrics run --dev --skip-ra":            "not supported",
+		"--metrics-port 70000 run --dev --skip-ra":        "invalid",
 		"--log-level loud run --dev --skip-ra":            "--log-level",
 		"-h notaport mrenclave":                           "invalid",
 		"test --all":                                      "go test",

@@ -31,6 +31,9 @@ func shardConfigKey(s integritee.ShardID) []byte {
 func (w *Worker) register(ctx context.Context) error {
 	return w.health.retry(ctx, "registration", func(ctx context.Context) error {
 		done, err := w.registered(ctx)
+		if done {
+			w.metrics.registered.Set(1)
+		}
 		if done || err != nil {
 			return err
 		}
@@ -51,6 +54,7 @@ func (w *Worker) register(ctx context.Context) error {
 		}
 		err = w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) { return w.isOwnRegistration(v[0]) }, enclaveKey(w.account.AccountID()))
 		if err == nil {
+			w.metrics.registered.Set(1)
 			w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
 		}
 		return err
@@ -98,6 +102,10 @@ func (w *Worker) keepFunds(ctx context.Context, percent int64) error {
 		return err
 	}
 	free := info.Data.Free.Big()
+	if needed.Sign() > 0 {
+		ratio, _ := new(big.Rat).SetFrac(free, needed).Float64()
+		w.metrics.balance.WithLabelValues().Set(ratio)
+	}
 	if new(big.Int).Mul(free, big.NewInt(100)).Cmp(new(big.Int).Mul(needed, big.NewInt(percent))) > 0 {
 		return nil
 	}

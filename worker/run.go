@@ -45,6 +45,8 @@ type Worker struct {
 	rpc       *rpcserver.Server
 
 	health    *health
+	metrics   *metrics
+	progress  *progress
 	published *board
 	node      *parentchain.Client
 	chain     *chain
@@ -66,10 +68,10 @@ type Worker struct {
 // urls is what is advertised.
 type urls struct{ trusted, untrusted, muRa string }
 
-type listeners struct{ trusted, muRa, http net.Listener }
+type listeners struct{ trusted, muRa, http, metrics net.Listener }
 
 func (l listeners) close() {
-	for _, ln := range []net.Listener{l.trusted, l.muRa, l.http} {
+	for _, ln := range []net.Listener{l.trusted, l.muRa, l.http, l.metrics} {
 		if ln != nil {
 			ln.Close()
 		}
@@ -87,6 +89,10 @@ func (c *Config) Check() error {
 	need(c.App != nil, "Config.App is missing")
 	need(c.DataDir != "", "Config.DataDir is missing")
 	need(c.NodeURL != "", "Config.NodeURL is missing")
+	if c.NodeURL != "" {
+		_, err := parentchain.ParseURLs(c.NodeURL)
+		need(err == nil, fmt.Sprintf("endpoints of the parentchain: %v", err))
+	}
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
 	return errors.Join(errs...)
@@ -115,6 +121,8 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	}
 	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
+	w.progress = newProgress(log, cfg.terminal)
+	w.metrics = newMetrics(w)
 	if err := w.prepare(ctx); err != nil {
 		w.listeners.close()
 		if w.dir != nil {
@@ -178,9 +186,13 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 		{&w.listeners.trusted, cfg.TrustedAddr, DefaultTrustedAddr},
 		{&w.listeners.muRa, cfg.MuRaAddr, DefaultMuRaAddr},
 		{&w.listeners.http, cfg.HTTPAddr, DefaultHTTPAddr},
+		{&w.listeners.metrics, cfg.MetricsAddr, ""},
 	} {
 		if l.addr == "" {
 			l.addr = l.initial
+		}
+		if l.addr == "" {
+			continue
 		}
 		if *l.ln, err = net.Listen("tcp", l.addr); err != nil {
 			return err
@@ -196,12 +208,15 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	if len(w.urls.trusted) > integritee.MaxURLBytes {
 		return fmt.Errorf("worker: the trusted URL is longer than the %d bytes that the chain takes", integritee.MaxURLBytes)
 	}
-	w.node = parentchain.New(cfg.NodeURL, rpcclient.Options{})
+	if w.node, err = w.newNodes(cfg.NodeURL, "parentchain"); err != nil {
+		return err
+	}
+	w.health.node = w.node
 	w.chain = newChain(w.node)
 	w.runtimes = &runtimes{node: w.node}
 	w.rpc = w.newRPC()
 	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
-		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted, "node", rpcclient.Redact(cfg.NodeURL))
+		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted)
 	return nil
 }
 
@@ -212,6 +227,8 @@ func (w *Worker) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.serveTrusted(ctx) })
 	g.Go(func() error { return w.serveHTTP(ctx) })
+	g.Go(func() error { return w.serveMetrics(ctx) })
+	g.Go(func() error { w.node.Watch(ctx); return nil })
 	g.Go(func() error { return w.live(ctx, g) })
 	return g.Wait()
 }
@@ -291,6 +308,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 	var f finality
 	var b backoff
 	for {
+		turn := w.node.Turn()
 		err := func() error {
 			if err := w.checkGenesis(ctx); err != nil {
 				return err
@@ -313,6 +331,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 					return err
 				}
 				w.health.well("parentchain")
+				w.node.Good()
 				b.reset()
 				if err := w.nextHead(ctx, heads); err != nil {
 					return err
@@ -326,7 +345,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 			return err
 		}
 		w.health.trouble("parentchain", err)
-		w.node.Reset()
+		leave(w.node, turn, err)
 		if b.wait(ctx) != nil {
 			return nil
 		}
@@ -346,12 +365,13 @@ func (w *Worker) nextHead(ctx context.Context, heads parentchain.Heads) error {
 
 // serveShard executes blocks and sends effects until ctx ends.
 func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) error {
-	w.health.setPhase("catching up")
+	w.health.setPhase("loading the state")
 	j, err := w.openJournal(ctx, own.material)
 	if err != nil {
 		return err
 	}
 	w.core.Store(j.core)
+	w.health.setPhase("catching up")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return (&follower{w: w, j: j}).run(ctx) })
 	g.Go(func() error {
@@ -448,6 +468,7 @@ func (w *Worker) Status() Status {
 	s := Status{App: w.cfg.App.Name(), Version: Version, Account: w.account.AccountID(), Fingerprint: w.platform.Measurement(),
 		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending)}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
+	s.Progress = w.progress.read().status()
 	if g := w.genesis.Load(); g != nil {
 		s.Genesis = *g
 	}
@@ -466,6 +487,15 @@ func (w *Worker) MuRaAddr() string { return reachable(w.listeners.muRa) }
 
 // HTTPURL returns the URL of the HTTP server on this machine, http://….
 func (w *Worker) HTTPURL() string { return "http://" + reachable(w.listeners.http) }
+
+// MetricsURL returns the URL of the metrics on this machine, http://…/metrics;
+// "" if they are not served.
+func (w *Worker) MetricsURL() string {
+	if w.listeners.metrics == nil {
+		return ""
+	}
+	return "http://" + reachable(w.listeners.metrics) + "/metrics"
+}
 
 // reachable returns the address of a listener as this machine can dial it.
 func reachable(ln net.Listener) string {

@@ -51,7 +51,9 @@ func (w *Worker) trustedServer() *http.Server {
 
 func (w *Worker) serveTrusted(ctx context.Context) error {
 	srv := w.trustedServer()
-	err := serve(ctx, srv, func() error { return srv.ServeTLS(w.limited(w.listeners.trusted, trustedLimits), "", "") })
+	limits := trustedLimits
+	limits.Open = func(n int) { w.metrics.connections.Set(float64(n)) }
+	err := serve(ctx, srv, func() error { return srv.ServeTLS(w.limited(w.listeners.trusted, limits), "", "") })
 	return errors.Join(err, w.rpc.Close())
 }
 
@@ -65,7 +67,12 @@ func (w *Worker) httpServer() *http.Server {
 			http.Error(rw, "I am not initialized.", http.StatusNotFound)
 		}
 	})
-	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: headerTimeout, IdleTimeout: keepAlive,
+	return w.plainServer(mux)
+}
+
+// plainServer returns a server of short answers.
+func (w *Worker) plainServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: headerTimeout, IdleTimeout: keepAlive,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug)}
 }
 

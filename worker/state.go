@@ -31,7 +31,7 @@ type journal struct {
 
 func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
 	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: m, Fingerprint: w.fingerprint(), Account: w.account.AccountID(),
-		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval}
+		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval, Watch: w.metrics.watch}
 }
 
 // openJournal opens the store of the shard and brings the core to where it
@@ -42,7 +42,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 	if err != nil {
 		return nil, fatal("sealing key: %w", err)
 	}
-	log, err := store.Open(dir, key, store.Options{})
+	log, err := store.Open(dir, key, store.Options{FS: w.metrics.fs()})
 	if err != nil {
 		return nil, storeError(dir, err)
 	}

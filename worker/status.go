@@ -133,6 +133,17 @@ func (h *health) well(part string) {
 	}
 }
 
+// codes returns the health codes of what is wrong.
+func (h *health) codes() map[string]bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	codes := map[string]bool{}
+	for _, t := range h.troubles {
+		codes[t.code] = true
+	}
+	return codes
+}
+
 // read returns the phase, a code and sentences for what is wrong ("ok" if
 // nothing is), and the time of the last change.
 func (h *health) read() (phase, code, text string, since time.Time) {

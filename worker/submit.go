@@ -242,6 +242,7 @@ func (s *submitter) standing(ctx context.Context, at verified) (info system.Acco
 	inForce := integritee.FingerprintAt(shard, config, at.header.Number+1)
 	switch {
 	case !present[1]:
+		s.w.metrics.registered.Set(0)
 		refused = fmt.Errorf("account %s is not registered any more (Teerex.SovereignEnclaves), and nothing can be confirmed or paid: "+
 			"start this worker again, which registers it", own)
 	case e.Fingerprint() != inForce:
@@ -340,6 +341,7 @@ func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 			return err
 		}
 		s.inFlight[nonce] = &attempt{signed: x, effect: &e.ID, confirms: e.Confirm != nil, sent: time.Now()}
+		s.w.metrics.sent.WithLabelValues(effectKind(e)).Inc()
 		s.w.log.Debug("effect sent", "effect", effectName(e), "nonce", nonce, "extrinsic", x.hash, "attempts", e.Attempts)
 	}
 	return nil
@@ -409,6 +411,7 @@ func (s *submitter) settle(ctx context.Context, p published) {
 			s.confirmNotBefore = p.number + pause
 		}
 		s.notBefore[e.ID] = p.number + pause
+		s.w.metrics.failed.WithLabelValues(effectKind(e)).Inc()
 		s.w.log.Warn("own extrinsic had no effect", "effect", effectName(e), "extrinsic", x.Hash, "reason", reason, "retry_in_blocks", pause)
 	}
 	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool { _, owed := pending[id]; return !owed })

@@ -38,6 +38,7 @@ type Config struct {
 	TrustedAddr string // trusted RPC, TLS WebSocket; 127.0.0.1:2000
 	MuRaAddr    string // key hand-over to peers; 127.0.0.1:3443
 	HTTPAddr    string // /is_initialized; 127.0.0.1:4545
+	MetricsAddr string // Prometheus metrics over HTTP; "" serves none
 
 	// What is told to others; "" is made from the listening address.
 	TrustedURL   string // registered on chain; wss://127.0.0.1:2000
@@ -70,6 +71,8 @@ type Config struct {
 	// Logger takes the log; nil discards it.
 	Logger *slog.Logger
 
+	// terminal shows the progress of a catch-up; nil has it logged.
+	terminal *statusLine
 	// resubmit shortens resubmitAfter in tests.
 	resubmit time.Duration
 }
@@ -86,7 +89,7 @@ const (
 type Status struct {
 	App         string            `json:"app"`
 	Version     string            `json:"version"`
-	Phase       string            `json:"phase"` // what it is at: starting, funding, registering, joining, catching up, running, …
+	Phase       string            `json:"phase"` // what it is at: starting, funding, registering, joining, loading the state, catching up, running, …
 	Account     keyring.AccountID `json:"account"`
 	Fingerprint tee.Measurement   `json:"fingerprint"`
 	MrEnclave   string            `json:"mrenclave"` // fingerprint in hex
@@ -98,8 +101,9 @@ type Status struct {
 	Hash      hashing.Hash  `json:"hash"`
 	StateRoot hashing.Hash  `json:"stateRoot"`
 
-	Finalized header.Number `json:"finalized"` // what the node holds final
-	Pending   int           `json:"pending"`   // effects that wait for their proof on the parentchain
+	Progress  *Progress     `json:"progress,omitempty"` // of a catch-up; nil if there is none
+	Finalized header.Number `json:"finalized"`          // what the node holds final
+	Pending   int           `json:"pending"`            // effects that wait for their proof on the parentchain
 	// Anybody may ask for the status, so it says what is wrong in constant
 	// words only. Errors are in the log.
 	HealthCode string    `json:"healthCode"` // "ok", or a word for the first thing that is wrong
