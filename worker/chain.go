@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -150,13 +151,17 @@ func (c *chain) prove(ctx context.Context, keys ...[]byte) ([]trie.ProofValue, v
 
 // proveAt is prove for the state after a given verified block.
 func (c *chain) proveAt(ctx context.Context, at verified, keys ...[]byte) ([]trie.ProofValue, error) {
+	turn := c.node.Turn()
 	proof, err := c.node.ReadProof(ctx, keys, at.hash)
 	if err != nil {
+		judge(c.node, turn, err)
 		return nil, err
 	}
 	values, err := trie.Verify(at.header.StateRoot, proof, keys...)
 	if err != nil {
-		return nil, fmt.Errorf("read proof at block %d: %w", at.header.Number, err)
+		err = fmt.Errorf("%w: block %d: %w", lightclient.ErrStateProof, at.header.Number, err)
+		judge(c.node, turn, err)
+		return nil, err
 	}
 	return values, nil
 }

@@ -34,7 +34,7 @@ func (f *follower) run(ctx context.Context) error {
 	f.publish(nil)
 	var b backoff
 	for {
-		before := f.j.number()
+		before, turn := f.j.number(), f.w.node.Turn()
 		err := f.attempt(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -46,7 +46,7 @@ func (f *follower) run(ctx context.Context) error {
 			b.reset()
 		}
 		f.w.health.trouble("parentchain", f.describe(err))
-		f.w.node.Reset()
+		leave(f.w.node, turn, err)
 		if err := b.wait(ctx); err != nil {
 			return nil
 		}
@@ -107,6 +107,7 @@ func (f *follower) attempt(ctx context.Context) error {
 		}
 		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
 		w.progress.update(f.j.number(), blocks.Head())
+		w.node.Good()
 		w.health.well("parentchain")
 	}
 }
@@ -134,8 +135,8 @@ func (f *follower) checkFork(ctx context.Context) error {
 	}
 	own := f.j.core.View().Hash()
 	if hash != own {
-		return fmt.Errorf("the node has %s as block %d, this worker has committed %s: the node is on another chain. "+
-			"Connect another node, or start once with --clean-reset", hash, n, own)
+		return fmt.Errorf("%w: it has %s as block %d, this worker has committed %s. "+
+			"Connect another node, or start once with --clean-reset", errOtherFork, hash, n, own)
 	}
 	// Its hash proves the header, so that the state at this block can be read
 	// by proof before the next one comes.

@@ -87,7 +87,7 @@ func (w *Worker) current(ctx context.Context) error {
 			return err
 		}
 		if node.IsSyncing || node.ShouldHavePeers && node.Peers == 0 {
-			return errors.New("the node is syncing, or has no peers: nothing is decided on an old state")
+			return errSyncing
 		}
 		head, err := w.node.FinalizedHeader(ctx)
 		if err == nil && head.Number > 0 {

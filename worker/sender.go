@@ -137,6 +137,17 @@ func (s *sender) submit(ctx context.Context, x *signed) error {
 	return err
 }
 
+// resubmit hands the same bytes to all endpoints: the one that took them may
+// have lost them, or never meant to pass them on.
+func (s *sender) resubmit(ctx context.Context, x *signed) error {
+	err := s.node.Broadcast(ctx, x.raw)
+	var reply *rpcclient.Error
+	if errors.As(err, &reply) && reply.Code == codeAlreadyImported {
+		return nil
+	}
+	return err
+}
+
 // codeAlreadyImported is the error of author_submitExtrinsic for an extrinsic
 // that is in the pool.
 const codeAlreadyImported = 1013
@@ -180,7 +191,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil: // no block for a while: the pool may have lost it
-			_ = s.submit(ctx, x) // what is wrong shows when its era is over
+			_ = s.resubmit(ctx, x) // what is wrong shows when its era is over
 			continue
 		}
 		values, at, err := s.chain.prove(ctx, keys...)

@@ -30,8 +30,9 @@ func isFatal(err error) bool { return errors.Is(err, errFatal) || errors.Is(err,
 // health collects what is wrong, part by part, and the phase. It logs changes
 // with all details; what it answers is made of constants.
 type health struct {
-	log *slog.Logger
-	now func() time.Time
+	log  *slog.Logger
+	now  func() time.Time
+	node *parentchain.Client // whose active endpoint retry judges; nil in tests
 
 	mu       sync.Mutex // guards what follows
 	phase    string
@@ -48,11 +49,12 @@ type trouble struct {
 // sentences are what the status says for each health code. Errors may quote
 // addresses, paths and what peers said, so they are only logged.
 var sentences = map[string]string{
-	"chain-unreachable": "the parentchain node is not reached",
-	"chain-unverified":  "the parentchain node serves what does not verify: such blocks are not executed",
-	"chain-pruned":      "the parentchain node no longer has the state of the next block: an archive node is needed",
-	"chain-other":       "the parentchain node is of a chain with another genesis than this worker's",
-	"chain":             "blocks of the parentchain are not obtained",
+	"chain-unreachable": "behind: no parentchain node is reached",
+	"chain-unverified":  "behind: the parentchain node serves what does not verify: such blocks are not executed",
+	"chain-pruned":      "behind: the parentchain node no longer has the state of the next block: an archive node is needed",
+	"chain-other":       "behind: the parentchain node is of a chain with another genesis than this worker's, or of another fork",
+	"chain-not-final":   "behind: the parentchain node calls blocks final and has no proof of it",
+	"chain":             "behind: blocks of the parentchain are not obtained",
 	"registration":      "the worker is not registered on the parentchain yet",
 	"funding":           "the worker's account lacks funds on the parentchain",
 	"keys":              "no worker of the shard gave its keys or confirmed them yet",
@@ -65,12 +67,14 @@ var sentences = map[string]string{
 // healthCode finds the word for an error of a part.
 func healthCode(part string, err error) string {
 	switch {
-	case errors.Is(err, errOtherChain):
+	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):
 		return "chain-other"
 	case errors.Is(err, lightclient.ErrUnverified):
 		return "chain-unverified"
 	case errors.Is(err, parentchain.ErrStateUnavailable):
 		return "chain-pruned"
+	case errors.Is(err, parentchain.ErrNotFinal):
+		return "chain-not-final"
 	case errors.Is(err, parentchain.ErrUnavailable):
 		return "chain-unreachable"
 	}
@@ -179,6 +183,10 @@ func (b *backoff) reset() { b.next = 0 }
 func (h *health) retry(ctx context.Context, part string, f func(context.Context) error) error {
 	var b backoff
 	for {
+		var turn parentchain.Turn
+		if h.node != nil {
+			turn = h.node.Turn()
+		}
 		err := f(ctx)
 		switch {
 		case err == nil:
@@ -190,6 +198,7 @@ func (h *health) retry(ctx context.Context, part string, f func(context.Context)
 			return err
 		}
 		h.trouble(part, err)
+		judge(h.node, turn, err)
 		if err := b.wait(ctx); err != nil {
 			return err
 		}

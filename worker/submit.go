@@ -139,10 +139,12 @@ func (s *submitter) run(ctx context.Context) error {
 	var b backoff
 	for {
 		_, changed := s.w.published.read()
+		turn := s.w.node.Turn()
 		if err := s.round(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
+			judge(s.w.node, turn, err)
 			s.w.health.trouble("submitter", err)
 			if b.wait(ctx) != nil {
 				return nil
@@ -204,7 +206,7 @@ func (s *submitter) round(ctx context.Context) error {
 		}
 		if time.Since(a.sent) > s.w.cfg.resubmit {
 			a.sent = time.Now()
-			if err := s.w.sender.submit(ctx, a.signed); err != nil && !isReply(err) {
+			if err := s.w.sender.resubmit(ctx, a.signed); err != nil && !isReply(err) {
 				return err // a refusal is fine: it may be in a block that is not final
 			}
 		}

@@ -93,8 +93,6 @@ func readTrustConfig(path string) (t enclave.TrustConfig, err error) {
 	return t, t.Check()
 }
 
-var errOtherChain = errors.New("the node is of another chain")
-
 // checkGenesis finds out whether the node is of the chain that is trusted.
 func (w *Worker) checkGenesis(ctx context.Context) error {
 	genesis, err := w.node.BlockHash(ctx, 0)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -32,7 +33,7 @@ import (
 type Config struct {
 	App     *stf.App // the business logic
 	DataDir string   // keys and state; made if it does not exist
-	NodeURL string   // ws:// or wss:// URL of the parentchain node
+	NodeURL string   // ws:// or wss:// URL of the parentchain node, or of several, separated by commas
 
 	// Addresses to listen on; port 0 takes a free one, "" is the default.
 	TrustedAddr string // trusted RPC, TLS WebSocket; 127.0.0.1:2000
@@ -73,8 +74,9 @@ type Config struct {
 
 	// terminal shows the progress of a catch-up; nil has it logged.
 	terminal *statusLine
-	// resubmit shortens resubmitAfter in tests.
-	resubmit time.Duration
+	// resubmit shortens resubmitAfter in tests, endpoints the times of comparing them.
+	resubmit  time.Duration
+	endpoints parentchain.Options
 }
 
 // Defaults of Config.
