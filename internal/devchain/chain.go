@@ -5,13 +5,16 @@
 // JSON-RPC methods that polkadot.js, polkadot-api and our worker use.
 //
 // Start with [Open], then [Chain.Run] and [Serve], or drive it from a test with
-// [Chain.Submit] and [Chain.Seal].
+// [Chain.Submit] and [Chain.Seal]. [OpenPair] opens two chains, a relay chain and
+// a parachain whose blocks are final once the relay chain has included and
+// finalized them.
 //
 // Its pallets carry the indexes, calls, events, errors and storage of
 // integritee-node (package runtime). It has no peers, forks on purpose
 // only ([Chain.Fork]), its authority keys are derived from published names, and
-// it must never hold anything of value. All blocks and states stay in memory; a folder, if given,
-// holds the blocks, which are executed again at start.
+// it must never hold anything of value. All blocks and states stay in memory
+// unless Config says how many; a folder, if given, holds the blocks, which are
+// executed again at start.
 package devchain
 
 import (
@@ -47,7 +50,13 @@ type Config struct {
 	Endow       map[[32]byte]scale.U128 // further accounts with their free balance at genesis; changes the genesis hash
 	BareV4      bool                    // is Runtime.BareV4
 	Runtime     runtime.Options         // of block 0; all but the zero value change the genesis hash
-	Origins     []string                // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
+	// StatePruning is how many states are kept: that of the last final block and
+	// those before it. 0 keeps all. States after the last final block are kept.
+	StatePruning int
+	// BlocksPruning is the same for the bodies of blocks in memory. Headers and
+	// justifications are kept, and so is the folder.
+	BlocksPruning int
+	Origins       []string // browser origins that may use the RPC (see rpcserver.Options); nil is loopback and polkadot.js.org
 
 	fs        store.FS // of BasePath; nil is the machine's
 	legacyRPC bool     // leaves out the new JSON-RPC API, as old nodes do
@@ -61,10 +70,11 @@ type Block struct {
 	Hash          hashing.Hash
 	Extrinsics    [][]byte         // with their length prefixes
 	Justification []byte           // SCALE; nil for genesis, blocks that are not final, and those that became so with a later one
-	State         trie.Trie        // after the block
+	State         trie.Trie        // after the block; empty if it was pruned
 	SetID         uint64           // of the authorities that finalize it
 	endsSet       bool             // the next block has other authorities
 	rt            *runtime.Runtime // of the state: executes the next block
+	pruned        pruned
 }
 
 // Number returns the block's number.
@@ -78,6 +88,7 @@ func (b *Block) at() runtime.Block {
 type Chain struct {
 	cfg    Config
 	voters *voters
+	link   *link      // nil for a chain of its own
 	log    *store.Log // nil without BasePath; written under sealing
 	wake   chan struct{}
 	dead   chan struct{} // closed once failed is set
@@ -90,6 +101,7 @@ type Chain struct {
 	blocks []*Block      // the best chain, by number
 	final  header.Number // the last final one of them
 	forks  int           // blocks made by Fork
+	window window
 	byHash map[hashing.Hash]*Block
 	pool   *pool.Pool
 	next   chan struct{} // closed when the best or the last final block is another
@@ -107,6 +119,17 @@ const defaultEndowment = 1000 * runtime.Unit
 
 // Open creates the chain, or loads it from Config.BasePath.
 func Open(cfg Config) (*Chain, error) {
+	if cfg.Runtime.Role != runtime.Solo {
+		return nil, fmt.Errorf("devchain: a chain of role %s needs another one: use OpenPair", cfg.Runtime.Role)
+	}
+	return openLinked(cfg, nil)
+}
+
+// openLinked is Open for a chain that may be one of two.
+func openLinked(cfg Config, l *link) (*Chain, error) {
+	if cfg.StatePruning < 0 || cfg.BlocksPruning < 0 {
+		return nil, errors.New("devchain: the number of states or blocks to keep is negative")
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -120,9 +143,9 @@ func Open(cfg Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chain{cfg: cfg, wake: make(chan struct{}, 1), dead: make(chan struct{}), byHash: map[hashing.Hash]*Block{},
+	c := &Chain{cfg: cfg, link: l, wake: make(chan struct{}, 1), dead: make(chan struct{}), byHash: map[hashing.Hash]*Block{},
 		pool: pool.New(pool.DefaultLimits), next: make(chan struct{})}
-	genesis, voters, err := makeGenesis(cfg, rt)
+	genesis, voters, err := makeGenesis(cfg, rt, l)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +167,7 @@ func runtimeOf(cfg Config) (*runtime.Runtime, error) {
 }
 
 // makeGenesis builds block 0.
-func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
+func makeGenesis(cfg Config, rt *runtime.Runtime, l *link) (*Block, *voters, error) {
 	if cfg.Authorities < 1 || cfg.Authorities > maxAuthorities {
 		return nil, nil, fmt.Errorf("devchain: %d authorities; there can be 1 to %d", cfg.Authorities, maxAuthorities)
 	}
@@ -163,7 +186,11 @@ func makeGenesis(cfg Config, rt *runtime.Runtime) (*Block, *voters, error) {
 	for who, amount := range cfg.Endow {
 		balances[who] = amount
 	}
-	entries, err := rt.Genesis(runtime.Genesis{Authorities: voters.all[:cfg.Authorities], Sudo: accounts[0], Balances: balances})
+	g := runtime.Genesis{Authorities: voters.all[:cfg.Authorities], Sudo: accounts[0], Balances: balances}
+	if l != nil {
+		g.ParaID, g.Paras = l.id, l.paras
+	}
+	entries, err := rt.Genesis(g)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,7 +229,7 @@ var builtinGenesis = sync.OnceValue(func() hashing.Hash {
 	if err != nil {
 		panic("devchain: " + err.Error())
 	}
-	b, _, err := makeGenesis(Config{Authorities: 1}, rt)
+	b, _, err := makeGenesis(Config{Authorities: 1}, rt, nil)
 	if err != nil {
 		panic("devchain: " + err.Error())
 	}
@@ -301,8 +328,12 @@ func (c *Chain) fail(err error) {
 	}
 }
 
-// authorities returns who finalizes the block after parent, and their set id.
+// authorities returns who finalizes the block after parent, and their set id;
+// nobody on a parachain.
 func (c *Chain) authorities(parent *Block) ([]grandpa.Authority, uint64) {
+	if !parent.rt.HasGrandpa() {
+		return nil, 0
+	}
 	set := runtime.Authorities(parent.rt.Grandpa.Authorities.Get(stateReader{parent.State}))
 	id := parent.SetID
 	if parent.endsSet {

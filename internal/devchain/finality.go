@@ -130,7 +130,7 @@ func (c *Chain) ScheduleAuthorities(delay header.Number, numbers ...int) error {
 		}
 		change.next = append(change.next, c.voters.all[n])
 	}
-	if len(numbers) == 0 {
+	if len(numbers) == 0 || !c.Best().rt.HasGrandpa() {
 		return errors.New("devchain: no authorities")
 	}
 	c.mu.Lock()

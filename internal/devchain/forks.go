@@ -2,6 +2,7 @@ package devchain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -82,8 +83,9 @@ func (c *Chain) descends(b, a *Block) bool {
 }
 
 // Fork makes blocks on top of block from of the best chain, which is final or
-// later, one for each body: the extrinsics that follow the timestamp, which
-// must be valid there. They differ from all others. Once they are the longer
+// later, one for each body: the extrinsics that follow the inherents, which
+// must be valid there. On a relay chain the first of them may be one of
+// [Pair.Inclusion]. They differ from all others. Once they are the longer
 // chain they are the best one: the extrinsics of the blocks that were go back
 // to the pool. They are not finalized before the next Seal or Finalize.
 func (c *Chain) Fork(ctx context.Context, from header.Number, bodies ...[][]byte) ([]*Block, error) {
@@ -106,7 +108,7 @@ func (c *Chain) Fork(ctx context.Context, from header.Number, bodies ...[][]byte
 		mark := header.DigestItem{Kind: header.DigestOther, Data: fmt.Appendf(nil, "fork %d", c.forks)}
 		c.mu.Unlock()
 		x := parent.rt.Begin(parent.State, parent.Number()+1, parent.Hash, []header.DigestItem{mark})
-		all := append([][]byte{c.timestamp(parent)}, body...)
+		all := append(c.inherents(parent, [][]byte{}), body...)
 		for i, raw := range all {
 			if _, err := x.Apply(raw); err != nil {
 				return made, fmt.Errorf("devchain: extrinsic %d of the fork: %w", i, err)
@@ -135,18 +137,33 @@ func (c *Chain) adopt(b *Block, final bool) {
 	c.byHash[b.Hash] = b
 	best := c.blocks[len(c.blocks)-1]
 	if b.Number() <= best.Number() {
+		c.window.beside = append(c.window.beside, b)
 		return
 	}
+	c.switchTo(b)
+	if final {
+		c.markFinal(b)
+	}
+	c.notify()
+	if c.link != nil {
+		c.link.changed()
+	}
+}
+
+// switchTo makes a block the best one. Callers hold mu.
+func (c *Chain) switchTo(b *Block) {
+	best := c.blocks[len(c.blocks)-1]
 	// The blocks of the new chain that are not in the best one yet.
 	fresh := []*Block{b}
 	for p := c.byHash[b.Header.ParentHash]; p.Number() >= header.Number(len(c.blocks)) || c.blocks[p.Number()].Hash != p.Hash; p = c.byHash[p.Header.ParentHash] {
 		fresh = append(fresh, p)
 	}
 	slices.Reverse(fresh)
-	left := c.blocks[fresh[0].Number():]
+	left := c.blocks[min(fresh[0].Number(), header.Number(len(c.blocks))):]
 	for _, old := range slices.Backward(left) {
 		c.pool.Retract(old.Hash)
 	}
+	c.window.beside = append(c.window.beside, left...)
 	c.blocks = append(slices.Clip(c.blocks[:fresh[0].Number()]), fresh...)
 	for _, f := range fresh {
 		var in []hashing.Hash
@@ -162,10 +179,6 @@ func (c *Chain) adopt(b *Block, final bool) {
 	if len(left) > 0 {
 		c.cfg.Logger.Info("another fork is the best chain", "number", b.Number(), "hash", b.Hash, "from", fresh[0].Number()-1, "abandoned", len(left))
 	}
-	if final {
-		c.markFinal(b)
-	}
-	c.notify()
 }
 
 // revalidate drops what a block has made invalid. Signatures are over the
@@ -191,10 +204,15 @@ func (c *Chain) Finalize(n header.Number) error {
 	if err := c.failure(); err != nil {
 		return err
 	}
+	if !c.Best().rt.HasGrandpa() {
+		return errors.New("devchain: a parachain's blocks are finalized by its relay chain")
+	}
 	if best := c.Best().Number(); n > best {
 		return fmt.Errorf("devchain: block %d cannot be final, %d is the best", n, best)
 	}
-	return c.finalizeTo(n)
+	err := c.finalizeTo(n)
+	c.tellFinal()
+	return err
 }
 
 // finalizeTo is Finalize. Callers hold sealing.
@@ -236,6 +254,7 @@ func (c *Chain) markFinal(b *Block) {
 		c.final++
 		c.pool.Finalized(c.blocks[c.final].Hash)
 	}
+	c.prune()
 	c.cfg.Logger.Debug("block finalized", "number", b.Number(), "hash", b.Hash, "extrinsics", len(b.Extrinsics))
 }
 

@@ -42,7 +42,7 @@ func (c *Chain) Run(ctx context.Context) error {
 		case <-tick:
 		case <-wake:
 			// What is left after a full block is due at once.
-			if ready, _ := c.poolLen(); ready == 0 {
+			if !c.due() {
 				continue
 			}
 		}
@@ -52,7 +52,7 @@ func (c *Chain) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		if ready, _ := c.poolLen(); ready > 0 {
+		if c.due() {
 			c.signal()
 		}
 	}
@@ -64,6 +64,12 @@ func (c *Chain) signal() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// due reports whether there is something to make a block of.
+func (c *Chain) due() bool {
+	ready, _ := c.poolLen()
+	return ready > 0 || c.link != nil && c.link.due()
 }
 
 func (c *Chain) poolLen() (ready, future int) {
@@ -116,7 +122,11 @@ func (c *Chain) nonce(b *Block, who keyring.AccountID) uint32 {
 
 // Seal makes one block from what is ready on top of the best one, finalizes it
 // or what is due, and returns its hash once it is stored. If it cannot be stored, no further block can be made.
-func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
+func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) { return c.seal(ctx, nil) }
+
+// seal is Seal with inherents that follow the timestamp; nil leaves them to the
+// chain.
+func (c *Chain) seal(ctx context.Context, inherents [][]byte) (hashing.Hash, error) {
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
 	c.mu.RLock()
@@ -128,12 +138,13 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 	if err := ctx.Err(); err != nil {
 		return hashing.Hash{}, err
 	}
-	b, rejected, err := c.build(parent, selection, change)
+	b, rejected, err := c.build(parent, selection, change, inherents)
 	if err != nil {
 		return hashing.Hash{}, err
 	}
 	// In the usual case one record of the log holds block and justification.
 	how, atOnce := c.votesNow(), parent.Number() == c.Final().Number() && c.cfg.FinalityLag == 0
+	how.held = how.held || !parent.rt.HasGrandpa()
 	if atOnce = atOnce && !how.held; atOnce {
 		set, _ := c.authorities(parent)
 		b.Justification, err = c.voters.justify(set, b.SetID, b, how)
@@ -158,6 +169,7 @@ func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) {
 			return hashing.Hash{}, err
 		}
 	}
+	c.tellFinal()
 	return b.Hash, nil
 }
 
@@ -180,9 +192,32 @@ func (c *Chain) timestamp(parent *Block) []byte {
 	return parent.rt.TimestampInherent(now)
 }
 
+// inherents returns those of the block after parent. On a relay chain more
+// follows the timestamp; nil leaves it to the chain.
+func (c *Chain) inherents(parent *Block, more [][]byte) [][]byte {
+	list := [][]byte{c.timestamp(parent)}
+	if c.link != nil {
+		if validation := c.link.validation(parent); validation != nil {
+			list = [][]byte{validation, list[0]}
+		}
+		if more == nil {
+			more = c.link.inclusion(parent)
+		}
+	}
+	return append(list, more...)
+}
+
+// tellFinal tells the other chain of a pair which block is final. Callers hold
+// sealing.
+func (c *Chain) tellFinal() {
+	if c.link != nil {
+		c.link.final(c.Final())
+	}
+}
+
 // build executes the next block. rejected are the hashes of the pool's
 // extrinsics that turned out to be invalid.
-func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange) (b *Block, rejected []hashing.Hash, err error) {
+func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange, inherents [][]byte) (b *Block, rejected []hashing.Hash, err error) {
 	number := parent.Number() + 1
 	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
 	x.SkipSignatures = true // the pool has checked them
@@ -191,9 +226,11 @@ func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorit
 			c.cfg.Logger.Warn("change of authorities is not announced", "err", err)
 		}
 	}
-	body := [][]byte{c.timestamp(parent)}
-	if _, err := x.Apply(body[0]); err != nil {
-		return nil, nil, fmt.Errorf("devchain: timestamp of block %d: %w", number, err)
+	body := c.inherents(parent, inherents)
+	for i, raw := range body {
+		if _, err := x.Apply(raw); err != nil {
+			return nil, nil, fmt.Errorf("devchain: inherent %d of block %d: %w", i, number, err)
+		}
 	}
 	// A few that do not fit do not end the block: shorter ones may follow.
 	const tries = 16

@@ -52,7 +52,9 @@ func (c *Chain) newServer() *rpcserver.Server {
 	r.registerState(s)
 	r.registerAuthor(s)
 	r.registerSystem(s)
-	r.registerGrandpa(s)
+	if c.Best().rt.HasGrandpa() {
+		r.registerGrandpa(s)
+	}
 	if !c.cfg.legacyRPC {
 		r.registerNew(s)
 	}
@@ -137,6 +139,9 @@ func (r rpc) at(hash *hashing.Hash) (*Block, error) {
 	b := r.BlockByHash(*hash)
 	if b == nil {
 		return nil, &rpcserver.Error{Code: codeClient, Message: fmt.Sprintf("Client error: UnknownBlock: Header was not found in the database: %s", *hash)}
+	}
+	if b.pruned.state {
+		return nil, &rpcserver.Error{Code: codeClient, Message: "Client error: " + errDiscarded(b).Error()}
 	}
 	return b, nil
 }

@@ -19,7 +19,7 @@ func (r rpc) registerChain(s *rpcserver.Server) {
 		return nil, nil
 	}))
 	s.Handle("chain_getBlock", call(0, func(hash *hashing.Hash) (any, error) {
-		if b := r.find(hash); b != nil {
+		if b := r.find(hash); b != nil && !b.pruned.body {
 			return signedBlock(b), nil
 		}
 		return nil, nil

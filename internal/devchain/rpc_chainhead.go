@@ -17,8 +17,7 @@ import (
 )
 
 // The functions chainHead_v1 of the new JSON-RPC API
-// (paritytech/json-rpc-interface-spec). All states stay in memory, so pinning is
-// only kept account of, and every operation is done by the time that its reply
+// (paritytech/json-rpc-interface-spec). A pinned block keeps its state, and every operation is done by the time that its reply
 // goes out; its events follow at once.
 
 // Error codes of chainHead_v1.
@@ -147,8 +146,8 @@ func (r rpc) registerChainHead(s *rpcserver.Server) {
 type follower struct {
 	withRuntime bool
 
-	mu         sync.Mutex // guards what follows
-	pins       map[hashing.Hash]bool
+	mu         sync.Mutex              // guards what follows
+	pins       map[hashing.Hash]*Block // which keeps their states
 	operations int
 }
 
@@ -162,10 +161,10 @@ func findFollower(ctx context.Context, id string) (*rpcserver.Subscription, *fol
 }
 
 // pin returns false if there are too many.
-func (f *follower) pin(h hashing.Hash) bool {
+func (f *follower) pin(b *Block) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pins[h] = true
+	f.pins[b.Hash] = b
 	return len(f.pins) <= maxPinned
 }
 
@@ -177,7 +176,7 @@ func (f *follower) unpin(hashes []hashing.Hash) error {
 		if seen[h] {
 			return &rpcserver.Error{Code: codeDuplicate, Message: "Duplicate hashes"}
 		}
-		if !f.pins[h] {
+		if f.pins[h] == nil {
 			return errNotPinned
 		}
 		seen[h] = true
@@ -190,14 +189,14 @@ func (f *follower) unpin(hashes []hashing.Hash) error {
 
 var errNotPinned = &rpcserver.Error{Code: codeNotPinned, Message: "Block hash is not pinned"}
 
-func (r rpc) pinned(f *follower, h hashing.Hash) (*Block, error) {
+func (rpc) pinned(f *follower, h hashing.Hash) (*Block, error) {
 	f.mu.Lock()
-	ok := f.pins[h]
+	b := f.pins[h]
 	f.mu.Unlock()
-	if !ok {
+	if b == nil {
 		return nil, errNotPinned
 	}
-	return r.BlockByHash(h), nil
+	return b, nil
 }
 
 // operation runs one and returns the reply, which goes out before its events.
@@ -228,7 +227,7 @@ func (r rpc) operation(ctx context.Context, id string, hash hashing.Hash, needsR
 }
 
 func (r rpc) chainHeadFollow(_ context.Context, params json.RawMessage, sub *rpcserver.Subscription) error {
-	f := &follower{pins: map[hashing.Hash]bool{}}
+	f := &follower{pins: map[hashing.Hash]*Block{}}
 	if err := rpcserver.Params(params, 1, &f.withRuntime); err != nil {
 		return err
 	}
@@ -236,9 +235,12 @@ func (r rpc) chainHeadFollow(_ context.Context, params json.RawMessage, sub *rpc
 	best, final, changed := r.heads()
 	var hashes []hashing.Hash
 	for n := final.Number() - min(final.Number(), initialBlocks-1); n <= final.Number(); n++ {
-		h := r.Block(n).Hash
-		hashes = append(hashes, h)
-		f.pin(h)
+		b := r.Block(n)
+		if b.pruned.state || b.pruned.body {
+			continue
+		}
+		hashes = append(hashes, b.Hash)
+		f.pin(b)
 	}
 	initialized := map[string]any{"event": "initialized", "finalizedBlockHashes": hashes}
 	if f.withRuntime {
@@ -296,7 +298,7 @@ func (s *chainHeadState) advance(best, final *Block) bool {
 
 func (s *chainHeadState) newBlock(b *Block) bool {
 	s.fresh[b.Hash] = b
-	if !s.f.pin(b.Hash) {
+	if !s.f.pin(b) {
 		s.sub.Notify(map[string]any{"event": "stop"})
 		s.sub.End()
 		return false
@@ -406,7 +408,7 @@ func (b *Block) storageItems(queries []storageQuery) []map[string]any {
 
 func (r rpc) registerNew(s *rpcserver.Server) {
 	r.registerChainHead(s)
-	s.Handle("chainSpec_v1_chainName", call0(func() (any, error) { return chainName, nil }))
+	s.Handle("chainSpec_v1_chainName", call0(func() (any, error) { return r.name(), nil }))
 	s.Handle("chainSpec_v1_genesisHash", call0(func() (any, error) { return r.Genesis(), nil }))
 	s.Handle("chainSpec_v1_properties", call0(func() (any, error) { return properties, nil }))
 	r.registerTransaction(s)

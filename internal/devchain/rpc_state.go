@@ -220,6 +220,9 @@ func (r rpc) subscribeStorage(_ context.Context, params json.RawMessage, sub *rp
 	}
 	var before *Block
 	r.followBest(sub, func(b *Block) bool {
+		if b.pruned.state { // the client has not read for long; later blocks tell
+			return true
+		}
 		set := changes(b, before, keys)
 		first := before == nil
 		before = b

@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	chainName = "OCW Development"
 	// nodeVersion is what system_version says of the node's interface.
 	nodeVersion = "1.0.0"
 	// A peer id of the right form, of nobody: the dev chain has no network.
@@ -24,9 +23,20 @@ const (
 
 var properties = map[string]any{"ss58Format": runtime.SS58Prefix, "tokenDecimals": runtime.TokenDecimals, "tokenSymbol": runtime.TokenSymbol}
 
+// name returns the chain's name.
+func (r rpc) name() string {
+	switch r.Best().rt.Role() {
+	case runtime.Relay:
+		return "OCW Development Relay"
+	case runtime.Para:
+		return "OCW Development Parachain"
+	}
+	return "OCW Development"
+}
+
 func (r rpc) registerSystem(s *rpcserver.Server) {
 	for name, value := range map[string]any{
-		"system_chain":                chainName,
+		"system_chain":                r.name(),
 		"system_name":                 runtime.ImplName,
 		"system_version":              nodeVersion,
 		"system_chainType":            "Development",

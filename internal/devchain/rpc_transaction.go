@@ -94,7 +94,7 @@ func (r rpc) registerArchive(s *rpcserver.Server) {
 		return nil, nil
 	}))
 	s.Handle("archive_v1_body", call(1, func(h hashing.Hash) (any, error) {
-		if b := r.BlockByHash(h); b != nil {
+		if b := r.BlockByHash(h); b != nil && !b.pruned.body {
 			return hexList(b.Extrinsics), nil
 		}
 		return nil, nil
@@ -103,6 +103,9 @@ func (r rpc) registerArchive(s *rpcserver.Server) {
 		b := r.BlockByHash(h)
 		if b == nil {
 			return nil, nil
+		}
+		if b.pruned.state {
+			return map[string]any{"success": false, "error": errDiscarded(b).Error()}, nil
 		}
 		out, err := b.rt.Call(b.at(), function, args)
 		if err != nil {
@@ -129,8 +132,15 @@ func (r rpc) archiveStorage(_ context.Context, params json.RawMessage, sub *rpcs
 		}
 	}
 	b := r.BlockByHash(hash)
-	if b == nil {
-		sub.Notify(map[string]any{"event": "storageError", "error": "Block not found"})
+	problem := ""
+	switch {
+	case b == nil:
+		problem = "Block not found"
+	case b.pruned.state:
+		problem = errDiscarded(b).Error()
+	}
+	if problem != "" {
+		sub.Notify(map[string]any{"event": "storageError", "error": problem})
 		sub.End()
 		return nil
 	}

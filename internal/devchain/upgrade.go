@@ -1,7 +1,8 @@
 package devchain
 
 import (
-	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/scale"
@@ -18,25 +19,33 @@ import (
 //
 // The result is the extrinsic's hash.
 func (c *Chain) ScheduleUpgrade(o runtime.Options) (hashing.Hash, error) {
+	now := c.Best().rt
+	if o.SpecVersion == 0 {
+		o.SpecVersion = now.Version.SpecVersion + 1
+	}
+	o.Role = now.Role()
+	next, err := runtime.Shared(o)
+	if err != nil {
+		return hashing.Hash{}, err
+	}
+	return c.sudo("System", "set_code", scale.AppendBytes(nil, next.Code()))
+}
+
+// sudo submits Sudo.sudo of a call, signed by //Alice, and returns the
+// extrinsic's hash.
+func (c *Chain) sudo(pallet, name string, args []byte) (hashing.Hash, error) {
 	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
 	if err != nil {
 		return hashing.Hash{}, err
 	}
 	best := c.Best()
 	now := best.rt
-	if o.SpecVersion == 0 {
-		o.SpecVersion = now.Version.SpecVersion + 1
-	}
-	next, err := runtime.Shared(o)
-	if err != nil {
-		return hashing.Hash{}, err
-	}
 	sudo, ok := now.Metadata.CallIndex("Sudo", "sudo")
-	setCode, ok2 := now.Metadata.CallIndex("System", "set_code")
+	index, ok2 := now.Metadata.CallIndex(pallet, name)
 	if !ok || !ok2 {
-		return hashing.Hash{}, errors.New("devchain: the runtime cannot be upgraded")
+		return hashing.Hash{}, fmt.Errorf("devchain: the runtime has no call Sudo.sudo or %s.%s", pallet, name)
 	}
-	call := scale.AppendBytes(append(sudo[:], setCode[:]...), next.Code())
+	call := slices.Concat(sudo[:], index[:], args)
 	c.mu.RLock()
 	nonce := c.pool.NextNonce(alice.AccountID(), c.nonce(best, alice.AccountID()))
 	c.mu.RUnlock()

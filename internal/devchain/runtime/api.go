@@ -28,7 +28,7 @@ type Block struct {
 // Call answers a function of the runtime API, such as
 // AccountNonceApi_account_nonce, with SCALE bytes.
 func (r *Runtime) Call(at Block, function string, args []byte) ([]byte, error) {
-	for _, a := range runtimeAPIs {
+	for _, a := range r.apis {
 		for i, m := range a.spec.Methods {
 			if a.spec.Name+"_"+m.Name != function {
 				continue
@@ -214,7 +214,7 @@ func queryInfo(r *Runtime, d *scale.Decoder) (any, error) {
 		return nil, err
 	}
 	info := RuntimeDispatchInfo{Weight: weight(extrinsicWeight)}
-	if t.isInherent() {
+	if _, ok := r.inherentPosition(t); ok {
 		info.Class = system.Mandatory
 	}
 	if t.Signed != nil {

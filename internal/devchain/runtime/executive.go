@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/state"
@@ -48,14 +49,19 @@ func (r *Runtime) MinTimestamp(base pallet.ReadKV) uint64 {
 	return 1
 }
 
-// TimestampInherent returns the extrinsic that must be the first of a block,
-// setting the time in ms since 1970.
+// TimestampInherent returns the extrinsic that every block must have before
+// those that are signed, setting the time in ms since 1970.
 func (r *Runtime) TimestampInherent(now uint64) []byte {
+	return r.inherent(inherentTimestamp, scale.AppendCompact(nil, now))
+}
+
+// inherent returns the extrinsic of an unsigned call.
+func (r *Runtime) inherent(index [2]byte, args []byte) []byte {
 	version := uint8(5)
 	if r.opts.BareV4 {
 		version = 4
 	}
-	raw, err := extrinsic.EncodeBare(version, scale.AppendCompact([]byte{3, 0}, now))
+	raw, err := extrinsic.EncodeBare(version, append(index[:], args...))
 	if err != nil {
 		panic(err) // versions 4 and 5 exist
 	}
@@ -104,13 +110,20 @@ func (r *Runtime) decode(raw []byte) (*transaction, error) {
 	return &transaction{xt, call}, nil
 }
 
-func (t *transaction) isInherent() bool { return t.Index() == [2]byte{3, 0} }
+// inherentPosition returns the place of an inherent in a block, false if t is
+// none.
+func (r *Runtime) inherentPosition(t *transaction) (uint32, bool) {
+	list, _ := r.inherents()
+	i := slices.Index(list, t.Index())
+	return uint32(max(i, 0)), i >= 0
+}
 
 func (x *Execution) applyInherent(t *transaction, length int) (Applied, error) {
-	if !t.isInherent() {
+	position, ok := x.rt.inherentPosition(t)
+	if !ok {
 		return Applied{}, UnknownNoValidator
 	}
-	if x.count != 0 {
+	if x.count != position {
 		return Applied{}, InvalidBadMandatory
 	}
 	if err := x.take(system.Mandatory, length); err != nil {
@@ -133,8 +146,8 @@ func (x *Execution) applySigned(t *transaction, length int) (Applied, error) {
 	if t.Signed.Nonce > account.Nonce {
 		return Applied{}, InvalidFuture
 	}
-	if x.count == 0 {
-		return Applied{}, InvalidBadMandatory // the inherent comes first
+	if _, required := x.rt.inherents(); x.count < required {
+		return Applied{}, InvalidBadMandatory // the inherents come first
 	}
 	if err := x.take(system.Normal, length); err != nil {
 		return Applied{}, err
@@ -189,7 +202,7 @@ func (x *Execution) giveBack(class system.DispatchClass, length int) {
 // too high, and returns signer and fee. number is that of the block that would
 // hold it.
 func (r *Runtime) check(at pallet.Reader, t *transaction, length int, number header.Number, signature bool) (who keyring.AccountID, fee scale.U128, err error) {
-	if t.isInherent() {
+	if _, ok := r.inherentPosition(t); ok {
 		return who, fee, InvalidMandatory
 	}
 	s := t.Signed
@@ -244,11 +257,11 @@ type Result struct {
 
 // Finish closes the block. The Execution must not be used afterwards.
 func (x *Execution) Finish() (*Result, error) {
-	if x.count == 0 {
+	if _, required := x.rt.inherents(); x.count < required {
 		return nil, errors.New("devchain: block without timestamp")
 	}
 	x.phase = system.Phase{Finalization: &struct{}{}}
-	newAuthorities := x.rt.Grandpa.finalize(x.ctx, &x.rt.System)
+	newAuthorities := x.rt.HasGrandpa() && x.rt.Grandpa.finalize(x.ctx, &x.rt.System)
 	x.rt.Timestamp.DidUpdate.Delete(x.ctx)
 	x.rt.System.BlockWeight.Set(x.ctx, PerDispatchClass[system.Weight]{weight(x.weight.Normal), weight(x.weight.Operational), weight(x.weight.Mandatory)})
 	digest := x.rt.System.finalize(x.ctx, x.events)

@@ -13,9 +13,11 @@ import (
 
 // Genesis is what the first state is made of.
 type Genesis struct {
-	Authorities []Authority
+	Authorities []Authority       // of a chain that finalizes its own blocks
 	Sudo        keyring.AccountID // who may use the pallet Sudo
 	Balances    map[keyring.AccountID]scale.U128
+	ParaID      ParaID         // of a parachain
+	Paras       []IncludedHead // the parachains of a relay chain
 }
 
 // Genesis returns the entries of the state of block 0. They do not depend on
@@ -24,14 +26,25 @@ func (r *Runtime) Genesis(g Genesis) ([]state.Change, error) {
 	x := &Execution{rt: r, phase: system.Phase{Initialization: &struct{}{}}}
 	x.ctx = &Context{rt: r, kv: state.NewOverlay(empty{}), block: x}
 	x.ctx.kv.Set(codeKey, r.code)
-	r.System.LastRuntimeUpgrade.Set(x.ctx, LastRuntimeUpgradeInfo{SpecVersion: scale.CompactU32(r.Version.SpecVersion), SpecName: SpecName})
+	r.System.LastRuntimeUpgrade.Set(x.ctx, LastRuntimeUpgradeInfo{SpecVersion: scale.CompactU32(r.Version.SpecVersion), SpecName: r.Version.SpecName})
 	r.TransactionPayment.StorageVersion.Set(x.ctx, 1)
 	r.TransactionPayment.NextFeeMultiplier.Set(x.ctx, FixedU128{}.StorageDefault())
-	r.Grandpa.Authorities.Set(x.ctx, g.Authorities)
-	r.Grandpa.CurrentSetID.Set(x.ctx, 0)
 	r.Sudo.Key.Set(x.ctx, g.Sudo)
-	r.Teerex.AllowSkippingAttestation.Set(x.ctx, true)
-	r.Teerex.SgxAllowDebugMode.Set(x.ctx, true)
+	if r.HasGrandpa() {
+		r.Grandpa.Authorities.Set(x.ctx, g.Authorities)
+		r.Grandpa.CurrentSetID.Set(x.ctx, 0)
+	}
+	if r.opts.Role == Para {
+		r.ParachainInfo.ParachainID.Set(x.ctx, g.ParaID)
+	}
+	if r.opts.Role == Relay {
+		for _, p := range g.Paras {
+			r.Paras.register(x.ctx, p.Para, p.Head)
+		}
+	} else {
+		r.Teerex.AllowSkippingAttestation.Set(x.ctx, true)
+		r.Teerex.SgxAllowDebugMode.Set(x.ctx, true)
+	}
 	accounts := make([]keyring.AccountID, 0, len(g.Balances))
 	for who := range g.Balances {
 		accounts = append(accounts, who)

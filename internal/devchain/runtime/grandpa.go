@@ -121,7 +121,7 @@ func (g *Grandpa) scheduleChange(ctx *Context, next []Authority, delay header.Nu
 }
 
 // ScheduleAuthorities announces a change of the authorities in the block. It
-// fails if one is pending.
+// fails if one is pending. The chain must be one with GRANDPA.
 func (x *Execution) ScheduleAuthorities(next []Authority, delay header.Number) error {
 	return x.rt.Grandpa.scheduleChange(x.ctx, next, delay)
 }

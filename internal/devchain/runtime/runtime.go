@@ -18,6 +18,7 @@ package runtime
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/runtimecode/gencode"
@@ -57,10 +58,15 @@ type Runtime struct {
 	Grandpa            Grandpa
 	Teerex             Teerex
 	EnclaveBridge      EnclaveBridge
+	ParachainSystem    ParachainSystem // this and the next with Role Para
+	ParachainInfo      ParachainInfo
+	ParaInherent       ParaInherent // this and the next with Role Relay
+	Paras              Paras
 
 	opts    Options
 	pallets []*pallet.Descriptor
 	byIndex [256]*pallet.Descriptor
+	apis    []runtimeAPI
 	owners  map[reflect.Type]*pallet.Descriptor // of events
 	errors  *pallet.ErrorTable
 	encoded map[uint8][]byte // metadata by version
@@ -76,23 +82,25 @@ func New(opts Options) (*Runtime, error) {
 	}
 	r := &Runtime{opts: opts, owners: map[reflect.Type]*pallet.Descriptor{}, encoded: map[uint8][]byte{}}
 	r.Version = system.RuntimeVersion{
-		SpecName: SpecName, ImplName: ImplName, AuthoringVersion: 1, SpecVersion: opts.SpecVersion, ImplVersion: 1,
+		SpecName: opts.Role.specName(), ImplName: ImplName, AuthoringVersion: 1, SpecVersion: opts.SpecVersion, ImplVersion: 1,
 		TransactionVersion: opts.SpecVersion, SystemVersion: SystemVersion,
 	}
-	for _, a := range runtimeAPIs {
+	r.apis = slices.DeleteFunc(slices.Clone(runtimeAPIs), func(a runtimeAPI) bool { return a.spec.Name == "GrandpaApi" && !r.HasGrandpa() })
+	for _, a := range r.apis {
 		r.Version.APIs = append(r.Version.APIs, system.RuntimeAPI{ID: hashing.Blake2b64([]byte(a.spec.Name)), Version: a.version})
 	}
 	r.Balances.system = &r.System
 	r.Multisig.balances, r.Proxy.balances = &r.Balances, &r.Balances
 	r.Teerex.timestamp = &r.Timestamp
 	r.EnclaveBridge.balances, r.EnclaveBridge.teerex = &r.Balances, &r.Teerex
+	r.ParaInherent.paras = &r.Paras
 
 	b := metadata.NewBuilder("ocw_dev_runtime")
-	for _, d := range []pallet.Declaration{
+	for _, d := range r.ofItsRole([]pallet.Declaration{
 		r.System.declare(r.Version), r.Timestamp.declare(), r.Sudo.declare(), r.Multisig.declare(), r.Proxy.declare(),
 		r.Scheduler.declare(), r.Utility.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
 		r.Grandpa.declare(), r.Teerex.declare(), r.EnclaveBridge.declare(),
-	} {
+	}) {
 		opts.move(&d)
 		p, err := pallet.Describe(d)
 		if err != nil {
@@ -111,7 +119,7 @@ func New(opts Options) (*Runtime, error) {
 	if r.errors, err = pallet.NewErrorTable(r.pallets...); err != nil {
 		return nil, err
 	}
-	for _, a := range runtimeAPIs {
+	for _, a := range r.apis {
 		if err := b.AddAPI(a.spec); err != nil {
 			return nil, err
 		}

@@ -25,6 +25,8 @@ type Options struct {
 	// NoMetadataHash leaves out the transaction extension CheckMetadataHash,
 	// as chains did before it was invented.
 	NoMetadataHash bool
+	// Role is that of the chain, see Role.section. An upgrade cannot change it.
+	Role Role `scale:"-"`
 }
 
 // movedBy is what MoveCalls adds to indexes.
@@ -63,6 +65,7 @@ const optionsSection = "ocw_options"
 
 // withOptions appends the section to a module.
 func withOptions(code []byte, o Options) []byte {
+	code = append(bytes.Clone(code), o.Role.section()...)
 	content := append([]byte{byte(len(optionsSection))}, optionsSection...)
 	content = append(content, scale.MustMarshal(o)...)
 	return append(append(bytes.Clone(code), 0 /* custom section */, byte(len(content))), content...)
@@ -82,6 +85,7 @@ func FromCode(code []byte) (*Runtime, error) {
 	if err := scale.Unmarshal(code[len(code)-size:], &o); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeignCode, err)
 	}
+	o.Role = roleOf(code[:max(0, len(code)-size-len(optionsSection)-3)])
 	r, err := Shared(o)
 	if err != nil {
 		return nil, err
