@@ -72,6 +72,8 @@ type App struct {
 	events   map[eventType]*pallet.Descriptor
 	errors   *pallet.ErrorTable
 	metadata []byte
+
+	hasTriggers bool
 }
 
 // path selects a call or getter: in a flat app {0, index}.
@@ -80,6 +82,7 @@ type path [2]byte
 type callEntry struct {
 	name  string
 	call  *pallet.Call
+	reads *pallet.Call // declares what call reads; nil if nothing
 	since BlockNumber
 }
 

@@ -15,6 +15,7 @@ type eventType = reflect.Type
 var (
 	callType    = reflect.TypeFor[Call]()
 	queryType   = reflect.TypeFor[Query]()
+	readsType   = reflect.TypeFor[Reads]()
 	accountType = reflect.TypeFor[AccountID]()
 )
 
@@ -23,6 +24,8 @@ type module struct {
 	desc   *pallet.Descriptor
 	impl   any
 	public []*pallet.Query
+
+	triggers []trigger
 }
 
 // compiler collects the problems of a declaration, so that all are reported.
@@ -111,7 +114,8 @@ func (c *compiler) module(d ModuleDecl) {
 		c.problems = append(c.problems, err)
 		return
 	}
-	m := &module{desc: desc, impl: d.module}
+	m := &module{desc: desc, impl: d.module, triggers: d.triggers}
+	c.app.hasTriggers = c.app.hasTriggers || len(d.triggers) > 0
 
 	// Public getters have an index space of their own, so they are described
 	// on their own: the same module, only these queries.
@@ -153,6 +157,7 @@ func (c *compiler) module(d ModuleDecl) {
 	}
 	c.app.modules = append(c.app.modules, m)
 	c.dispatch(m, d)
+	c.reads(m, d)
 	c.events(m, d.events)
 	c.hooks(d)
 }
@@ -199,7 +204,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("calls %s and %s both have index %d; give each its own", other.name, name, call.Index)
 			continue
 		}
-		a.calls[p] = &callEntry{name, call, d.calls[find(d.calls, call.Method)].since}
+		a.calls[p] = &callEntry{name: name, call: call, since: d.calls[find(d.calls, call.Method)].since}
 	}
 	for _, q := range desc.Queries {
 		p, name := at(q.Index), desc.Name+"."+q.Name
@@ -263,6 +268,11 @@ func (c *compiler) hooks(d ModuleDecl) {
 	check("BeginBlock", ok)
 	_, ok = d.module.(endBlockHook)
 	check("EndBlock", ok)
+	if _, has := reflect.TypeOf(d.module).MethodByName(everyBlockMethod); has {
+		if _, ok := d.module.(everyBlockReads); !ok {
+			c.problem("method %T.%s declares nothing; write it as func(stf.Reads) error or rename it", d.module, everyBlockMethod)
+		}
+	}
 }
 
 func (a *App) encodeEvent(event any) ([]byte, error) {

@@ -20,6 +20,10 @@ const (
 	GasRandom   = 1_000
 	GasUnshield = 20_000
 	GasPerByte  = 2
+	// GasDeclare is for each key that a call declares (see [Reads]), which all
+	// workers fetch with a proof, and GasChainRead for each read of one.
+	GasDeclare   = 5_000
+	GasChainRead = 500
 
 	// DefaultGasPerCall is the ceiling of one call where an app sets none.
 	DefaultGasPerCall = 20_000_000
@@ -36,8 +40,9 @@ type frame struct {
 	write *state.Overlay // nil if nothing may be written
 
 	gas, limit uint64
-	exhausted  bool // stays, so that an app cannot recover from it
-	closed     bool // the call is over, its context is of no use
+	exhausted  bool        // stays, so that an app cannot recover from it
+	closed     bool        // the call is over, its context is of no use
+	failed     *chainError // stays, like exhausted
 
 	op      *Operation // nil for queries and hooks
 	events  [][]byte
@@ -75,8 +80,11 @@ func (f *frame) run(fn func() error) (err error, panicked bool) {
 		if p := recover(); p != nil {
 			err, panicked = fmt.Errorf("panic: %v", p), true
 		}
-		if f.exhausted {
+		switch {
+		case f.exhausted:
 			err, panicked = errOutOfGas, false
+		case f.failed != nil:
+			err, panicked = f.failed, false
 		}
 	}()
 	return fn(), false

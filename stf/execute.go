@@ -1,6 +1,7 @@
 package stf
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -15,6 +16,8 @@ type Operation struct {
 	Delegate *AccountID // who signed, if not the sender
 	CallHash Hash       // BLAKE2b-256 of SCALE(TrustedCallSigned)
 	Identity Identity
+	// Declared is what [App.Declare] says of the call, admitted in its block.
+	Declared *Declared
 }
 
 // Execute runs an operation from the delegate's authority on: authority,
@@ -56,6 +59,10 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 		return refusal(BadNonce, nil)
 	}
 	run := func(ctx Call) error {
+		if err := op.Declared.Err(); err != nil {
+			return err
+		}
+		ctx.Charge(GasDeclare * uint64(len(op.Declared.Keys())))
 		args, err := e.call.Decode(scale.NewDecoder(op.Call.Args))
 		if err != nil {
 			return err // not for a call from DecodeCall
@@ -124,6 +131,10 @@ func (a *App) runOn(o *state.Overlay, env *Env, op *Operation, fn func(Call) err
 func (a *App) outcome(err error) Outcome {
 	if err == errOutOfGas {
 		return Outcome{Code: OutOfGas}
+	}
+	var chain *chainError
+	if errors.As(err, &chain) {
+		return Outcome{Code: chain.code}
 	}
 	if m, code, ok := a.errors.ModuleError(err); ok {
 		return Outcome{Code: ModuleError, Module: m, Error: code}

@@ -13,6 +13,7 @@ type ModuleDecl struct {
 	events    []any
 	errors    []*Error
 	constants []pallet.Constant
+	triggers  []trigger
 }
 
 // Option adds to the declaration of a module.
@@ -25,7 +26,8 @@ type Option func(*ModuleDecl)
 //
 // m may also have methods Genesis, BeginBlock and EndBlock of the form
 // func(stf.Hook) error: they run once before the first block, and before and
-// after the operations of every block, in the order of the app's modules.
+// after the operations of every block, in the order of the app's modules. What
+// is read of the parentchain is declared as [Reads] says.
 func Module(name string, m any, opts ...Option) ModuleDecl {
 	d := ModuleDecl{name: name, module: m, index: -1}
 	for _, o := range opts {

@@ -37,6 +37,10 @@ const (
 	NotCredited   Code = 19 // a shielding that could not be credited and is too small to pay back
 	Returned      Code = 20 // an unshield that will never be paid; credited again
 	NotReturned   Code = 21 // an unshield that will never be paid and could not be credited again
+
+	UndeclaredRead Code = 22 // the call read a key of the parentchain that it did not declare; undone
+	ForeignLayout  Code = 23 // what the call reads of the parentchain has another layout than the app says; undone
+	TooManyReads   Code = 24 // the call, or the block up to it, declares too many or too long reads; undone
 )
 
 var codeTexts = [...]struct{ name, reason string }{
@@ -62,6 +66,10 @@ var codeTexts = [...]struct{ name, reason string }{
 	NotCredited:   {"NotCredited", "could not be credited and is too small to pay back"},
 	Returned:      {"Returned", "could not be paid on the parentchain and was credited again"},
 	NotReturned:   {"NotReturned", "could neither be paid on the parentchain nor be credited again"},
+
+	UndeclaredRead: {"UndeclaredRead", "reads of the parentchain what it does not declare"},
+	ForeignLayout:  {"ForeignLayout", "the parentchain's runtime has another layout than the app expects"},
+	TooManyReads:   {"TooManyReads", "too much to read of the parentchain in this block"},
 }
 
 // String returns the code's name.

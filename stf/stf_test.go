@@ -759,7 +759,8 @@ func TestReceiptEncoding(t *testing.T) {
 // TestCodesAreFrozen: receipts of old blocks hold these numbers.
 func TestCodesAreFrozen(t *testing.T) {
 	frozen := []string{"Success", "Undecryptable", "TooLong", "Invalid", "UnknownCall", "NoCiphertext", "NotMatched", "WrongShard", "BadSignature",
-		"NotAuthorized", "BadNonce", "FeeUnpaid", "FailedBefore", "ModuleError", "Panicked", "OutOfGas", "Failed", "WrongKind", "Refunded", "NotCredited", "Returned", "NotReturned"}
+		"NotAuthorized", "BadNonce", "FeeUnpaid", "FailedBefore", "ModuleError", "Panicked", "OutOfGas", "Failed", "WrongKind", "Refunded", "NotCredited", "Returned", "NotReturned",
+		"UndeclaredRead", "ForeignLayout", "TooManyReads"}
 	variants := stf.Success.SCALEVariants()
 	if len(variants) != len(frozen) {
 		t.Fatalf("%d codes, want %d: append new ones to the list", len(variants), len(frozen))

@@ -74,4 +74,7 @@ type Env struct {
 	// ShardConfig is EnclaveBridge.ShardConfigRegistry[shard] in the state of
 	// the parent block, nil if there is none (RULES 2).
 	ShardConfig *integritee.UpgradableShardConfig
+	// Parentchain is what the block proves besides, for calls, hooks and
+	// triggers; nil in queries and at genesis.
+	Parentchain *Parentchain
 }

@@ -66,6 +66,9 @@ type Call struct {
 // Decode reads exactly the call's arguments. The error is [ErrArguments].
 func (c *Call) Decode(d *scale.Decoder) (Args, error) { return c.decode(d) }
 
+// Params returns the types of the arguments; the caller must not change them.
+func (c *Call) Params() []reflect.Type { return c.params }
+
 // Run calls the method and returns its error. ctx must be of the declared
 // type; panics of the method pass through.
 func (c *Call) Run(ctx any, args Args) error {
