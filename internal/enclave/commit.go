@@ -108,11 +108,16 @@ const (
 	// AlarmPanic: decrypting or verifying an operation panicked. It has failed
 	// like an invalid one, but this is a mistake in the worker's code.
 	AlarmPanic AlarmKind = 8
+	// AlarmLayout: what the app reads of the parentchain has another layout in
+	// its runtime. Calls and triggers that read it fail until the app is upgraded.
+	AlarmLayout AlarmKind = 9
+	// AlarmTrigger: a trigger of the app failed and was undone.
+	AlarmTrigger AlarmKind = 10
 )
 
 var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
 	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"},
-	{Index: 8, Name: "preparation panicked"}}
+	{Index: 8, Name: "preparation panicked"}, {Index: 9, Name: "the runtime has another layout than the app expects"}, {Index: 10, Name: "trigger failed"}}
 
 // SCALEVariants lists the kinds.
 func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }
@@ -132,6 +137,8 @@ type Alarm struct {
 	Kind      AlarmKind
 	Extrinsic *uint32 // position in the body
 	Event     *uint32 // position in System.Events
+	// Detail says more, for a log: nothing private, and not part of the record.
+	Detail string `scale:"-"`
 }
 
 // String names the kind and the place.
@@ -142,6 +149,9 @@ func (a Alarm) String() string {
 	}
 	if a.Event != nil {
 		s += fmt.Sprintf(", event %d", *a.Event)
+	}
+	if a.Detail != "" {
+		s += ": " + a.Detail
 	}
 	return s
 }

@@ -131,6 +131,9 @@ type Core struct {
 	receipts  receiptIndex
 	runtime   *runtimeInfo // nil until SetMetadata
 	view      atomic.Pointer[View]
+	// everyBlock is what the app reads of the parentchain in the next block,
+	// whatever that holds.
+	everyBlock *stf.Declared
 }
 
 // New returns a core at the start block, with the app's genesis state. The
@@ -291,6 +294,9 @@ func (c *Core) env(t *tip, config *integritee.UpgradableShardConfig) stf.Env {
 
 // publish makes the present state the one that getters see.
 func (c *Core) publish() {
+	next := c.tip
+	next.Number++
+	c.everyBlock = c.cfg.App.DeclareEveryBlock(c.env(&next, c.tip.ShardConfig))
 	c.view.Store(&View{
 		app:         c.cfg.App,
 		env:         c.env(&c.tip, c.tip.ShardConfig),

@@ -3,7 +3,6 @@ package enclave
 import (
 	"fmt"
 
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -22,83 +21,37 @@ const (
 	RefundMinimum = 60_000_000_000
 )
 
-// Execute computes what the block after the last adopted one does. It changes
-// nothing, and returns the same for the same block on every worker, as far as
-// that is not about the worker's own account. Errors that wrap ErrFatal are
-// final: the worker must stop before this block.
+// Execute is Prepare and [Prepared.Execute] of a block of which everything that
+// its calls read is proven already.
 func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
-	head := b.Header()
-	if head.Number != c.tip.Number+1 || head.ParentHash != c.tip.Hash {
-		return nil, fmt.Errorf("%w: block %d %v on %v, the last one is %d %v", ErrNotNext, head.Number, b.Hash(), head.ParentHash, c.tip.Number, c.tip.Hash)
-	}
-	if c.runtime == nil {
-		return nil, ErrNoMetadata
-	}
-	fingerprint, err := c.nextFingerprint()
+	p, err := c.Prepare(b)
 	if err != nil {
 		return nil, err
 	}
-	value, present, err := b.Storage(shardConfigKey(c.cfg.Trust.Shard))
-	if err != nil {
-		return nil, fmt.Errorf("enclave: block %d: shard configuration: %w", head.Number, err)
-	}
-	config, err := decodeShardConfig(value, present)
-	if err != nil {
-		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
-	}
-	s, err := c.scan(b.Extrinsics(), b.Events())
-	if err != nil {
-		return nil, fmt.Errorf("block %d: %w", head.Number, err)
-	}
-	now := c.tip.Now
-	if s.now != nil {
-		now = *s.now
-	}
-	if now < c.tip.Now {
-		return nil, fmt.Errorf("%w: block %d: its time %d is before that of its parent, %d", ErrFatal, head.Number, now, c.tip.Now)
-	}
-	leaves := c.prepare(s, fingerprint)
-
-	commit := &Commit{
-		Number:           head.Number,
-		Hash:             b.Hash(),
-		ParentHash:       head.ParentHash,
-		Now:              now,
-		Fingerprint:      fingerprint,
-		ShardConfig:      config,
-		ConfirmationRoot: integritee.MerkleRoot(leaves),
-		Registers:        s.registers && c.tip.Registered == nil,
-		NewRuntime:       head.RuntimeUpdated(),
-		Alarms:           s.alarms,
-		Stats:            s.stats,
-		LightClient:      b.State(),
-		made:             c,
-	}
-	refunds, err := c.settlePayouts(commit, b, s)
-	if err != nil {
-		return nil, err
-	}
-	c.run(commit, s, refunds)
-	c.settle(commit, s)
-	c.owe(commit, s.named)
-	return commit, nil
+	return p.Execute(b)
 }
 
 // run executes the operations in order, then refunds, and computes the state
 // after the block.
-func (c *Core) run(commit *Commit, s *scan, refunds []*Effect) {
+func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, chain *stf.Parentchain) {
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
+	env.Parentchain = chain
+	triggers := triggering{core: c, commit: commit, env: env}
 	o := state.NewOverlay(c.state.Snapshot())
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
 	for i := range s.operations {
 		op := &s.operations[i]
+		triggers.run(o, op.event)
 		if op.panicked || op.beneficiary != nil && op.beneficiary.panicked {
 			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmPanic, Event: &op.event})
 		}
 		r := c.runOperation(commit, o, env, op)
+		if r.Outcome.Code == stf.ForeignLayout {
+			triggers.alarm(AlarmLayout, op.event, chain.LayoutError(op.call.Declared))
+		}
 		commit.Receipts = append(commit.Receipts, stf.Receipt{
 			Block: commit.Number, Index: op.event, OperationHash: op.hash, Sender: op.sender,
 			Outcome: r.Outcome, Gas: r.Gas, Events: r.Events,
@@ -112,6 +65,7 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect) {
 			}
 		}
 	}
+	triggers.run(o, s.events)
 	c.refund(commit, o, env, refunds, s.events)
 	c.recordPayouts(commit, o)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {

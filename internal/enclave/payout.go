@@ -3,6 +3,7 @@ package enclave
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/state"
@@ -35,7 +36,7 @@ import (
 // it, that is found when its turn comes.
 
 // requiredKeys returns the keys that the next block needs: of the shard's
-// configuration and of the open payouts.
+// configuration, of the open payouts, and what the app reads in every block.
 func (c *Core) requiredKeys() [][]byte {
 	l := &bridgeLayout // a guess while the runtime of the next block is unknown
 	if c.runtime != nil {
@@ -47,6 +48,11 @@ func (c *Core) requiredKeys() [][]byte {
 		if hash := e.Payout.CallHash; !seen[hash] {
 			seen[hash] = true
 			keys = append(keys, l.spentKey(hash))
+		}
+	}
+	for _, key := range c.everyBlock.Keys() {
+		if !slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) }) {
+			keys = append(keys, key)
 		}
 	}
 	return keys

@@ -3,6 +3,7 @@ package enclave
 import (
 	"errors"
 
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/metadata"
 )
@@ -150,6 +151,7 @@ type runtimeInfo struct {
 	layout      *layout
 	calls       map[[2]byte]*callInfo
 	signals     map[[2]byte]*signalInfo
+	chain       *stf.ChainRuntime // for what the app reads
 }
 
 // newRuntimeInfo looks calls and events up. A runtime without the pallets is
@@ -158,7 +160,7 @@ func newRuntimeInfo(specVersion uint32, m *metadata.Metadata) (*runtimeInfo, err
 	if m == nil {
 		return nil, errors.New("enclave: no metadata given")
 	}
-	r := &runtimeInfo{specVersion: specVersion, meta: m, layout: layoutOf(m), calls: map[[2]byte]*callInfo{}, signals: map[[2]byte]*signalInfo{}}
+	r := &runtimeInfo{specVersion: specVersion, meta: m, layout: layoutOf(m), calls: map[[2]byte]*callInfo{}, signals: map[[2]byte]*signalInfo{}, chain: stf.NewChainRuntime(m)}
 	known := map[signalKind]bool{}
 	for _, s := range signalNames {
 		if index, ok := m.EventIndex(s.pallet, s.event); ok {

@@ -59,6 +59,7 @@ type scan struct {
 	extrinsics []scanned
 	operations []operation // by event
 	events     uint32
+	records    []metadata.EventRecord
 	now        *stf.Moment
 	named      bool // an invoke or ShieldFunds names our shard
 	registers  bool
@@ -74,7 +75,7 @@ func (c *Core) scan(extrinsics [][]byte, events []byte) (*scan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: events do not fit the metadata of spec version %d: %w", ErrFatal, c.runtime.specVersion, err)
 	}
-	s := &scan{extrinsics: make([]scanned, len(extrinsics)), events: uint32(len(records))}
+	s := &scan{extrinsics: make([]scanned, len(extrinsics)), events: uint32(len(records)), records: records}
 	s.stats.Extrinsics = uint32(len(s.extrinsics))
 	for i, raw := range extrinsics {
 		if err := s.extrinsics[i].decode(raw, c.runtime); err != nil {
