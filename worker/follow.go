@@ -181,7 +181,14 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	verified()
-	commit, err := core.Execute(vb)
+	prepared, err := core.Prepare(vb)
+	if err != nil {
+		return fmt.Errorf("block %d: %w", final.Number(), err)
+	}
+	if vb, err = f.proveReads(ctx, prepared, vb); err != nil {
+		return fmt.Errorf("block %d: %w", final.Number(), err)
+	}
+	commit, err := prepared.Execute(vb)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
@@ -222,6 +229,9 @@ func (f *follower) ensureMetadata(ctx context.Context) error {
 	}
 	f.layout, f.known = v.ExtrinsicsLayout(), true
 	f.w.log.Info("runtime of the parentchain", "name", v.SpecName, "version", v.SpecVersion, "from", core.View().Number()+1)
+	for _, problem := range core.AppProblems() {
+		f.w.log.Warn("the app does not fit the parentchain's runtime: calls and triggers that need this will fail", "what", problem)
+	}
 	return nil
 }
 
