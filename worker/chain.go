@@ -32,6 +32,9 @@ type chain struct {
 type verified struct {
 	hash   hashing.Hash
 	header header.Header
+	// runtimeSince names the first block known to have the same code in its
+	// state as this one; the same name means the same code.
+	runtimeSince hashing.Hash
 }
 
 func newChain(node *parentchain.Client) *chain {
@@ -52,7 +55,11 @@ func (c *chain) add(h header.Header, hash hashing.Hash) {
 	if len(c.recent) == recentBlocks {
 		c.recent = append(c.recent[:0], c.recent[1:]...)
 	}
-	c.recent = append(c.recent, verified{hash, h})
+	v := verified{hash, h, hash}
+	if n := len(c.recent); n > 0 && !h.RuntimeUpdated() {
+		v.runtimeSince = c.recent[n-1].runtimeSince
+	}
+	c.recent = append(c.recent, v)
 	close(c.changed)
 	c.changed = make(chan struct{})
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
-	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // follower gives the core one verified block after the other. What the node
@@ -21,10 +20,8 @@ import (
 type follower struct {
 	w *Worker
 	j *journal
-	// layout of extrinsics roots of the runtime whose metadata the core has.
-	layout trie.Version
-	// known is whether layout and metadata were fetched in this attempt.
-	known bool
+	// code is the last proof of code that was fetched, with its block.
+	code codeProof
 	// finality proves the blocks that come; nil before the first attempt.
 	finality finality
 }
@@ -65,10 +62,6 @@ func (f *follower) describe(err error) error {
 // attempt follows on one connection and returns why that ended.
 func (f *follower) attempt(ctx context.Context) error {
 	w := f.w
-	// What the node said of its runtime before was not proven, and may be why
-	// the last attempt ended: it is asked again.
-	f.known = false
-	w.runtimes.forget()
 	if err := w.checkGenesis(ctx); err != nil {
 		return err
 	}
@@ -82,6 +75,9 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.health.well("parentchain")
 	}
 	if err := f.resume(); err != nil {
+		return err
+	}
+	if err := f.ensureRuntime(ctx); err != nil {
 		return err
 	}
 	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys})
@@ -165,18 +161,15 @@ func (f *follower) proof(ctx context.Context, b *parentchain.UnverifiedBlock) ([
 	return f.w.node.ReadProof(ctx, keys, b.Hash)
 }
 
-// block verifies, executes and commits one block.
+// block verifies, executes and commits one block, and makes ready for the next.
 func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *parentchain.UnverifiedBlock) error {
 	w, core := f.w, f.j.core
-	if err := f.ensureMetadata(ctx); err != nil {
-		return err
-	}
 	proof, err := f.proof(ctx, b)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	verified := w.metrics.stage(stageVerify)
-	vb, err := final.Verify(f.layout, b.Extrinsics, proof, core.RequiredKeys(final.Number())...)
+	vb, err := final.Verify(core.Runtime().ExtrinsicsLayout(), b.Extrinsics, proof, core.RequiredKeys(final.Number())...)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
@@ -205,34 +198,7 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	}
 	w.log.Debug("block committed", "number", commit.Number, "hash", commit.Hash, "state_root", commit.StateRoot,
 		"invocations", commit.Stats.Invocations, "shieldings", commit.Stats.Shieldings, "pending", len(core.Pending()))
-	return nil
-}
-
-// ensureMetadata gives the core the metadata of the runtime that executes the
-// next block. The node is believed in this, for now.
-func (f *follower) ensureMetadata(ctx context.Context) error {
-	core := f.j.core
-	if !core.NeedsMetadata() && f.known {
-		return nil
-	}
-	at := core.View().Hash()
-	v, err := f.w.node.RuntimeVersion(ctx, at)
-	if err != nil {
-		return err
-	}
-	m, err := fetchMetadata(ctx, f.w.node, at)
-	if err != nil {
-		return err
-	}
-	if err := core.SetMetadata(v.SpecVersion, m); err != nil {
-		return fmt.Errorf("runtime %d: %w", v.SpecVersion, err)
-	}
-	f.layout, f.known = v.ExtrinsicsLayout(), true
-	f.w.log.Info("runtime of the parentchain", "name", v.SpecName, "version", v.SpecVersion, "from", core.View().Number()+1)
-	for _, problem := range core.AppProblems() {
-		f.w.log.Warn("the app does not fit the parentchain's runtime: calls and triggers that need this will fail", "what", problem)
-	}
-	return nil
+	return f.ensureRuntime(ctx)
 }
 
 // publish tells the other parts of a commit; nil at the start.

@@ -115,26 +115,3 @@ func TestFlip(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
-
-// TestOneLieAboutRuntime has a node that names a wrong runtime version while
-// the worker starts: it goes on when the node is honest again.
-func TestOneLieAboutRuntime(t *testing.T) {
-	n := newNetwork(t, devchain.Config{})
-	first := n.start(n.config("1", t.TempDir()))
-	n.ready(first)
-	n.shield(n.session(first), alice.AccountID(), unit)
-	p := newProxy(t, n.url)
-	p.tell(func(m string, _, r json.RawMessage) (json.RawMessage, bool) {
-		if m == "state_getRuntimeVersion" { // the layout of extrinsics roots depends on it
-			return json.RawMessage(strings.Replace(string(r), `"systemVersion":1`, `"systemVersion":2`, 1)), true
-		}
-		return r, true
-	})
-	cfg := n.config("2", t.TempDir())
-	cfg.NodeURL = p.url
-	w := n.start(cfg)
-	n.until(w, "nothing was noticed", func() bool { return w.Status().HealthCode == "chain-unverified" })
-	p.tell(nil)
-	n.ready(w)
-	n.sameState(first, w)
-}

@@ -204,7 +204,7 @@ func (w *Worker) claimShard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	call, err := encodeCall(rt.meta, "EnclaveBridge", "update_shard_config", integritee.UpdateShardConfigArgs{
+	call, err := encodeCall(rt.Metadata(), "EnclaveBridge", "update_shard_config", integritee.UpdateShardConfigArgs{
 		Shard: w.shard, Config: integritee.ShardConfig{EnclaveFingerprint: integritee.Fingerprint(w.platform.Measurement())}})
 	if err != nil {
 		return err

@@ -70,10 +70,6 @@ func (n *network) events(pallet, name string) (list []found) {
 	n.t.Helper()
 	node := parentchain.New(n.url, rpcclient.Options{})
 	defer node.Close()
-	meta, err := fetchMetadata(n.ctx, node, hashing.Hash{})
-	if err != nil {
-		n.t.Fatal(err)
-	}
 	head, err := node.FinalizedHeader(n.ctx)
 	if err != nil {
 		n.t.Fatal(err)
@@ -87,7 +83,7 @@ func (n *network) events(pallet, name string) (list []found) {
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		events, err := meta.DecodeEvents(raw)
+		events, err := n.chain.Block(i - 1).Runtime().Metadata.DecodeEvents(raw)
 		if err != nil {
 			n.t.Fatal(err)
 		}
@@ -506,7 +502,9 @@ func TestLostExtrinsics(t *testing.T) {
 		default:
 		}
 		if i < 2*eraPeriod {
+			_, block := w.published.read()
 			n.transfer(bob, uint32(i))
+			n.await(block, "no block came")
 		}
 		if n.ctx.Err() != nil {
 			t.Fatalf("%+v", w.Status())
@@ -526,18 +524,13 @@ func (n *network) transfer(from *keyring.Pair, nonce uint32) {
 // send puts an immortal extrinsic into the chain's pool.
 func (n *network) send(from *keyring.Pair, nonce uint32, pallet, name string, args any) {
 	n.t.Helper()
-	node := parentchain.New(n.url, rpcclient.Options{})
-	defer node.Close()
-	rt, err := (&runtimes{node: node}).get(n.ctx)
+	rt := n.chain.Best().Runtime()
+	call, err := encodeCall(rt.Metadata, pallet, name, args)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	call, err := encodeCall(rt.meta, pallet, name, args)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	raw, err := extrinsic.SignV4(call, from, extrinsic.SignParams{Meta: rt.meta, Genesis: n.chain.Genesis(), SpecVersion: rt.version.SpecVersion,
-		TxVersion: rt.version.TransactionVersion, Nonce: nonce})
+	raw, err := extrinsic.SignV4(call, from, extrinsic.SignParams{Meta: rt.Metadata, Genesis: n.chain.Genesis(), SpecVersion: rt.Version.SpecVersion,
+		TxVersion: rt.Version.TransactionVersion, Nonce: nonce})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -47,7 +48,7 @@ func (w *Worker) register(ctx context.Context) error {
 		}
 		measurement := w.platform.Measurement()
 		url := []byte(w.urls.trusted)
-		call, err := encodeCall(rt.meta, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
+		call, err := encodeCall(rt.Metadata(), "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
 			Proof: measurement[:], WorkerURL: &url, Method: integritee.SkipAttestation()})
 		if err != nil {
 			return err
@@ -120,13 +121,13 @@ func (w *Worker) keepFunds(ctx context.Context, percent int64) error {
 	return w.fundFromAlice(ctx, rt, amount, needed)
 }
 
-func (w *Worker) fundFromAlice(ctx context.Context, rt *runtime, amount scale.U128, needed *big.Int) error {
+func (w *Worker) fundFromAlice(ctx context.Context, rt *enclave.Runtime, amount scale.U128, needed *big.Int) error {
 	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
 	if err != nil {
 		return err
 	}
 	own := w.account.AccountID()
-	call, err := transferCall(rt.meta, own, amount)
+	call, err := transferCall(rt.Metadata(), own, amount)
 	if err != nil {
 		return err
 	}
@@ -152,9 +153,9 @@ func transferCall(m *metadata.Metadata, to keyring.AccountID, amount scale.U128)
 // neededFunds computes what an account should have (P 5.3): existential
 // deposit, the cost of a proxy and 500 transfers (where the chain has the
 // proxy pallet), 1000 transfers, and five registrations.
-func (w *Worker) neededFunds(ctx context.Context, rt *runtime) (*big.Int, error) {
+func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int, error) {
 	constant := func(pallet, name string) (*big.Int, bool) {
-		b, ok := rt.meta.Constant(pallet, name)
+		b, ok := rt.Metadata().Constant(pallet, name)
 		var v scale.U128
 		if !ok || scale.Unmarshal(b, &v) != nil {
 			return new(big.Int), false
@@ -179,12 +180,12 @@ func (w *Worker) neededFunds(ctx context.Context, rt *runtime) (*big.Int, error)
 		}
 		return v.Big(), nil
 	}
-	transfer, err := fee(transferCall(rt.meta, w.account.AccountID(), scale.U128{Lo: 1}))
+	transfer, err := fee(transferCall(rt.Metadata(), w.account.AccountID(), scale.U128{Lo: 1}))
 	if err != nil {
 		return nil, err
 	}
 	url := make([]byte, integritee.MaxURLBytes)
-	register, err := fee(encodeCall(rt.meta, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
+	register, err := fee(encodeCall(rt.Metadata(), "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
 		Proof: make([]byte, integritee.MaxProofBytes), WorkerURL: &url, Method: integritee.SkipAttestation()}))
 	if err != nil {
 		return nil, err

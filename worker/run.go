@@ -212,7 +212,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	}
 	w.health.node = w.node
 	w.chain = newChain(w.node)
-	w.runtimes = &runtimes{node: w.node}
+	w.runtimes = &runtimes{node: w.node, chain: w.chain, cache: &runtimeCache{dir: w.dir, platform: w.platform, log: w.log}}
 	w.rpc = w.newRPC()
 	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
 		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted)
@@ -238,6 +238,7 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	w.genesis.Store(&w.trust.Genesis)
+	w.runtimes.trust = w.trust.LightClient()
 	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account}
 	if err := w.renewCertificate(tee.PurposeJoin); err != nil {
 		return err

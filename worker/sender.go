@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/scale"
@@ -26,58 +26,6 @@ const eraPeriod = 64
 // resubmitAfter is when the same bytes are handed to the node again, in case
 // its pool lost them.
 const resubmitAfter = 10 * time.Second
-
-// runtimes keeps metadata and version of the runtime that the node runs now.
-// They come from the node unproven: wrong ones make extrinsics that fail.
-type runtimes struct {
-	node *parentchain.Client
-
-	mu      sync.Mutex // held across the fetch, so that it happens once
-	current *runtime
-}
-
-type runtime struct {
-	version parentchain.RuntimeVersion
-	meta    *metadata.Metadata
-}
-
-// get returns the runtime of the node's best block.
-func (r *runtimes) get(ctx context.Context) (*runtime, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	v, err := r.node.RuntimeVersion(ctx, hashing.Hash{})
-	if err != nil {
-		return nil, err
-	}
-	if r.current != nil && r.current.version.SpecVersion == v.SpecVersion && r.current.version.TransactionVersion == v.TransactionVersion {
-		return r.current, nil
-	}
-	m, err := fetchMetadata(ctx, r.node, hashing.Hash{})
-	if err != nil {
-		return nil, err
-	}
-	r.current = &runtime{v, m}
-	return r.current, nil
-}
-
-// forget has the next get fetch the metadata again.
-func (r *runtimes) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.current = nil
-}
-
-func fetchMetadata(ctx context.Context, node *parentchain.Client, at hashing.Hash) (*metadata.Metadata, error) {
-	b, err := node.Metadata(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	m, err := metadata.Decode(b)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", parentchain.ErrNonsense, err)
-	}
-	return m, nil
-}
 
 // encodeCall returns pallet index, call index and arguments.
 func encodeCall(m *metadata.Metadata, pallet, call string, args ...any) ([]byte, error) {
@@ -113,14 +61,15 @@ type signed struct {
 }
 
 // sign makes an extrinsic, anchored at the last verified block.
-func (s *sender) sign(rt *runtime, call []byte, nonce uint32) (*signed, error) {
+func (s *sender) sign(rt *enclave.Runtime, call []byte, nonce uint32) (*signed, error) {
 	at, ok := s.chain.latest()
 	if !ok {
 		return nil, errors.New("no block verified yet")
 	}
 	era := extrinsic.NewMortal(eraPeriod, at.header.Number)
-	raw, err := extrinsic.SignV4(call, s.pair, extrinsic.SignParams{Meta: rt.meta, Genesis: s.genesis,
-		SpecVersion: rt.version.SpecVersion, TxVersion: rt.version.TransactionVersion, Nonce: nonce, Era: era, EraHash: at.hash})
+	v := rt.Version()
+	raw, err := extrinsic.SignV4(call, s.pair, extrinsic.SignParams{Meta: rt.Metadata(), Genesis: s.genesis,
+		SpecVersion: v.SpecVersion, TxVersion: v.TransactionVersion, Nonce: nonce, Era: era, EraHash: at.hash})
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +118,7 @@ func accountKey(who keyring.AccountID) []byte {
 // transact sends a call and waits until done finds its effect in the proven
 // values of keys. It returns an error if the extrinsic came into a block
 // without that effect, or did not come into one.
-func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done func(values []trie.ProofValue) (bool, error), keys ...[]byte) error {
+func (s *sender) transact(ctx context.Context, rt *enclave.Runtime, call []byte, done func(values []trie.ProofValue) (bool, error), keys ...[]byte) error {
 	nonce, err := s.node.AccountNextIndex(ctx, s.pair.AccountID())
 	if err != nil {
 		return err
@@ -222,7 +171,7 @@ func (s *sender) transact(ctx context.Context, rt *runtime, call []byte, done fu
 
 // explain says why an extrinsic whose nonce is used up had no effect, from
 // what the node says: it is for people only.
-func (s *sender) explain(ctx context.Context, rt *runtime, x *signed, from, to header.Number) error {
+func (s *sender) explain(ctx context.Context, rt *enclave.Runtime, x *signed, from, to header.Number) error {
 	for n := from + 1; n <= to; n++ {
 		hash, err := s.node.BlockHash(ctx, n)
 		if err != nil {
@@ -240,7 +189,7 @@ func (s *sender) explain(ctx context.Context, rt *runtime, x *signed, from, to h
 			if err != nil {
 				return err
 			}
-			return fmt.Errorf("extrinsic %s failed in block %d: %s", x.hash, n, failureOf(rt.meta, events, uint32(i)))
+			return fmt.Errorf("extrinsic %s failed in block %d: %s", x.hash, n, failureOf(rt.Metadata(), events, uint32(i)))
 		}
 	}
 	return fmt.Errorf("extrinsic %s was replaced by another one of the same nonce", x.hash)

@@ -292,7 +292,7 @@ func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 			retrying++
 		}
 	}
-	var rt *runtime
+	var rt *enclave.Runtime
 	for _, e := range p.pending {
 		switch {
 		case busy[e.ID]:
@@ -317,7 +317,7 @@ func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 				return err
 			}
 		}
-		call, err := e.Call(rt.meta, s.w.shard)
+		call, err := e.Call(rt.Metadata(), s.w.shard)
 		if err != nil {
 			return err
 		}
@@ -395,7 +395,7 @@ func (s *submitter) settle(ctx context.Context, p published) {
 		if !x.Success {
 			reason = "unknown"
 			if rt, err := s.w.runtimes.get(ctx); err == nil {
-				reason = dispatchError(rt.meta, x.Failure)
+				reason = dispatchError(rt.Metadata(), x.Failure)
 			}
 		}
 		var pause header.Number

@@ -311,13 +311,7 @@ func (n *network) nextIndex(who keyring.AccountID) uint32 {
 // purge removes a signer from the shard, by the dev chain's root.
 func (n *network) purge(who keyring.AccountID) {
 	n.t.Helper()
-	node := parentchain.New(n.url, rpcclient.Options{})
-	defer node.Close()
-	meta, err := fetchMetadata(n.ctx, node, hashing.Hash{})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	index, _ := meta.CallIndex("EnclaveBridge", "purge_enclave_from_shard_status")
+	index, _ := n.chain.Best().Runtime().Metadata.CallIndex("EnclaveBridge", "purge_enclave_from_shard_status")
 	n.send(alice, n.nextIndex(alice.AccountID()), "Sudo", "sudo", struct {
 		Index   [2]byte
 		Shard   integritee.ShardID
@@ -336,8 +330,7 @@ func (n *network) signedBy(e found, w *Worker) bool {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	_, meta := w.core.Load().Metadata()
-	x, err := extrinsic.Decode(b.Extrinsics[e.Phase.Extrinsic], meta)
+	x, err := extrinsic.Decode(b.Extrinsics[e.Phase.Extrinsic], n.chain.Block(e.number-1).Runtime().Metadata)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ type Commit struct {
 	Number     header.Number
 	Hash       hashing.Hash
 	ParentHash hashing.Hash
+	// ChainRoot is the root of the parentchain's state after this block.
+	ChainRoot hashing.Hash
+	// CodeHash is that of the code that executed this block on the parentchain.
+	CodeHash hashing.Hash
 	// Now is the parentchain's time at this block in ms; 0 while unknown.
 	Now stf.Moment
 	// Fingerprint was in force at this block.
@@ -52,8 +56,8 @@ type Commit struct {
 	// Alarms are what somebody should look at.
 	Alarms []Alarm
 	Stats  Stats
-	// NewRuntime says that the next block is executed by another runtime, whose
-	// metadata must be given first (RULES 18).
+	// NewRuntime says that another runtime may execute the next block, whose
+	// code must be proven first (RULES 18).
 	NewRuntime bool
 	// LightClient is the light client's state at this block.
 	LightClient lightclient.State
@@ -157,7 +161,7 @@ func (a Alarm) String() string {
 }
 
 // commitVersion is the first byte of an encoded commit.
-const commitVersion = 2
+const commitVersion = 3
 
 // Encode returns the store's record of the commit: a version byte, SCALE of
 // the fields in order, then the changes as Vec<(Vec<u8>, Option<Vec<u8>>)>.

@@ -16,7 +16,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
-	"github.com/offchain-worker/sdk/substrate/metadata"
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
@@ -113,6 +112,8 @@ type tip struct {
 	Number      header.Number
 	Hash        hashing.Hash
 	ParentHash  hashing.Hash
+	ChainRoot   hashing.Hash  // state root of the parentchain after this block
+	CodeHash    *hashing.Hash // of the code that executes the next block; nil until proven
 	Now         stf.Moment
 	ShardConfig *integritee.UpgradableShardConfig // after this block
 	StateRoot   hashing.Hash
@@ -129,7 +130,7 @@ type Core struct {
 	state     *state.State
 	outbox    outbox
 	receipts  receiptIndex
-	runtime   *runtimeInfo // nil until SetMetadata
+	runtime   *Runtime // nil until UseRuntime
 	view      atomic.Pointer[View]
 	// everyBlock is what the app reads of the parentchain in the next block,
 	// whatever that holds.
@@ -150,6 +151,7 @@ func New(cfg Config, start Start) (*Core, error) {
 		Number:      start.Header.Number,
 		Hash:        start.Header.Hash(),
 		ParentHash:  start.Header.ParentHash,
+		ChainRoot:   start.Header.StateRoot,
 		ShardConfig: config,
 		LightClient: start.LightClient,
 	})
@@ -212,34 +214,6 @@ func shardConfigKey(shard integritee.ShardID) []byte {
 // [Core.RequiredKeys].
 func RequiredKeys(shard integritee.ShardID, _ header.Number) [][]byte {
 	return [][]byte{shardConfigKey(shard)}
-}
-
-// SetMetadata gives the metadata of the runtime that executes the blocks from
-// the next one on. It must be given again after a block whose header announces
-// a new runtime (RULES 18) and after a restart; until then Execute returns
-// ErrNoMetadata.
-func (c *Core) SetMetadata(specVersion uint32, m *metadata.Metadata) error {
-	r, err := newRuntimeInfo(specVersion, m)
-	if err != nil {
-		return err
-	}
-	if err := r.checkUnshieldCalls(); err != nil {
-		return err
-	}
-	c.runtime = r
-	c.publish() // its layout decides which keys are required
-	return nil
-}
-
-// NeedsMetadata reports whether SetMetadata must be called before the next block.
-func (c *Core) NeedsMetadata() bool { return c.runtime == nil }
-
-// Metadata returns what SetMetadata gave; nil if NeedsMetadata.
-func (c *Core) Metadata() (specVersion uint32, m *metadata.Metadata) {
-	if c.runtime == nil {
-		return 0, nil
-	}
-	return c.runtime.specVersion, c.runtime.meta
 }
 
 // LightClient returns the light client's state at the last adopted block.

@@ -302,7 +302,7 @@ func TestForeignEnclaveCopiesCallHash(t *testing.T) {
 	stolen := 0
 	for _, raw := range n.pool() {
 		var x scanned
-		if err := x.decode(raw, n.worker.core.runtime); err != nil || len(x.calls.unshields) == 0 {
+		if err := x.decode(raw, n.worker.core.runtime.runtimeInfo); err != nil || len(x.calls.unshields) == 0 {
 			continue
 		}
 		call := n.call(bridgePallet, "unshield_funds", integritee.UnshieldFundsArgs{Shard: integritee.ShardID(foreign), Beneficiary: thief.AccountID(), CallHash: x.calls.unshields[0].CallHash})

@@ -49,7 +49,7 @@ func follow(t *testing.T, chain *devchain.Chain, who *keyring.Pair) *follower {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.core.SetMetadata(1, testRuntime().Metadata); err != nil {
+	if err := f.core.pretend(1, testRuntime().Metadata); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -7,6 +7,11 @@
 //
 // Start at [New] or [Restore], which make a [Core]. For each block:
 //
+//	if core.NeedsRuntime() {
+//		code, err := core.ProveCode(proof) // of CodeKeys at the last block
+//		rt, err := code.Execute(ctx)       // or DecodeRuntime, if it was kept
+//		err = core.UseRuntime(rt)
+//	}
 //	commit, err := core.Execute(block) // computes, changes nothing
 //	… store commit.Encode() durably …
 //	err = core.Adopt(commit)           // the block counts from here on
@@ -21,7 +26,7 @@
 // not depend on them.
 //
 // It trusts the [lightclient.VerifiedBlock], which only a proof can make, the
-// sealed bytes given to Restore and DecodeCommit, and, for now, the metadata
-// given to [Core.SetMetadata]: another runtime's would make it read calls and
-// events wrongly. It trusts no ciphertext, call, getter or query.
+// sealed bytes given to Restore, DecodeCommit and DecodeRuntime. How calls and
+// events are encoded, the chain's own proven code says (runtime.go). It trusts
+// no ciphertext, call, getter or query.
 package enclave

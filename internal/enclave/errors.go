@@ -13,8 +13,6 @@ var (
 	// ErrFatal is wrapped by every error after which the worker must stop:
 	// going on could make a history that other workers do not share.
 	ErrFatal = errors.New("enclave: cannot go on")
-	// ErrNoMetadata means that SetMetadata must be called first.
-	ErrNoMetadata = errors.New("enclave: metadata of the runtime is missing")
 	// ErrNotNext means a block or commit that does not follow the last
 	// adopted one.
 	ErrNotNext = errors.New("enclave: not the next block")

@@ -7,6 +7,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
 // Refunds of shieldings whose beneficiary cannot be credited (RULES 13). Both
@@ -153,10 +154,17 @@ func (c *Core) Adopt(commit *Commit) error {
 		n := commit.Number
 		registered = &n
 	}
+	var code *hashing.Hash
+	if !commit.NewRuntime {
+		hash := commit.CodeHash
+		code = &hash
+	}
 	c.tip = tip{
 		Number:      commit.Number,
 		Hash:        commit.Hash,
 		ParentHash:  commit.ParentHash,
+		ChainRoot:   commit.ChainRoot,
+		CodeHash:    code,
 		Now:         commit.Now,
 		ShardConfig: commit.ShardConfig,
 		StateRoot:   commit.StateRoot,
@@ -166,7 +174,7 @@ func (c *Core) Adopt(commit *Commit) error {
 	c.state = next
 	c.outbox.apply(commit)
 	c.receipts.add(commit.Number, commit.Receipts)
-	if commit.NewRuntime {
+	if c.runtime != nil && (code == nil || *code != c.runtime.code) {
 		c.runtime = nil
 	}
 	c.publish()

@@ -555,20 +555,20 @@ func TestMetadataMustBeGiven(t *testing.T) {
 	w := newWorld(t)
 	b := w.block()
 	b.block.Digest = []header.DigestItem{{Kind: header.DigestRuntimeEnvironmentUpdated}}
-	if c := b.run(); !c.NewRuntime || !w.core.NeedsMetadata() {
+	if c := b.run(); !c.NewRuntime || !w.core.NeedsRuntime() {
 		t.Fatal("the new runtime went unseen")
 	}
 	next := w.block().seal()
-	if _, err := w.core.Execute(next); !errors.Is(err, ErrNoMetadata) {
-		t.Fatalf("got %v, want ErrNoMetadata", err)
+	if _, err := w.core.Execute(next); !errors.Is(err, ErrNoRuntime) {
+		t.Fatalf("got %v, want ErrNoRuntime", err)
 	}
-	if err := w.core.SetMetadata(2, w.meta); err != nil {
+	if err := w.core.pretend(2, w.meta); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.core.Execute(next); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.core.SetMetadata(3, nil); err == nil {
+	if err := w.core.pretend(3, nil); err == nil {
 		t.Error("no metadata was accepted")
 	}
 }

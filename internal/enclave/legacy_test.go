@@ -315,7 +315,7 @@ func TestUpgradeOfLayout(t *testing.T) {
 	b.run()
 	p := w.payouts()[0].Payout
 	w.meta = newMultisigRuntime()
-	if err := w.core.SetMetadata(2, w.meta); err != nil {
+	if err := w.core.pretend(2, w.meta); err != nil {
 		t.Fatal(err)
 	}
 	if keys := w.core.RequiredKeys(0); len(keys) != 2 || !slices.Equal(keys[1], bridgeLayout.spentKey(p.CallHash)) {

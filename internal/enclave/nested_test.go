@@ -426,7 +426,7 @@ func TestNestedInvocationsRun(t *testing.T) {
 func (c *Core) lastCiphertext(t *testing.T, b *builder) []byte {
 	t.Helper()
 	var x scanned
-	if err := x.decode(b.block.Extrinsics[len(b.block.Extrinsics)-1], c.runtime); err != nil {
+	if err := x.decode(b.block.Extrinsics[len(b.block.Extrinsics)-1], c.runtime.runtimeInfo); err != nil {
 		t.Fatal(err)
 	}
 	return x.calls.invokes[0].Cyphertext

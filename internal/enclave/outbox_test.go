@@ -185,7 +185,7 @@ func TestStateDoesNotDependOnTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c2.SetMetadata(1, w.meta); err != nil {
+	if err := c2.pretend(1, w.meta); err != nil {
 		t.Fatal(err)
 	}
 	alice := pair(t, "//Alice")

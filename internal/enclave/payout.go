@@ -36,7 +36,8 @@ import (
 // it, that is found when its turn comes.
 
 // requiredKeys returns the keys that the next block needs: of the shard's
-// configuration, of the open payouts, and what the app reads in every block.
+// configuration, of the open payouts, what the app reads in every block and,
+// where a new runtime waits for a block, of that.
 func (c *Core) requiredKeys() [][]byte {
 	l := &bridgeLayout // a guess while the runtime of the next block is unknown
 	if c.runtime != nil {
@@ -50,7 +51,11 @@ func (c *Core) requiredKeys() [][]byte {
 			keys = append(keys, l.spentKey(hash))
 		}
 	}
-	for _, key := range c.everyBlock.Keys() {
+	more := c.everyBlock.Keys()
+	if c.runtime != nil && c.runtime.version.SystemVersion >= pendingCodeVersion {
+		more = append(more, pendingCodeKey)
+	}
+	for _, key := range more {
 		if !slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) }) {
 			keys = append(keys, key)
 		}

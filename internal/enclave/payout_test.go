@@ -401,7 +401,7 @@ func TestPayoutsOfAnyWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetMetadata(1, o.meta); err != nil {
+	if err := c.pretend(1, o.meta); err != nil {
 		t.Fatal(err)
 	}
 	for i, b := range o.blocks {
@@ -426,7 +426,7 @@ func TestPayoutsOfAnyWorker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := restored.SetMetadata(1, o.meta); err != nil {
+		if err := restored.pretend(1, o.meta); err != nil {
 			t.Fatal(err)
 		}
 		c = restored
@@ -470,11 +470,11 @@ func TestUnknownUnshieldMap(t *testing.T) {
 			t.Fatal("no such entry")
 		}
 		change(&entry.Hashers)
-		if err := w.core.SetMetadata(1, meta); !errors.Is(err, ErrFatal) {
+		if err := w.core.pretend(1, meta); !errors.Is(err, ErrFatal) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if w.core.NeedsMetadata() {
+	if w.core.NeedsRuntime() {
 		t.Error("a refused runtime replaced the one before")
 	}
 }

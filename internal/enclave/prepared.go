@@ -20,6 +20,7 @@ type Prepared struct {
 	scan        *scan
 	now         stf.Moment
 	leaves      []hashing.Hash
+	newRuntime  bool
 	chain       *stf.Parentchain
 }
 
@@ -34,7 +35,7 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 		return nil, fmt.Errorf("%w: block %d %v on %v, the last one is %d %v", ErrNotNext, head.Number, b.Hash(), head.ParentHash, c.tip.Number, c.tip.Hash)
 	}
 	if c.runtime == nil {
-		return nil, ErrNoMetadata
+		return nil, ErrNoRuntime
 	}
 	fingerprint, err := c.nextFingerprint()
 	if err != nil {
@@ -48,6 +49,14 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
 	}
+	newRuntime := head.RuntimeUpdated()
+	if c.runtime.version.SystemVersion >= pendingCodeVersion {
+		_, pending, err := b.Storage(pendingCodeKey)
+		if err != nil {
+			return nil, fmt.Errorf("enclave: block %d: pending code: %w", head.Number, err)
+		}
+		newRuntime = newRuntime || pending
+	}
 	s, err := c.scan(b.Extrinsics(), b.Events())
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", head.Number, err)
@@ -59,7 +68,7 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if now < c.tip.Now {
 		return nil, fmt.Errorf("%w: block %d: its time %d is before that of its parent, %d", ErrFatal, head.Number, now, c.tip.Now)
 	}
-	p := &Prepared{core: c, block: b, fingerprint: fingerprint, config: config, scan: s, now: now, leaves: c.prepare(s, fingerprint)}
+	p := &Prepared{core: c, block: b, fingerprint: fingerprint, config: config, scan: s, now: now, leaves: c.prepare(s, fingerprint), newRuntime: newRuntime}
 	p.declareReads()
 	return p, nil
 }
@@ -115,12 +124,14 @@ func (p *Prepared) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 		Number:           head.Number,
 		Hash:             b.Hash(),
 		ParentHash:       head.ParentHash,
+		ChainRoot:        head.StateRoot,
+		CodeHash:         c.runtime.code,
 		Now:              p.now,
 		Fingerprint:      p.fingerprint,
 		ShardConfig:      p.config,
 		ConfirmationRoot: integritee.MerkleRoot(p.leaves),
 		Registers:        p.scan.registers && c.tip.Registered == nil,
-		NewRuntime:       head.RuntimeUpdated(),
+		NewRuntime:       p.newRuntime,
 		Alarms:           p.scan.alarms,
 		Stats:            p.scan.stats,
 		LightClient:      b.State(),

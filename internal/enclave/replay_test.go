@@ -135,10 +135,10 @@ func TestReplayFromAnyBlock(t *testing.T) {
 			}
 		}
 		if int(n) < len(w.blocks) {
-			if _, err := fromSnapshot.Execute(w.blocks[n]); !errors.Is(err, ErrNoMetadata) {
-				t.Fatalf("after a restart: %v, want ErrNoMetadata", err)
+			if _, err := fromSnapshot.Execute(w.blocks[n]); !errors.Is(err, ErrNoRuntime) {
+				t.Fatalf("after a restart: %v, want ErrNoRuntime", err)
 			}
-			if err := fromSnapshot.SetMetadata(1, w.meta); err != nil {
+			if err := fromSnapshot.pretend(1, w.meta); err != nil {
 				t.Fatal(err)
 			}
 			replay(t, fromSnapshot, w.blocks[:n+1], n+1, commits)

@@ -78,7 +78,7 @@ func (c *Core) scan(extrinsics [][]byte, events []byte) (*scan, error) {
 	s := &scan{extrinsics: make([]scanned, len(extrinsics)), events: uint32(len(records)), records: records}
 	s.stats.Extrinsics = uint32(len(s.extrinsics))
 	for i, raw := range extrinsics {
-		if err := s.extrinsics[i].decode(raw, c.runtime); err != nil {
+		if err := s.extrinsics[i].decode(raw, c.runtime.runtimeInfo); err != nil {
 			s.stats.Undecoded++
 		}
 	}
@@ -163,7 +163,7 @@ func (r *runtimeInfo) is(e *metadata.EventRecord, kind eventKind) bool {
 // that could be told of: what a scheduled call invoked, or in the legacy layout
 // shielded, came without them.
 func (c *Core) scanSignal(s *scan, records []metadata.EventRecord, info *signalInfo, in *scanned, i uint32) error {
-	e, err := info.read(c.runtime, records, i)
+	e, err := info.read(c.runtime.runtimeInfo, records, i)
 	switch {
 	case err != nil:
 		return err

@@ -15,7 +15,7 @@ import (
 )
 
 // snapshotVersion is the first field of a snapshot.
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 // Sizes of a snapshot's frames in bytes: one is closed when it is longer than
 // frameTarget, and one of more than maxFrame is refused when read. A single
