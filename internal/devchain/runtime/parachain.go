@@ -112,7 +112,7 @@ func (p *ParachainSystem) declare() pallet.Declaration {
 			{Index: 1, Prototype: ValidationFunctionApplied{}, Docs: []string{"The validation function was applied as of the contained relay chain block number."}},
 		},
 		Errors: []*pallet.Error{
-			pallet.NewError(2, "ValidationDataNotAvailable", "The inherent which supplies the host configuration did not run this block."),
+			pallet.NewError(3, "ValidationDataNotAvailable", "The inherent which supplies the host configuration did not run this block."),
 		},
 	}
 }
