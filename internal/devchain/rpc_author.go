@@ -136,8 +136,10 @@ func (r rpc) dryRun(raw hexBytes, at *hashing.Hash) (any, error) {
 		return nil, err
 	}
 	x := b.rt.Begin(b.State, b.Number()+1, b.Hash, nil)
-	if _, err := x.Apply(b.rt.TimestampInherent(b.rt.MinTimestamp(b.State))); err != nil {
-		return nil, err
+	for _, inherent := range r.inherents(b, [][]byte{}) {
+		if _, err := x.Apply(inherent); err != nil {
+			return nil, err
+		}
 	}
 	applied, err := x.Apply(raw)
 	var bad *runtime.Invalid
