@@ -33,10 +33,49 @@ func TestPolkadotAPI(t *testing.T) {
 	}
 }
 
+// TestPolkadotJSPara and TestPolkadotAPIPara have the same clients use a parachain
+// with its relay chain.
+func TestPolkadotJSPara(t *testing.T) { runPair(t, "polkadotjs", "@polkadot/api") }
+
+func TestPolkadotAPIPara(t *testing.T) { runPair(t, "papi", "polkadot-api") }
+
+// runPair runs testdata/folder/para.mjs against a parachain that makes blocks at
+// once and a relay chain that makes them when dev_newBlock asks for them.
+func runPair(t *testing.T, folder, module string) {
+	t.Helper()
+	dir := needNode(t, folder, module)
+	carol, err := keyring.FromURI(keyring.Ed25519, "//Carol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, ok := carol.Seed()
+	if !ok {
+		t.Fatal("no seed")
+	}
+	p, err := OpenPair(PairConfig{Relay: Config{Manual: true}, Para: Config{Endow: map[[32]byte]scale.U128{carol.AccountID(): scale.NewU128(100 * runtime.Unit)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	runScript(t, dir, p.Run, "para.mjs", serve(t, p.Para), serve(t, p.Relay), hex.EncodeToString(seed[:]))
+}
+
 // runNode runs testdata/folder/test.mjs against a chain that makes blocks at
-// once. It needs `npm ci` there, which .ci/run does, and sets OCW_TEST_NPM to
-// have what is missing fail the test.
+// once.
 func runNode(t *testing.T, folder, module string, cfg Config, args ...string) {
+	t.Helper()
+	dir := needNode(t, folder, module)
+	c := open(t, cfg)
+	runScript(t, dir, c.Run, append([]string{"test.mjs", serve(t, c)}, args...)...)
+}
+
+// needNode returns the folder of a client's tests. It needs `npm ci` there,
+// which .ci/run does, and sets OCW_TEST_NPM to have what is missing fail the test.
+func needNode(t *testing.T, folder, module string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -45,25 +84,28 @@ func runNode(t *testing.T, folder, module string, cfg Config, args ...string) {
 	if os.Getenv("OCW_TEST_NPM") == "required" {
 		skip = t.Fatalf
 	}
-	node, err := exec.LookPath("node")
-	if err != nil {
+	if _, err := exec.LookPath("node"); err != nil {
 		skip("node is not installed")
 	}
 	dir := filepath.Join("testdata", folder)
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", module)); err != nil {
 		skip("%s/node_modules is missing: run npm ci there", dir)
 	}
-	c := open(t, cfg)
-	url := serve(t, c)
+	return dir
+}
+
+// runScript runs a script in a folder while run makes blocks.
+func runScript(t *testing.T, dir string, run func(context.Context) error, args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
-	go func() { ran <- c.Run(ctx) }()
-	cmd := exec.CommandContext(ctx, node, append([]string{"test.mjs", url}, args...)...)
+	go func() { ran <- run(ctx) }()
+	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
-		t.Errorf("test.mjs: %v", err)
+		t.Errorf("%s: %v", args[0], err)
 	}
 	cancel()
 	if err := <-ran; err != nil {
