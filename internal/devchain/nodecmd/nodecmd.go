@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 )
 
 type options struct {
@@ -32,6 +33,11 @@ type options struct {
 	manual      bool
 	authorities int
 	bareV4      bool
+	para        bool
+	paraID      uint32
+	relayPort   uint16
+	states      string
+	blocks      string
 	verbose     bool
 	logFilters  []string // -l, without effect
 	rpcMethods  string   // without effect
@@ -47,8 +53,16 @@ func Command() *cobra.Command {
 		Long: `Run a development chain in one process: funded accounts (//Alice to //Ferdie,
 //Alice//stash, //Bob//stash), the pallets Teerex and EnclaveBridge, real state
 roots and GRANDPA finality, and the JSON-RPC that polkadot.js and the worker use.
-Its keys are public: nothing on it is worth anything.`,
+Its keys are public: nothing on it is worth anything.
+
+With --para it is two chains: a relay chain with GRANDPA finality and a
+parachain with the pallets, whose blocks are final once the relay chain has
+included and finalized them. Each has a port of its own.
+
+A chain in memory grows by some kB with each state. --state-pruning says how many are
+kept. Workers that have to read older blocks than that need another source of them.`,
 		Example: `  ocw node --dev
+  ocw node --dev --para --rpc-port 9944 --relay-rpc-port 9945
   ocw node --dev --rpc-port 9944 --base-path ./chain --block-time 500ms
   ocw node --dev --instant`,
 		Args:         cobra.NoArgs,
@@ -70,12 +84,33 @@ Its keys are public: nothing on it is worth anything.`,
 	f.BoolVar(&o.manual, "manual", false, "make blocks only when dev_newBlock asks for them")
 	f.IntVar(&o.authorities, "authorities", 1, "number of GRANDPA authorities; changes the genesis")
 	f.BoolVar(&o.bareV4, "inherents-v4", false, "write inherents in extrinsic format 4 (0x04) instead of 5 (0x05)")
+	f.BoolVar(&o.para, "para", false, "run a relay chain and a parachain; prints the parachain's URL and then the relay chain's")
+	f.Uint32Var(&o.paraID, "para-id", uint32(devchain.DefaultParaID), "id of the parachain; changes both geneses")
+	f.Uint16Var(&o.relayPort, "relay-rpc-port", 9945, "port of the relay chain's JSON-RPC server; 0 takes a free one")
+	f.StringVar(&o.states, "state-pruning", strconv.Itoa(DefaultStates), `states of final blocks to keep, a number or "archive" for all`)
+	f.StringVar(&o.blocks, "blocks-pruning", "archive", `bodies of final blocks to keep in memory, a number or "archive" for all`)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every block")
 	// Compose files written for integritee-node pass these.
 	f.StringArrayVarP(&o.logFilters, "log", "l", nil, "accepted as by integritee-node, without effect; see --verbose")
 	f.StringVar(&o.rpcMethods, "rpc-methods", "auto", "accepted as by integritee-node (auto, safe, unsafe), without effect: all methods are served")
 	cmd.MarkFlagsMutuallyExclusive("instant", "manual", "block-time")
 	return cmd
+}
+
+// DefaultStates is how many states are kept by default: those of 18 hours of blocks
+// each second, some 250 MB.
+const DefaultStates = 1 << 16
+
+// pruning reads a number of states or blocks; 0 is all.
+func pruning(flag, text string) (int, error) {
+	if text == "archive" || text == "archive-canonical" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf(`--%s %s: want "archive" or a number greater than 0`, flag, text)
+	}
+	return int(n), nil
 }
 
 func run(ctx context.Context, cmd *cobra.Command, o options) error {
@@ -88,6 +123,9 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 	if !slices.Contains([]string{"auto", "safe", "unsafe"}, strings.ToLower(o.rpcMethods)) {
 		return fmt.Errorf("--rpc-methods %s: want auto, safe or unsafe", o.rpcMethods)
 	}
+	if o.para && o.paraID == 0 {
+		return errors.New("--para-id 0 is no parachain")
+	}
 	level := slog.LevelInfo
 	if o.verbose {
 		level = slog.LevelDebug
@@ -95,6 +133,13 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 	cfg := devchain.Config{
 		BasePath: o.basePath, BlockTime: o.blockTime, Manual: o.manual, Authorities: o.authorities, BareV4: o.bareV4, Logger: log,
+	}
+	var err error
+	if cfg.StatePruning, err = pruning("state-pruning", o.states); err != nil {
+		return err
+	}
+	if cfg.BlocksPruning, err = pruning("blocks-pruning", o.blocks); err != nil {
+		return err
 	}
 	if o.instant {
 		cfg.BlockTime = 0
@@ -109,20 +154,51 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 		host = ""
 		log.Warn("the JSON-RPC server is reachable from the network: anybody may spend from the development accounts")
 	}
+	if o.para {
+		return runPair(ctx, cmd, cfg, o, host)
+	}
 
 	chain, err := devchain.Open(cfg)
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	url, wait, err := devchain.Serve(ctx, chain, net.JoinHostPort(host, strconv.Itoa(int(o.rpcPort))))
-	if err != nil {
-		return errors.Join(err, chain.Close())
-	}
 	log.Info("development chain", "genesis", chain.Genesis(), "best", chain.Best().Number())
-	// The one line on standard output: scripts wait for it.
-	fmt.Fprintln(cmd.OutOrStdout(), url)
-	g.Go(wait)
-	g.Go(func() error { return chain.Run(ctx) })
-	return errors.Join(g.Wait(), chain.Close())
+	return errors.Join(serve(ctx, cmd, chain.Run, []endpoint{{chain, host, o.rpcPort}}), chain.Close())
+}
+
+func runPair(ctx context.Context, cmd *cobra.Command, cfg devchain.Config, o options, host string) error {
+	para := cfg
+	para.Authorities = 0
+	pair, err := devchain.OpenPair(devchain.PairConfig{Relay: cfg, Para: para, BasePath: cfg.BasePath, ID: runtime.ParaID(o.paraID)})
+	if err != nil {
+		return err
+	}
+	cfg.Logger.Info("development relay chain and parachain", "relay genesis", pair.Relay.Genesis(), "relay best", pair.Relay.Best().Number(),
+		"genesis", pair.Para.Genesis(), "best", pair.Para.Best().Number(), "para id", pair.ID)
+	return errors.Join(serve(ctx, cmd, pair.Run, []endpoint{{pair.Para, host, o.rpcPort}, {pair.Relay, host, o.relayPort}}), pair.Close())
+}
+
+type endpoint struct {
+	chain *devchain.Chain
+	host  string
+	port  uint16
+}
+
+// serve serves chains and runs them until ctx ends.
+func serve(ctx context.Context, cmd *cobra.Command, run func(context.Context) error, endpoints []endpoint) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var lines string
+	for _, e := range endpoints {
+		url, wait, err := devchain.Serve(ctx, e.chain, net.JoinHostPort(e.host, strconv.Itoa(int(e.port))))
+		if err != nil {
+			g.Go(func() error { return err }) // ends the others
+			return g.Wait()
+		}
+		g.Go(wait)
+		lines += url + "\n"
+	}
+	// All there is on standard output, a line for each chain: scripts wait for it.
+	fmt.Fprint(cmd.OutOrStdout(), lines)
+	g.Go(func() error { return run(ctx) })
+	return g.Wait()
 }

@@ -102,6 +102,61 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// TestParachain: two URLs, and the parachain's finality follows the relay chain's.
+func TestParachain(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		cmd := command(t, "--dev", "--para", "--rpc-port", "0", "--relay-rpc-port", "0", "--base-path", dir, "--block-time", "10ms", "--state-pruning", "2")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stdout := bufio.NewReader(out)
+		for _, want := range []string{"OCW Development Parachain", "OCW Development Relay"} {
+			url, err := stdout.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := rpcclient.Dial(t.Context(), strings.TrimSpace(url), rpcclient.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			var name string
+			if err := client.Call(t.Context(), "system_chain", nil, &name); err != nil || name != want {
+				t.Errorf("%q, %v, want %q", name, err, want)
+			}
+			heads, _, err := client.Subscribe(t.Context(), "chain_subscribeFinalizedHeads", "chain_unsubscribeFinalizedHeads", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 4 {
+				<-heads
+			}
+			var genesis string
+			if err := client.Call(t.Context(), "chain_getBlockHash", []any{0}, &genesis); err != nil {
+				t.Fatal(err)
+			}
+			err = client.Call(t.Context(), "state_getStorage", []any{"0x3a636f6465", genesis}, &name)
+			if err == nil || !strings.Contains(err.Error(), "State already discarded for "+genesis) {
+				t.Errorf("state of genesis: %v", err)
+			}
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(stdout); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -124,6 +179,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"--dev", "--block-time", "1s", "--instant"}, "none of the others can be"},
 		{[]string{"--dev", "--authorities", "99"}, "1 to 32"},
 		{[]string{"--dev", "--rpc-methods", "some"}, "--rpc-methods"},
+		{[]string{"--dev", "--state-pruning", "0"}, "--state-pruning"},
+		{[]string{"--dev", "--blocks-pruning", "few"}, "--blocks-pruning"},
+		{[]string{"--dev", "--para", "--para-id", "0"}, "--para-id"},
+		{[]string{"--dev", "--para", "--rpc-port", "0", "--relay-rpc-port", busy}, "address already in use"},
 		{[]string{"--no-such-flag"}, "unknown flag"},
 	} {
 		cmd := Command()
