@@ -1,9 +1,13 @@
 package devchain
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/substrate/grandpa"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
 )
 
 // Ballot says how authorities vote for a block, as they should not: for tests
@@ -14,6 +18,16 @@ type Ballot struct {
 	SetID       *uint64 // what they sign; nil is the block's
 	Round       uint64  // likewise; 0 is the block's number
 	Forged      bool    // the signatures are of another round than stated
+}
+
+// SealWith is Seal with further items in the digest of the block's header, such
+// as a change of authorities that the chain itself knows nothing of. The chain
+// must be one in memory, since its log could not tell where they come from.
+func (c *Chain) SealWith(ctx context.Context, digest ...header.DigestItem) (hashing.Hash, error) {
+	if c.log != nil {
+		return hashing.Hash{}, errors.New("devchain: a chain in a folder cannot have a digest of any kind")
+	}
+	return c.seal(ctx, opening{digest: digest})
 }
 
 // Votes returns a justification for any block, of a fork or of another chain too.

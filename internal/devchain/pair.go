@@ -153,7 +153,7 @@ func (p *Pair) IncludeData(ctx context.Context, head []byte) (*Block, error) {
 }
 
 func (p *Pair) sealRelay(ctx context.Context, inherents [][]byte) (*Block, error) {
-	hash, err := p.Relay.seal(ctx, inherents)
+	hash, err := p.Relay.seal(ctx, opening{inherents: inherents})
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +185,13 @@ func (p *Pair) Head(relay *Block) *Block {
 func (p *Pair) ForceHead(head []byte) (hashing.Hash, error) {
 	args := scale.AppendBytes(scale.AppendU32(nil, uint32(p.ID)), head)
 	return p.Relay.sudo("Paras", "force_set_current_head", args)
+}
+
+// RemoveHead submits to the relay chain, signed by //Alice, a removal of the
+// parachain's head, as when its lease is over. The result is the extrinsic's hash.
+func (p *Pair) RemoveHead() (hashing.Hash, error) {
+	key := p.Relay.Best().rt.Paras.Heads.Key(p.ID)
+	return p.Relay.sudo("System", "kill_storage", scale.MustMarshal([][]byte{key}))
 }
 
 // next returns the block that the relay block after parent includes by itself,

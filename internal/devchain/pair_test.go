@@ -345,3 +345,49 @@ func TestBallots(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// TestPairRemoved: a parachain without a head is nothing that can be followed.
+func TestPairRemoved(t *testing.T) {
+	p := openPair(t, PairConfig{})
+	l := newLightClient(t, p)
+	must(p.Seal(t.Context()))(t)
+	if err := l.follow(); err != nil {
+		t.Fatal(err)
+	}
+	must(p.RemoveHead())(t)
+	must(p.Include(t.Context(), nil))(t)
+	must(p.Seal(t.Context()))(t)
+	if err := l.follow(); !errors.Is(err, lightclient.ErrNoHead) || p.Para.Final().Number() != 1 {
+		t.Errorf("final %d, the light client says: %v", p.Para.Final().Number(), err)
+	}
+}
+
+// TestSealWith: a light client stops at a change of authorities that is forced,
+// and follows one that the chain does not know to where the chain does not go.
+func TestSealWith(t *testing.T) {
+	var change grandpa.Change
+	for i, item := range []func() header.DigestItem{change.DigestItem, change.ForcedDigestItem} {
+		p := openPair(t, PairConfig{Relay: Config{Authorities: 2}})
+		l := newLightClient(t, p)
+		change.Next = runtime.Authorities(p.Relay.voters.all[2:3])
+		must(p.Relay.SealWith(t.Context(), item()))(t)
+		seal(t, p.Relay)
+		var err error
+		for n := header.Number(1); n <= 2 && err == nil; n++ {
+			b := p.Relay.Block(n)
+			err = l.c.FinalizeRelay([]header.Header{b.Header}, b.Justification)
+		}
+		var forced *lightclient.ForcedChangeError
+		if n := l.c.State().Relay.Chain.Number; i == 0 && (n != 1 || !errors.Is(err, lightclient.ErrUnverified)) || i == 1 && (n != 0 || !errors.As(err, &forced)) {
+			t.Errorf("case %d: at relay block %d: %v", i, n, err)
+		}
+	}
+	folder, err := OpenPair(PairConfig{BasePath: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	if _, err := folder.Relay.SealWith(t.Context(), change.DigestItem()); err == nil {
+		t.Error("a chain in a folder took a digest")
+	}
+}

@@ -122,11 +122,15 @@ func (c *Chain) nonce(b *Block, who keyring.AccountID) uint32 {
 
 // Seal makes one block from what is ready on top of the best one, finalizes it
 // or what is due, and returns its hash once it is stored. If it cannot be stored, no further block can be made.
-func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) { return c.seal(ctx, nil) }
+func (c *Chain) Seal(ctx context.Context) (hashing.Hash, error) { return c.seal(ctx, opening{}) }
 
-// seal is Seal with inherents that follow the timestamp; nil leaves them to the
-// chain.
-func (c *Chain) seal(ctx context.Context, inherents [][]byte) (hashing.Hash, error) {
+// opening is what an author gives a block.
+type opening struct {
+	inherents [][]byte // that follow the timestamp; nil leaves them to the chain
+	digest    []header.DigestItem
+}
+
+func (c *Chain) seal(ctx context.Context, o opening) (hashing.Hash, error) {
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
 	c.mu.RLock()
@@ -138,7 +142,7 @@ func (c *Chain) seal(ctx context.Context, inherents [][]byte) (hashing.Hash, err
 	if err := ctx.Err(); err != nil {
 		return hashing.Hash{}, err
 	}
-	b, rejected, err := c.build(parent, selection, change, inherents)
+	b, rejected, err := c.build(parent, selection, change, o)
 	if err != nil {
 		return hashing.Hash{}, err
 	}
@@ -217,16 +221,16 @@ func (c *Chain) tellFinal() {
 
 // build executes the next block. rejected are the hashes of the pool's
 // extrinsics that turned out to be invalid.
-func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange, inherents [][]byte) (b *Block, rejected []hashing.Hash, err error) {
+func (c *Chain) build(parent *Block, selection *pool.Selection, change *authorityChange, o opening) (b *Block, rejected []hashing.Hash, err error) {
 	number := parent.Number() + 1
-	x := parent.rt.Begin(parent.State, number, parent.Hash, nil)
+	x := parent.rt.Begin(parent.State, number, parent.Hash, o.digest)
 	x.SkipSignatures = true // the pool has checked them
 	if change != nil {
 		if err := x.ScheduleAuthorities(change.next, change.delay); err != nil {
 			c.cfg.Logger.Warn("change of authorities is not announced", "err", err)
 		}
 	}
-	body := c.inherents(parent, inherents)
+	body := c.inherents(parent, o.inherents)
 	for i, raw := range body {
 		if _, err := x.Apply(raw); err != nil {
 			return nil, nil, fmt.Errorf("devchain: inherent %d of block %d: %w", i, number, err)
