@@ -74,7 +74,7 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 			n.Close()
 		}
 	}()
-	if n.chain, err = devchain.Open(devchain.Config{BlockTime: cfg.BlockTime}); err != nil {
+	if n.chain, err = devchain.Open(devchain.Config{BlockTime: cfg.BlockTime, StatePruning: devchain.DefaultStatePruning}); err != nil {
 		return nil, err
 	}
 	wanted := make([]int, 1+4*cfg.Workers)

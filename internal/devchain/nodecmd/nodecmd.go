@@ -59,8 +59,8 @@ With --para it is two chains: a relay chain with GRANDPA finality and a
 parachain with the pallets, whose blocks are final once the relay chain has
 included and finalized them. Each has a port of its own.
 
-A chain in memory grows by some kB with each state. --state-pruning says how many are
-kept. Workers that have to read older blocks than that need another source of them.`,
+Each state takes some kB of memory. --state-pruning says how many are kept. Workers
+that need older blocks than that must have another source of them.`,
 		Example: `  ocw node --dev
   ocw node --dev --para --rpc-port 9944 --relay-rpc-port 9945
   ocw node --dev --rpc-port 9944 --base-path ./chain --block-time 500ms
@@ -87,7 +87,7 @@ kept. Workers that have to read older blocks than that need another source of th
 	f.BoolVar(&o.para, "para", false, "run a relay chain and a parachain; prints the parachain's URL and then the relay chain's")
 	f.Uint32Var(&o.paraID, "para-id", uint32(devchain.DefaultParaID), "id of the parachain; changes both geneses")
 	f.Uint16Var(&o.relayPort, "relay-rpc-port", 9945, "port of the relay chain's JSON-RPC server; 0 takes a free one")
-	f.StringVar(&o.states, "state-pruning", strconv.Itoa(DefaultStates), `states of final blocks to keep, a number or "archive" for all`)
+	f.StringVar(&o.states, "state-pruning", strconv.Itoa(devchain.DefaultStatePruning), `states of final blocks to keep, a number or "archive" for all`)
 	f.StringVar(&o.blocks, "blocks-pruning", "archive", `bodies of final blocks to keep in memory, a number or "archive" for all`)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every block")
 	// Compose files written for integritee-node pass these.
@@ -96,10 +96,6 @@ kept. Workers that have to read older blocks than that need another source of th
 	cmd.MarkFlagsMutuallyExclusive("instant", "manual", "block-time")
 	return cmd
 }
-
-// DefaultStates is how many states are kept by default: those of 18 hours of blocks
-// each second, some 250 MB.
-const DefaultStates = 1 << 16
 
 // pruning reads a number of states or blocks; 0 is all.
 func pruning(flag, text string) (int, error) {
