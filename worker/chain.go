@@ -33,7 +33,7 @@ type verified struct {
 	hash   hashing.Hash
 	header header.Header
 	// runtimeSince names the first block known to have the same code in its
-	// state as this one; the same name means the same code.
+	// state as this one: the same name means that the same code executes the next block.
 	runtimeSince hashing.Hash
 }
 
@@ -62,6 +62,16 @@ func (c *chain) add(h header.Header, hash hashing.Hash) {
 	c.recent = append(c.recent, v)
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// renewRuntime says that the block after the last one, if that is hash, may have
+// another runtime. Mostly the header says so, but not always.
+func (c *chain) renewRuntime(hash hashing.Hash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.recent); n > 0 && c.recent[n-1].hash == hash {
+		c.recent[n-1].runtimeSince = c.recent[n-1].hash
+	}
 }
 
 // latest returns the last verified block; ok is false before the first.

@@ -68,6 +68,9 @@ func (f *follower) attempt(ctx context.Context) error {
 	if err := f.checkFork(ctx); err != nil {
 		return err
 	}
+	if err := f.ensureRuntime(ctx); err != nil {
+		return err
+	}
 	if head, err := w.node.FinalizedHeader(ctx); err != nil {
 		return err
 	} else if head.Number <= f.j.number() {
@@ -75,9 +78,6 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.health.well("parentchain")
 	}
 	if err := f.resume(); err != nil {
-		return err
-	}
-	if err := f.ensureRuntime(ctx); err != nil {
 		return err
 	}
 	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys})
@@ -192,6 +192,9 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	committed()
 	w.metrics.committed(commit)
 	w.chain.add(vb.Header(), vb.Hash())
+	if commit.NewRuntime {
+		w.chain.renewRuntime(vb.Hash())
+	}
 	f.publish(commit)
 	for _, a := range commit.Alarms {
 		w.log.Error("alarm", "number", commit.Number, "what", a.String())

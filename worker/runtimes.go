@@ -18,6 +18,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/metadata"
 	"github.com/offchain-worker/sdk/tee"
 )
 
@@ -46,7 +47,7 @@ func runtimeFile(code hashing.Hash) string { return hexText(code) + ".bin" }
 func hexText(h hashing.Hash) string { return strings.TrimPrefix(h.String(), "0x") }
 
 // get returns the runtime of a code, nil if it is not there. A damaged file is
-// logged and counts as none.
+// logged and removed.
 func (c *runtimeCache) get(code hashing.Hash) *enclave.Runtime {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,6 +64,7 @@ func (c *runtimeCache) get(code hashing.Hash) *enclave.Runtime {
 		return nil
 	case err != nil:
 		c.log.Warn("what was kept of a runtime cannot be used: its code is executed again", "code", code, "error", err)
+		_ = os.Remove(c.dir.file(runtimesDir, runtimeFile(code))) // else it is replaced
 		return nil
 	}
 	c.last = rt
@@ -175,6 +177,21 @@ func (r *runtimes) get(ctx context.Context) (*enclave.Runtime, error) {
 	}
 	r.current, r.since = rt, at.runtimeSince
 	return rt, nil
+}
+
+// outdated reports whether an extrinsic that came into no block up to one that
+// is verified will come into none, because it is signed for another runtime
+// than that of the next.
+func (r *runtimes) outdated(ctx context.Context, at verified, x *signed) bool {
+	if _, err := r.get(ctx); err != nil {
+		return false // its era ends, too
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since != at.runtimeSince || r.current.Version().SpecVersion == x.spec {
+		return false
+	}
+	return slices.ContainsFunc(r.current.Metadata().Extrinsic.Extensions, func(e metadata.Extension) bool { return e.Identifier == "CheckSpecVersion" })
 }
 
 // known tells the runtime of the block after one that is verified, so that it

@@ -58,6 +58,7 @@ type signed struct {
 	hash  hashing.Hash
 	nonce uint32
 	death header.Number // the first block that cannot include it
+	spec  uint32        // version of the runtime that it is signed for
 }
 
 // sign makes an extrinsic, anchored at the last verified block.
@@ -73,7 +74,7 @@ func (s *sender) sign(rt *enclave.Runtime, call []byte, nonce uint32) (*signed, 
 	if err != nil {
 		return nil, err
 	}
-	return &signed{raw: raw, hash: extrinsic.Hash(raw), nonce: nonce, death: era.Death(at.header.Number)}, nil
+	return &signed{raw: raw, hash: extrinsic.Hash(raw), nonce: nonce, death: era.Death(at.header.Number), spec: v.SpecVersion}, nil
 }
 
 // submit hands an extrinsic to the node. That its pool has it already is fine.
@@ -162,6 +163,9 @@ func (s *sender) transact(ctx context.Context, rt *enclave.Runtime, call []byte,
 		}
 		if info.Nonce > nonce {
 			return s.explain(ctx, rt, x, anchor.header.Number, last)
+		}
+		if s.runtimes.outdated(ctx, at, x) {
+			return fmt.Errorf("extrinsic %s is signed for a runtime that was replaced after block %d", x.hash, last)
 		}
 		if last >= x.death {
 			return fmt.Errorf("extrinsic %s did not come into a block until block %d", x.hash, last)

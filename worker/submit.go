@@ -195,9 +195,9 @@ func (s *submitter) round(ctx context.Context) error {
 		s.started = true
 	}
 	maps.DeleteFunc(s.inFlight, func(nonce uint32, a *attempt) bool {
-		// Below the proven nonce it is in a block. From its death on it cannot
-		// come into one that is not already proven.
-		return nonce < info.Nonce || a.death <= at.header.Number
+		// Below the proven nonce it is in a block. From its death on, or that of
+		// its runtime, it cannot come into one that is not already proven.
+		return nonce < info.Nonce || a.death <= at.header.Number || a.effect != nil && s.w.runtimes.outdated(ctx, at, a.signed)
 	})
 	for _, nonce := range slices.Sorted(maps.Keys(s.inFlight)) {
 		a := s.inFlight[nonce]

@@ -144,7 +144,7 @@ func TestRoundOfOneBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub.inFlight[info.Nonce] = &attempt{signed: &signed{nonce: info.Nonce, death: old.number + eraPeriod}, effect: &old.pending[0].ID, sent: time.Now()}
+	sub.inFlight[info.Nonce] = &attempt{signed: &signed{nonce: info.Nonce, death: old.number + eraPeriod, spec: n.chain.Best().Runtime().Version.SpecVersion}, effect: &old.pending[0].ID, sent: time.Now()}
 	before := n.nextIndex(w.account.AccountID())
 	if err := sub.round(n.ctx); err != nil {
 		t.Fatal(err)
