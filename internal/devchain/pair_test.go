@@ -2,6 +2,7 @@ package devchain
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"testing"
 
@@ -389,5 +390,50 @@ func TestSealWith(t *testing.T) {
 	defer folder.Close()
 	if _, err := folder.Relay.SealWith(t.Context(), change.DigestItem()); err == nil {
 		t.Error("a chain in a folder took a digest")
+	}
+}
+
+// TestPairRun: with no clock, an extrinsic makes a block of the parachain, which
+// makes a block of the relay chain, which makes it final. Heads that were held
+// are included once they are not.
+func TestPairRun(t *testing.T) {
+	p, err := OpenPair(PairConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- p.Run(ctx) }()
+	alice := pair(t, "//Alice")
+	rpc := dial(t, serve(t, p.Para))
+	for n := range header.Number(3) {
+		p.HoldInclusion(n == 1)
+		raw := sign(t, p.Para, alice, int(n), "System", "remark", []byte{byte(n)})
+		var dry string
+		if err := rpc.Client.Call(t.Context(), "system_dryRun", []any{hexBytes(raw)}, &dry); err != nil || dry != "0x0000" {
+			t.Errorf("dry run: %q, %v", dry, err)
+		}
+		must(p.Para.Submit(raw))(t)
+		must(p.Para.Wait(ctx, n+1))(t)
+		if n == 1 {
+			if p.Para.Final().Number() != 1 {
+				t.Error("final although held")
+			}
+			p.HoldInclusion(false)
+		}
+		b := must(p.Para.WaitFinal(ctx, n+1))(t)
+		if len(b.Extrinsics) != 3 {
+			t.Errorf("%d extrinsics", len(b.Extrinsics))
+		}
+	}
+	if n := p.Relay.Best().Number(); n != 3 {
+		t.Errorf("%d relay blocks", n)
+	}
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 }
