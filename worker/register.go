@@ -166,7 +166,7 @@ func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int
 		if err != nil {
 			return nil, err
 		}
-		x, err := w.sender.sign(rt, call, 0)
+		x, err := w.sender.specimen(rt, call)
 		if err != nil {
 			return nil, err
 		}

@@ -163,12 +163,15 @@ func (r *runtimes) get(ctx context.Context) (*enclave.Runtime, error) {
 	if r.current != nil && r.since == at.runtimeSince {
 		return r.current, nil
 	}
+	turn := r.node.Turn()
 	proof, err := r.node.ReadProof(ctx, enclave.CodeKeys(), at.hash)
 	if err != nil {
+		judge(r.node, turn, err)
 		return nil, err
 	}
 	code, err := enclave.VerifyCode(r.trust, at.header.StateRoot, proof)
 	if err != nil {
+		judge(r.node, turn, err)
 		return nil, fmt.Errorf("block %d: %w", at.header.Number, err)
 	}
 	rt, err := r.cache.runtimeOf(ctx, code)

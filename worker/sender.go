@@ -77,6 +77,18 @@ func (s *sender) sign(rt *enclave.Runtime, call []byte, nonce uint32) (*signed, 
 	return &signed{raw: raw, hash: extrinsic.Hash(raw), nonce: nonce, death: era.Death(at.header.Number), spec: v.SpecVersion}, nil
 }
 
+// specimen makes an extrinsic of which only the fee is asked, signed by nobody
+// whose signature counts: the node could put it on the chain.
+func (s *sender) specimen(rt *enclave.Runtime, call []byte) (*signed, error) {
+	nobody, err := keyring.FromSeed(keyring.Ed25519, [32]byte{})
+	if err != nil {
+		return nil, err
+	}
+	other := *s
+	other.pair = nobody
+	return other.sign(rt, call, 0)
+}
+
 // submit hands an extrinsic to the node. That its pool has it already is fine.
 func (s *sender) submit(ctx context.Context, x *signed) error {
 	_, err := s.node.SubmitExtrinsic(ctx, x.raw)

@@ -292,6 +292,10 @@ func TestRestartAtUpgrade(t *testing.T) {
 	n.await(noticed, "nothing was noticed")
 	n.until(honest, "no upgrade", func() bool { return len(n.upgrades()) == 1 })
 	boundary := n.upgrades()[0]
+	// Getters do not wait for the runtime.
+	if got := n.balances(n.session(w), alice); got.free.Less(amount(99*unit)) || w.Status().Number != boundary {
+		t.Errorf("%+v at block %d, the upgrade is in block %d", got, w.Status().Number, boundary)
+	}
 	if out := n.invoke(s, alice, 0, call); !out.Succeeded() {
 		t.Fatalf("%+v", out)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
-	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // UnverifiedBlock is what the node says that a block holds.
@@ -34,19 +33,6 @@ type RuntimeVersion struct {
 	SystemVersion      *uint8  `json:"systemVersion"`
 	StateVersion       *uint8  `json:"stateVersion"` // the older name of SystemVersion
 	ImplVersion        *uint32 `json:"implVersion"`
-}
-
-// ExtrinsicsLayout returns the trie layout of extrinsics roots: V1 from system
-// version 2 on.
-func (v RuntimeVersion) ExtrinsicsLayout() trie.Version {
-	s := v.SystemVersion
-	if s == nil {
-		s = v.StateVersion
-	}
-	if s != nil && *s >= 2 {
-		return trie.V1
-	}
-	return trie.V0
 }
 
 // BlockHash returns the hash of block n on the node's best chain, or
