@@ -49,17 +49,17 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
 	}
-	newRuntime := head.RuntimeUpdated()
+	s, err := c.scan(b.Extrinsics(), b.Events())
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", head.Number, err)
+	}
+	newRuntime := head.RuntimeUpdated() || s.newCode
 	if c.runtime.version.SystemVersion >= pendingCodeVersion {
 		_, pending, err := b.Storage(pendingCodeKey)
 		if err != nil {
 			return nil, fmt.Errorf("enclave: block %d: pending code: %w", head.Number, err)
 		}
 		newRuntime = newRuntime || pending
-	}
-	s, err := c.scan(b.Extrinsics(), b.Events())
-	if err != nil {
-		return nil, fmt.Errorf("block %d: %w", head.Number, err)
 	}
 	now := c.tip.Now
 	if s.now != nil {

@@ -22,9 +22,11 @@ import (
 // the Polkadot fellowship), else `:code`. The core learns what the code is by
 // read proof, and what it says by executing it.
 //
-// The code is proven at the start block, and again after each block whose
-// digest holds RuntimeEnvironmentUpdated or, from system version 3 on, whose
-// state has `:pending_code`. In between its hash is part of what the core
+// The code is proven at the start block, and again after each block with a sign
+// that it may have changed: RuntimeEnvironmentUpdated in the digest; the events
+// System.CodeUpdated and ParachainSystem.ValidationFunctionApplied, because
+// parachains had no digest item for it before 2024; from system version 3 on,
+// `:pending_code` in the state. In between its hash is part of what the core
 // keeps. A chain whose root overwrites `:code` by System.set_storage gives no
 // sign, and is read by the former code until the next sign; all workers do the
 // same. `:heappages` bounds a node's memory, not what a runtime answers, and is
@@ -210,7 +212,7 @@ func (c *Core) ProveCode(proof [][]byte) (*Code, error) {
 		return nil, fmt.Errorf("block %d: %w", c.tip.Number, err)
 	}
 	if known := c.tip.CodeHash; known != nil && *known != code.hash {
-		return nil, fmt.Errorf("%w: the parentchain's code at block %d is %v, and %v before: it was changed without RuntimeEnvironmentUpdated in a digest",
+		return nil, fmt.Errorf("%w: the parentchain's code at block %d is %v, and %v before: it was changed without a sign in a block",
 			ErrFatal, c.tip.Number, code.hash, *known)
 	}
 	c.tip.CodeHash = &code.hash

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
 	"github.com/offchain-worker/sdk/internal/runtimecode/gencode"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -219,6 +220,33 @@ func TestCodeChangedWithoutSign(t *testing.T) {
 	b.run()
 	if _, err := w.core.ProveCode(w.proof()); !errors.Is(err, ErrFatal) || errors.Is(err, ErrCodeProof) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestEventsTellOfUpgrades: parachains of former years upgrade without a digest
+// item.
+func TestEventsTellOfUpgrades(t *testing.T) {
+	para, err := runtime.Shared(runtime.Options{Role: runtime.Para})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []event{
+		{systemPallet, "CodeUpdated", struct{}{}},
+		{"ParachainSystem", "ValidationFunctionApplied", runtime.ValidationFunctionApplied{RelayChainBlockNum: 7}},
+	} {
+		w := newWorldOf(t, para.Metadata)
+		if c := w.block().run(); c.NewRuntime {
+			t.Errorf("%s: a new runtime before", e.name)
+		}
+		b := w.block()
+		b.hook(e)
+		b.block.Storage = map[string][]byte{":code": codeOf(t, 7, 1)}
+		if c := b.run(); !c.NewRuntime || !w.core.NeedsRuntime() {
+			t.Errorf("%s: the upgrade went unseen", e.name)
+		}
+		if rt := w.learn(); rt.Version().SpecVersion != 7 {
+			t.Errorf("version %d", rt.Version().SpecVersion)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type scan struct {
 	now        *stf.Moment
 	named      bool // an invoke or ShieldFunds names our shard
 	registers  bool
+	newCode    bool // an event says that the code has changed
 	stats      Stats
 	alarms     []Alarm
 }
@@ -126,6 +127,8 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 		in.status = statusSuccess
 	case r.Pallet == systemPallet && r.Name == "ExtrinsicFailed" && in != nil:
 		in.status, in.failure = statusFailed, r.Data
+	case r.Pallet == systemPallet && r.Name == "CodeUpdated", r.Pallet == "ParachainSystem" && r.Name == "ValidationFunctionApplied":
+		s.newCode = true
 	case c.runtime.is(r, eventRegistered):
 		// The account is the first field in all layouts; the rest is not needed.
 		d := scale.NewDecoder(r.Data)
