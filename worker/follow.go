@@ -53,8 +53,12 @@ func (f *follower) run(ctx context.Context) error {
 // describe adds the remedy where there is one.
 func (f *follower) describe(err error) error {
 	if errors.Is(err, parentchain.ErrStateUnavailable) {
+		n := f.j.number()
+		if !f.j.core.NeedsRuntime() { // else its state proves the runtime of the next
+			n++
+		}
 		return fmt.Errorf("behind: the state of block %d is not available from this node, which keeps recent states only; use an archive node: %w",
-			f.j.number()+1, err)
+			n, err)
 	}
 	return err
 }

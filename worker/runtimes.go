@@ -38,6 +38,8 @@ type runtimeCache struct {
 	platform tee.Platform
 	log      *slog.Logger
 
+	executing sync.Mutex // one execution at a time, for its memory
+
 	mu   sync.Mutex // one user of the files at a time; guards last
 	last *enclave.Runtime
 }
@@ -123,6 +125,8 @@ func (c *runtimeCache) evict() error {
 // runtimeOf returns the runtime of a proven code, executing it if it was not
 // met before. That takes up to some seconds.
 func (c *runtimeCache) runtimeOf(ctx context.Context, code *enclave.Code) (*enclave.Runtime, error) {
+	c.executing.Lock()
+	defer c.executing.Unlock()
 	if rt := c.get(code.Hash()); rt != nil {
 		return rt, nil
 	}

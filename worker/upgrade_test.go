@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,10 +12,12 @@ import (
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // An upgrade from the first of these to the second moves call indexes, adds a
@@ -89,11 +90,6 @@ func (n *network) upgrades() (list []header.Number) {
 		}
 	}
 	return list
-}
-
-// asksForCode reports whether a call asks for a read proof of `:code`.
-func asksForCode(method string, params json.RawMessage) bool {
-	return method == "state_getReadProof" && strings.Contains(string(params), "0x3a636f6465")
 }
 
 // TestUpgrades changes the runtime of the parentchain several times under a
@@ -225,65 +221,26 @@ func TestRestartAtUpgrade(t *testing.T) {
 	call := sample.BalanceTransfer(alice.AccountID(), ferdie.AccountID(), amount(unit))
 
 	former := n.chain.Best()
-	codeLie := func(f func(json.RawMessage) json.RawMessage) {
-		p.tell(func(m string, params, r json.RawMessage) (json.RawMessage, bool) {
-			if asksForCode(m, params) {
-				return f(r), true
-			}
-			return r, true
-		})
-	}
-	// reply is a read proof as the node gives it, with other items.
-	reply := func(r json.RawMessage, change func(items []string) []string) json.RawMessage {
-		var j struct {
-			At    hashing.Hash `json:"at"`
-			Proof []string     `json:"proof"`
-		}
-		if err := json.Unmarshal(r, &j); err != nil {
-			t.Error(err)
-		}
-		j.Proof = change(j.Proof)
-		out, err := json.Marshal(j)
-		if err != nil {
-			t.Error(err)
-		}
-		return out
-	}
-	oldProof := func(json.RawMessage) []string {
-		var items []string
-		for _, b := range former.State.Prove(1, []byte(":code"), []byte(":pending_code")) {
-			items = append(items, "0x"+hexOf(b))
-		}
-		return items
+	var oldProof []string
+	for _, b := range former.State.Prove(trie.V1, enclave.CodeKeys()...) {
+		oldProof = append(oldProof, "0x"+hexOf(b))
 	}
 	swapped := "0x" + hexOf(n.codeOf(runtime.Options{NoMetadataHash: true}))
-	lies := map[string]func(json.RawMessage) json.RawMessage{
-		"flipped code": flip,
-		"the old code": func(r json.RawMessage) json.RawMessage {
-			return reply(r, func([]string) []string { return oldProof(r) })
+	lies := map[string]func(items []string) []string{
+		"the old code": func([]string) []string { return oldProof },
+		"flipped code": func(items []string) []string {
+			i := longest(items)
+			items[i] = items[i][:1000] + flipDigit(items[i][1000:])
+			return items
 		},
-		"swapped code": func(r json.RawMessage) json.RawMessage {
-			return reply(r, func(items []string) []string {
-				longest := 0
-				for i := range items {
-					if len(items[i]) > len(items[longest]) {
-						longest = i
-					}
-				}
-				items[longest] = swapped
-				return items
-			})
-		},
-		"truncated proof": func(r json.RawMessage) json.RawMessage {
-			return reply(r, func(items []string) []string { return items[1:] })
-		},
-		"padded proof": func(r json.RawMessage) json.RawMessage {
-			return reply(r, func(items []string) []string { return append(items, "0x00112233") })
-		},
-		"empty proof": func(r json.RawMessage) json.RawMessage {
-			return reply(r, func([]string) []string { return []string{} })
-		},
+		"swapped code":    func(items []string) []string { items[longest(items)] = swapped; return items },
+		"truncated proof": func(items []string) []string { return items[1:] },
+		"no code":         func(items []string) []string { i := longest(items); return slices.Delete(items, i, i+1) },
+		"padded proof":    func(items []string) []string { return append(items, "0x00112233") },
+		"an item twice":   func(items []string) []string { return append(items, items[0]) },
+		"empty proof":     func([]string) []string { return []string{} },
 	}
+	codeLie := func(change func([]string) []string) { p.tell(onProof(asksForCode, change)) }
 	noticed := watch.next("trouble, will retry")
 	codeLie(lies["the old code"])
 	if _, err := n.chain.ScheduleUpgrade(newRuntime); err != nil {
@@ -307,6 +264,7 @@ func TestRestartAtUpgrade(t *testing.T) {
 		codeLie(lie)
 		w = n.start(cfg)
 		n.await(noticed, "nothing was noticed: "+name)
+		n.until(w, name, func() bool { return w.Status().HealthCode == "chain-unverified" })
 		if got := w.Status(); got.Number != boundary || got.Phase != "catching up" {
 			t.Errorf("%s: %s, at block %d; the upgrade is in block %d", name, got.Phase, got.Number, boundary)
 		}
