@@ -42,6 +42,26 @@ func TestNodeIsNotAskedForMetadata(t *testing.T) {
 	}
 }
 
+// TestAnotherNodeProvesTheCode has two endpoints, of which the first lies about
+// the code: it is left, and the worker goes on with the other.
+func TestAnotherNodeProvesTheCode(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	p := newProxy(t, n.url)
+	p.tell(onProof(asksForCode, func(items []string) []string {
+		i := longest(items)
+		items[i] = items[i][:1000] + flipDigit(items[i][1000:])
+		return items
+	}))
+	cfg := n.config("1", t.TempDir())
+	cfg.NodeURL = p.url + "," + n.url
+	w := n.start(cfg)
+	n.ready(w)
+	n.shield(n.session(w), alice.AccountID(), unit)
+	if p.lies.Load() == 0 {
+		t.Error("nobody asked the liar")
+	}
+}
+
 // TestRuntimeCache: what is kept is bound to the code, bounded in number, and
 // survives what a crash leaves behind.
 func TestRuntimeCache(t *testing.T) {
