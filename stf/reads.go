@@ -60,8 +60,7 @@ func (r Reads) declare(item *chainItem, key []byte) {
 	switch {
 	case d.closed:
 		panic("stf: a context was used after its call had ended")
-	case d.out.has(key):
-		return
+	case d.out.failed != nil || d.out.has(key):
 	case len(d.out.keys) >= d.limit:
 		d.out.refuse(TooManyReads, fmt.Errorf("more than %d keys", d.limit))
 	case len(key) > MaxReadKey:

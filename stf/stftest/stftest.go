@@ -35,6 +35,7 @@ type Shard struct {
 	state    *state.State
 	block    *state.Overlay
 	receipts []stf.Receipt
+	chain    parentchain
 }
 
 // Account returns an account of a name, for which nobody can sign.
@@ -45,7 +46,7 @@ func Account(name string) stf.AccountID {
 // New returns a shard of the app: genesis is done and block 1 is open.
 func New(t testing.TB, app *stf.App) *Shard {
 	t.Helper()
-	s := &Shard{t: t, app: app, state: state.New([32]byte{1})}
+	s := &Shard{t: t, app: app, state: state.New([32]byte{1}), chain: parentchain{storage: map[string][]byte{}}}
 	s.Env = stf.Env{
 		Shard:          hashing.Blake2b256([]byte("stftest/shard")),
 		Genesis:        hashing.Blake2b256([]byte("stftest/genesis")),
@@ -69,6 +70,7 @@ func (s *Shard) begin() {
 	s.Env.Hash = hashing.Blake2b256(s.Env.Hash[:], scale.AppendU32(nil, uint32(s.Env.Number)))
 	s.Env.Now = Start + BlockTime*stf.Moment(s.Env.Number-1)
 	s.block, s.receipts = state.NewOverlay(s.state.Snapshot()), nil
+	s.chain.begin(s)
 	if err := s.app.BeginBlock(s.block, s.Env); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
 	}
@@ -135,6 +137,7 @@ func (s *Shard) Execute(op stf.Operation) stf.Result {
 		}
 		op.CallHash = hashing.Blake2b256(signed)
 	}
+	s.chain.declare(s, &op)
 	return s.record(op, s.twice(func(o *state.Overlay) stf.Result { return s.app.Execute(o, s.Env, op) }))
 }
 
@@ -157,7 +160,7 @@ func (s *Shard) Refund(u stf.Unshield) stf.Result {
 }
 
 func (s *Shard) identity() stf.Identity {
-	return stf.Identity{Block: s.Env.Number, Index: uint32(len(s.receipts))}
+	return stf.Identity{Block: s.Env.Number, Index: uint32(len(s.receipts)) + s.chain.deposited}
 }
 
 // twice runs fn on the same state twice and compares what it did.
