@@ -30,31 +30,47 @@ type finality interface {
 // newFinality starts at the trusted block, which it fetches and verifies. It
 // returns that block too.
 func (w *Worker) newFinality(ctx context.Context) (finality, header.Header, error) {
-	start, err := w.lightStart(ctx)
+	if w.trust.Relay != nil {
+		return w.newParaFinality(ctx)
+	}
+	start, err := lightStart(ctx, w.node, w.trust.LightClient().Start)
 	if err != nil {
 		return nil, header.Header{}, err
 	}
-	return &soloFinality{node: w.node, client: lightclient.New(start), poll: finalityPoll}, start.Header, nil
+	return &soloFinality{prover: newProver(w.node), client: lightclient.New(start)}, start.Header, nil
 }
 
 // restoreFinality goes on from a state that was sealed.
 func (w *Worker) restoreFinality(s lightclient.State) (finality, error) {
-	f := &soloFinality{node: w.node, poll: finalityPoll}
+	if s.Relay != nil {
+		f := w.paraFinality()
+		return f, f.resume(s)
+	}
+	f := &soloFinality{prover: newProver(w.node)}
 	return f, f.resume(s)
 }
 
-// A finality proof that the node does not have yet is asked for again: a
-// GRANDPA round takes seconds. After half a minute something is wrong.
-const (
-	finalityPoll  = time.Second
-	finalityPolls = 30
-)
+// lightStart fetches a trusted block and verifies it with its authority set.
+func lightStart(ctx context.Context, node *parentchain.Client, at lightclient.Checkpoint) (lightclient.Start, error) {
+	h, err := node.Header(ctx, at.Hash)
+	if err != nil {
+		return lightclient.Start{}, fmt.Errorf("start block %d: %w", at.Number, err)
+	}
+	proof, err := node.ReadProof(ctx, lightclient.StartKeys(at.Number), at.Hash)
+	if err != nil {
+		return lightclient.Start{}, fmt.Errorf("start block %d: %w", at.Number, err)
+	}
+	s, err := at.Verify(h, proof)
+	if errors.Is(err, lightclient.ErrCheckpoint) {
+		return lightclient.Start{}, fatal("trust config: %w", err)
+	}
+	return s, err
+}
 
 // soloFinality follows a chain that has GRANDPA finality of its own.
 type soloFinality struct {
-	node   *parentchain.Client
+	*prover
 	client *lightclient.Client
-	poll   time.Duration
 }
 
 func (f *soloFinality) state() lightclient.State { return f.client.State() }
@@ -68,37 +84,112 @@ func (f *soloFinality) resume(s lightclient.State) error {
 	return nil
 }
 
-// advance takes the block's own justification, which costs one proof per
-// block, or else one that jumps ahead, at most to the last block of the
-// authority set.
-func (f *soloFinality) advance(ctx context.Context, first header.Header, justification []byte) ([]lightclient.FinalHeader, error) {
+func (f *soloFinality) advance(ctx context.Context, first header.Header, justification []byte) (final []lightclient.FinalHeader, err error) {
+	err = f.prove(ctx, first, justification, func(headers []header.Header, justification []byte) error {
+		final, err = f.client.Finalize(headers, justification)
+		return err
+	})
+	return final, err
+}
+
+const (
+	// A finality proof that the node does not have yet is asked for again: a
+	// GRANDPA round takes seconds. After half a minute something is wrong.
+	finalityPoll  = time.Second
+	finalityPolls = 30
+	// milestone is how often nodes keep the justification of a block, besides
+	// the last one of each authority set. It is how many headers are held at a
+	// time, as long as nodes do that; else as many as one finality proof has,
+	// 100,000 at most.
+	milestone = 512
+)
+
+// prover obtains GRANDPA finality proofs from the nodes of a chain. What they
+// prove is for a light client to say.
+type prover struct {
+	node  *parentchain.Client
+	poll  time.Duration
+	polls int
+
+	tip    header.Number // what a node called final lately
+	missed header.Number // a milestone whose justification the node does not have
+}
+
+func newProver(node *parentchain.Client) *prover {
+	return &prover{node: node, poll: finalityPoll, polls: finalityPolls}
+}
+
+// prove gives finalize, of a light client whose next block is first, headers
+// from first on with a justification: with the one that came with first; with
+// that of the next milestone; with a finality proof, which jumps to the last
+// block of the authority set or of the chain; or with one that the node kept
+// of first. Only then it waits for a proof.
+func (p *prover) prove(ctx context.Context, first header.Header, justification []byte, finalize func([]header.Header, []byte) error) error {
 	if justification != nil {
-		return f.finalize(ctx, []header.Header{first}, justification)
+		return p.finalize(ctx, []header.Header{first}, justification, finalize)
+	}
+	headers, justification, err := p.toMilestone(ctx, first)
+	if err != nil {
+		return err
+	}
+	if justification != nil {
+		return p.finalize(ctx, headers, justification, finalize)
 	}
 	for poll := 1; ; poll++ {
-		p, err := f.node.ProveFinality(ctx, first.Number)
+		proof, err := p.node.ProveFinality(ctx, first.Number)
 		if err == nil {
-			return f.finalize(ctx, append([]header.Header{first}, p.UnknownHeaders...), p.Justification)
+			return p.finalize(ctx, append([]header.Header{first}, proof.UnknownHeaders...), proof.Justification, finalize)
 		}
 		if !lacksProof(err) {
-			return nil, err
+			return err
 		}
-		// Nodes keep the justifications of some blocks that they can prove in
-		// no other way: the node was started from a snapshot.
-		b, blockErr := f.node.Block(ctx, first.Hash())
+		b, blockErr := p.node.Block(ctx, first.Hash())
 		if blockErr != nil {
-			return nil, blockErr
+			return blockErr
 		}
 		if b.Justification != nil {
-			return f.finalize(ctx, []header.Header{first}, b.Justification)
+			return p.finalize(ctx, []header.Header{first}, b.Justification, finalize)
 		}
-		if poll == finalityPolls {
-			return nil, err
+		if poll == p.polls {
+			return fmt.Errorf("block %d: %w: %w", first.Number, parentchain.ErrNotFinal, err)
 		}
-		if err := sleep(ctx, f.poll); err != nil {
-			return nil, err
+		if err := sleep(ctx, p.poll); err != nil {
+			return err
 		}
 	}
+}
+
+// toMilestone returns the headers from first to the next milestone with its
+// justification; nil if there is none.
+func (p *prover) toMilestone(ctx context.Context, first header.Header) ([]header.Header, []byte, error) {
+	at := (first.Number + milestone - 1) / milestone * milestone
+	if at == p.missed || at < first.Number {
+		return nil, nil, nil
+	}
+	if at > p.tip {
+		head, err := p.node.FinalizedHeader(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		p.tip = head.Number
+	}
+	if at > p.tip {
+		return nil, nil, nil
+	}
+	hash, err := p.node.BlockHash(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := p.node.Block(ctx, hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b.Justification == nil {
+		p.missed = at
+		return nil, nil, nil
+	}
+	headers, err := p.node.Headers(ctx, first.Number, at)
+	return headers, b.Justification, err
 }
 
 // lacksProof reports whether a node has answered that it has no proof.
@@ -106,27 +197,34 @@ func lacksProof(err error) bool {
 	return errors.Is(err, parentchain.ErrNotFinal) || isReply(err)
 }
 
-// finalize proves headers final. If the proof reaches past the last block of
-// the authority set, which no honest node's does, that block is proven first.
-func (f *soloFinality) finalize(ctx context.Context, headers []header.Header, justification []byte) ([]lightclient.FinalHeader, error) {
-	final, err := f.client.Finalize(headers, justification)
+// finalize proves headers final. If they go past the last block of the
+// authority set, that block is proven instead, by its own justification.
+func (p *prover) finalize(ctx context.Context, headers []header.Header, justification []byte, finalize func([]header.Header, []byte) error) error {
+	err := finalize(headers, justification)
 	var change *lightclient.SetChangeError
-	if errors.As(err, &change) && change.Last >= headers[0].Number {
-		p, err := f.node.ProveFinality(ctx, change.Last)
-		if err != nil {
-			return nil, err
-		}
-		final, err = f.client.Finalize(headers[:change.Last-headers[0].Number+1], p.Justification)
-		return final, fatalFinality(err)
+	if !errors.As(err, &change) || change.Last < headers[0].Number {
+		return fatalFinality(err)
 	}
-	return final, fatalFinality(err)
+	headers = headers[:change.Last-headers[0].Number+1]
+	last := &headers[len(headers)-1]
+	if b, err := p.node.Block(ctx, last.Hash()); err != nil {
+		return err
+	} else if b.Justification != nil {
+		return fatalFinality(finalize(headers, b.Justification))
+	}
+	proof, err := p.node.ProveFinality(ctx, last.Number)
+	if err != nil {
+		return err
+	}
+	return fatalFinality(finalize(headers, proof.Justification))
 }
 
 // fatalFinality makes fatal what no other node can make good, because it is
 // proven: the chain went where the trust config does not lead.
 func fatalFinality(err error) error {
 	var forced *lightclient.ForcedChangeError
-	if errors.As(err, &forced) && forced.Err == nil {
+	var conflict *lightclient.HeadConflictError
+	if errors.As(err, &forced) && forced.Err == nil || errors.As(err, &conflict) || errors.Is(err, lightclient.ErrHeadData) {
 		return fmt.Errorf("%w: %w", errFatal, err)
 	}
 	return err

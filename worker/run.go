@@ -48,6 +48,7 @@ type Worker struct {
 	progress  *progress
 	published *board
 	node      *parentchain.Client
+	relay     *parentchain.Client // nil if the parentchain has finality of its own
 	chain     *chain
 	runtimes  *runtimes
 
@@ -92,6 +93,7 @@ func (c *Config) Check() error {
 		_, err := parentchain.ParseURLs(c.NodeURL)
 		need(err == nil, fmt.Sprintf("endpoints of the parentchain: %v", err))
 	}
+	errs = append(errs, c.checkRelay())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
 	return errors.Join(errs...)
@@ -210,6 +212,11 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	if w.node, err = w.newNodes(cfg.NodeURL, "parentchain"); err != nil {
 		return err
 	}
+	if cfg.Parentchain == Para {
+		if w.relay, err = w.newNodes(cfg.RelayURL, "relay chain"); err != nil {
+			return err
+		}
+	}
 	w.health.node = w.node
 	w.chain = newChain(w.node)
 	w.runtimes = &runtimes{node: w.node, chain: w.chain, cache: &runtimeCache{dir: w.dir, platform: w.platform, log: w.log}}
@@ -228,6 +235,10 @@ func (w *Worker) run(ctx context.Context) error {
 	g.Go(func() error { return w.serveHTTP(ctx) })
 	g.Go(func() error { return w.serveMetrics(ctx) })
 	g.Go(func() error { w.node.Watch(ctx); return nil })
+	if w.relay != nil {
+		defer w.relay.Close()
+		g.Go(func() error { w.relay.Watch(ctx); return nil })
+	}
 	g.Go(func() error { return w.live(ctx, g) })
 	return g.Wait()
 }

@@ -3,13 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"sync"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
-	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
@@ -117,25 +115,6 @@ func (w *Worker) coreStart(ctx context.Context) (enclave.Start, error) {
 		return enclave.Start{}, err
 	}
 	return enclave.Start{Header: h, Proof: proof, LightClient: f.state()}, nil
-}
-
-// lightStart fetches the trusted start block and verifies it with its
-// authority set.
-func (w *Worker) lightStart(ctx context.Context) (lightclient.Start, error) {
-	n, hash := w.trust.StartNumber, w.trust.StartHash
-	h, err := w.node.Header(ctx, hash)
-	if err != nil {
-		return lightclient.Start{}, fmt.Errorf("start block %d: %w", n, err)
-	}
-	proof, err := w.node.ReadProof(ctx, lightclient.StartKeys(n), hash)
-	if err != nil {
-		return lightclient.Start{}, fmt.Errorf("start block %d: %w", n, err)
-	}
-	s, err := w.trust.LightClient().Start.Verify(h, proof)
-	if errors.Is(err, lightclient.ErrCheckpoint) {
-		return lightclient.Start{}, fatal("trust config: %w", err)
-	}
-	return s, err
 }
 
 // commit stores what the core computed, and only then lets it count.

@@ -35,6 +35,13 @@ type Config struct {
 	DataDir string   // keys and state; made if it does not exist
 	NodeURL string   // ws:// or wss:// URL of the parentchain node, or of several, separated by commas
 
+	// Parentchain says what makes its blocks final: Solo, which "" means too, or Para.
+	Parentchain string
+	RelayURL    string // like NodeURL, of the relay chain; for Para only
+	// ParaID is the parachain's id on the relay chain. 0 takes that of the trust
+	// config, or with Dev and without one what the parachain says of itself.
+	ParaID uint32
+
 	// Addresses to listen on; port 0 takes a free one, "" is the default.
 	TrustedAddr string // trusted RPC, TLS WebSocket; 127.0.0.1:2000
 	MuRaAddr    string // key hand-over to peers; 127.0.0.1:3443
@@ -78,6 +85,12 @@ type Config struct {
 	resubmit  time.Duration
 	endpoints parentchain.Options
 }
+
+// Kinds of parentchains, for Config.Parentchain.
+const (
+	Solo = "solo" // a chain with GRANDPA finality of its own
+	Para = "para" // a parachain, whose blocks its relay chain makes final
+)
 
 // Defaults of Config.
 const (

@@ -135,6 +135,25 @@ func RestorePara(s State) (*ParaClient, error) {
 	return c, nil
 }
 
+// Rewind goes back to the State of a block that this client has finalized, or
+// started with. What it knows of the relay chain, and of blocks after that one
+// that are final, it keeps. The error wraps ErrState; nothing changes.
+func (c *ParaClient) Rewind(s State) error {
+	if _, err := RestorePara(s); err != nil {
+		return err
+	}
+	now := c.state
+	if s.Start != now.Start || s.Relay.ParaID != now.Relay.ParaID || s.Number > now.Number || s.Number == now.Number && s.Hash != now.Hash {
+		return fmt.Errorf("%w: block %d %v is not before block %d %v", ErrState, s.Number, s.Hash, now.Number, now.Hash)
+	}
+	if s.Number < now.Number {
+		c.ahead = append(c.ahead, c.final())
+	}
+	s.Relay = now.Relay
+	c.state = s
+	return nil
+}
+
 // State returns the present state; the caller must not change what it points
 // to.
 func (c *ParaClient) State() State { return c.state }

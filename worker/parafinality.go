@@ -1,0 +1,217 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// errRelay marks what the relay chain's nodes are to blame for.
+var errRelay = errors.New("relay chain")
+
+// paraFinality follows a parachain, whose blocks are final when its relay chain
+// has included them in a final block. It proves relay blocks final, reads the
+// parachain's head in their state by proof, and takes the parachain's headers
+// up to it.
+type paraFinality struct {
+	node    *parentchain.Client // of the parachain
+	genesis hashing.Hash        // of the relay chain
+	*prover                     // of the relay chain
+	client  *lightclient.ParaClient
+
+	checked parentchain.Turn // in which the relay node's genesis was found right, plus one
+	read    hashing.Hash     // relay block in whose state the head was read
+	waiting error            // why there is no head to go to
+}
+
+func (w *Worker) paraFinality() *paraFinality {
+	return &paraFinality{node: w.node, genesis: w.trust.Relay.Genesis, prover: newProver(w.relay)}
+}
+
+// newParaFinality starts at the trusted blocks of parachain and relay chain.
+func (w *Worker) newParaFinality(ctx context.Context) (finality, header.Header, error) {
+	f, trust := w.paraFinality(), w.trust.LightClient()
+	h, err := w.node.Header(ctx, trust.Start.Hash)
+	if err != nil {
+		return nil, header.Header{}, fmt.Errorf("start block %d: %w", trust.Start.Number, err)
+	}
+	var relay lightclient.Start
+	if err := f.ofRelay(ctx, func() error {
+		relay, err = lightStart(ctx, w.relay, trust.Relay.Start)
+		return err
+	}); err != nil {
+		return nil, header.Header{}, err
+	}
+	start, err := trust.VerifyPara(h, relay)
+	if errors.Is(err, lightclient.ErrCheckpoint) {
+		return nil, header.Header{}, fatal("trust config: %w", err)
+	}
+	if err != nil {
+		return nil, header.Header{}, err
+	}
+	f.client = lightclient.NewPara(start)
+	return f, start.Header, nil
+}
+
+func (f *paraFinality) state() lightclient.State { return f.client.State() }
+
+// resume keeps how far the relay chain was followed.
+func (f *paraFinality) resume(s lightclient.State) (err error) {
+	if f.client != nil {
+		err = f.client.Rewind(s)
+	} else {
+		f.client, err = lightclient.RestorePara(s)
+	}
+	if err != nil {
+		return fatal("light client: %w", err)
+	}
+	return nil
+}
+
+func (f *paraFinality) advance(ctx context.Context, first header.Header, _ []byte) ([]lightclient.FinalHeader, error) {
+	for poll := 1; ; {
+		if next, ok := f.client.Next(); ok {
+			return f.take(ctx, next)
+		}
+		moved := false
+		err := f.ofRelay(ctx, func() (err error) {
+			moved, err = f.step(ctx)
+			return err
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case moved:
+			poll = 1
+			continue
+		case poll == f.polls:
+			err := fmt.Errorf("block %d of the parachain: %w", first.Number, parentchain.ErrNotFinal)
+			if f.waiting != nil {
+				return nil, fmt.Errorf("%w: %w", err, f.waiting)
+			}
+			r := f.client.State().Relay
+			return nil, fmt.Errorf("%w: final relay block %d includes no block after %d", err, r.Chain.Number, f.client.State().Number)
+		}
+		poll++
+		if err := sleep(ctx, f.poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ofRelay runs what asks the relay chain's nodes, and leaves the active one if
+// it fails.
+func (f *paraFinality) ofRelay(ctx context.Context, run func() error) error {
+	relay := f.prover.node
+	turn := relay.Turn()
+	err := func() error {
+		if f.checked != turn+1 {
+			genesis, err := relay.BlockHash(ctx, 0)
+			if err != nil {
+				return err
+			}
+			if genesis != f.genesis {
+				return fmt.Errorf("%w: it has genesis %s, the trusted one is %s", errOtherChain, genesis, f.genesis)
+			}
+			f.checked = turn + 1
+		}
+		return run()
+	}()
+	switch {
+	case err == nil:
+		relay.Good()
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isFatal(err):
+		return err
+	}
+	leave(relay, turn, err)
+	return fmt.Errorf("%w: %w", errRelay, err)
+}
+
+// step proves further relay blocks final, as many as one proof does, and reads
+// the head in the state of the last of them. moved says that it learnt
+// something. A head that is not there, yet, is no error.
+func (f *paraFinality) step(ctx context.Context) (moved bool, err error) {
+	relay, chain := f.prover.node, f.client.State().Relay.Chain
+	head, err := relay.FinalizedHeader(ctx)
+	if err != nil {
+		return false, err
+	}
+	if head.Number > chain.Number {
+		first, err := relay.Headers(ctx, chain.Number+1, chain.Number+1)
+		if err != nil {
+			return false, err
+		}
+		if err := f.prove(ctx, first[0], nil, f.client.FinalizeRelay); err != nil {
+			return false, err
+		}
+		chain, moved = f.client.State().Relay.Chain, true
+	}
+	if f.read == chain.Hash {
+		return moved, nil
+	}
+	proof, err := relay.ReadProof(ctx, [][]byte{lightclient.HeadKey(f.client.State().Relay.ParaID)}, chain.Hash)
+	if errors.Is(err, parentchain.ErrStateUnavailable) && chain.Number < head.Number {
+		return moved, nil // the head of a later block is as good
+	}
+	if err != nil {
+		return moved, err
+	}
+	_, err = f.client.ProveHead(proof)
+	switch {
+	case errors.Is(err, lightclient.ErrNoHead), errors.Is(err, lightclient.ErrHeadTooEarly):
+		f.waiting = err
+	case err != nil:
+		return moved, fatalFinality(err)
+	default:
+		f.waiting = nil
+	}
+	f.read = chain.Hash
+	return moved, nil
+}
+
+// take returns the next blocks up to one that is known to be final. Over many
+// blocks it descends first, so that it never holds more than a window of headers.
+func (f *paraFinality) take(ctx context.Context, next lightclient.BlockID) ([]lightclient.FinalHeader, error) {
+	for next.Number-f.client.State().Number > milestone {
+		headers, err := f.node.Headers(ctx, next.Number-milestone+1, next.Number)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.client.Descend(headers); err != nil {
+			return nil, fatalFinality(err)
+		}
+		next, _ = f.client.Next()
+	}
+	headers, err := f.node.Headers(ctx, f.client.State().Number+1, next.Number)
+	if err != nil {
+		return nil, err
+	}
+	final, err := f.client.Finalize(headers)
+	return final, fatalFinality(err)
+}
+
+// checkRelay reports what is wrong with what a configuration says of finality.
+func (c *Config) checkRelay() error {
+	switch {
+	case c.Parentchain != "" && c.Parentchain != Solo && c.Parentchain != Para:
+		return fmt.Errorf("--parentchain is %s or %s", Solo, Para)
+	case c.Parentchain != Para && (c.RelayURL != "" || c.ParaID != 0):
+		return errors.New("--relay-url and --para-id have no effect without --parentchain para")
+	case c.Parentchain != Para:
+		return nil
+	case c.RelayURL == "":
+		return errors.New("--parentchain para needs --relay-url: the relay chain makes the parachain's blocks final")
+	}
+	if _, err := parentchain.ParseURLs(c.RelayURL); err != nil {
+		return fmt.Errorf("endpoints of the relay chain: %w", err)
+	}
+	return nil
+}
