@@ -25,6 +25,13 @@
 // goes through the context and by Charge, never by time. An error or a panic
 // undoes everything the call wrote; its nonce and fee stay (RULES 11).
 //
+// # The parentchain
+//
+// Calls read storage of the parentchain that they have declared ([Reads],
+// [ChainMap], [ChainValue]), and modules are triggered by its events
+// ([OnChainEvent]). Both are proven before the block is executed; their layouts
+// are checked against the proven metadata of the runtime.
+//
 // # Bytes
 //
 // A call is its path (one byte in a flat app, module and call index in

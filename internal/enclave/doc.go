@@ -12,7 +12,9 @@
 //		rt, err := code.Execute(ctx)       // or DecodeRuntime, if it was kept
 //		err = core.UseRuntime(rt)
 //	}
-//	commit, err := core.Execute(block) // computes, changes nothing
+//	p, err := core.Prepare(block)
+//	block, err = block.WithStorage(proof, p.Keys()...) // if there are any
+//	commit, err := p.Execute(block)    // computes, changes nothing
 //	… store commit.Encode() durably …
 //	err = core.Adopt(commit)           // the block counts from here on
 //	for _, e := range core.Pending() { … send it … }

@@ -1,7 +1,8 @@
 // Package stftest runs an app on a state in memory, block by block, for tests
 // of business logic. There are no signatures, no encryption and no chain: a
-// call counts as signed by whoever it names. Every operation is executed twice
-// and the test fails if the two differ, so that logic which depends on map
+// call counts as signed by whoever it names, and what it sees of the parentchain
+// the test sets ([Shard.SetStorage], [Shard.Event]). Every operation is executed
+// twice and the test fails if the two differ, so that logic which depends on map
 // order or on memory of its own is found.
 //
 // Start at [New]. A [Shard] is for one goroutine.
