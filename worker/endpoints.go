@@ -41,8 +41,12 @@ func lack(err error) bool {
 	return false
 }
 
-// leave ends the turn of an endpoint in which err came up, whatever it is.
+// leave ends the turn of an endpoint in which err came up, whatever it is,
+// unless it is about nodes of the relay chain, of which one was left already.
 func leave(node *parentchain.Client, turn parentchain.Turn, err error) {
+	if errors.Is(err, errRelay) {
+		return
+	}
 	if lie(err) {
 		node.LeaveLiar(turn, err)
 	} else {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
@@ -71,7 +72,8 @@ func fail(f func(*cobra.Command, []string) error) func(*cobra.Command, []string)
 
 // flags are the global flags of P 5.1, and ours.
 type flags struct {
-	nodeURL, nodePort                    string
+	nodeURLs                             []string
+	nodePort                             string
 	targetURLA, targetPortA              string
 	targetURLB, targetPortB              string
 	dataDir                              string
@@ -106,8 +108,9 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	// -h is the HTTP port, so the help flag must be there before cobra adds its own.
 	root.Flags().Bool("help", false, "print this help")
 	g := root.Flags()
-	g.StringVarP(&f.nodeURL, "integritee-rpc-url", "u", "ws://127.0.0.1", "`URL` of the parentchain node, without port")
-	g.StringVarP(&f.nodePort, "integritee-rpc-port", "p", "9944", "`port` of the parentchain node")
+	g.StringSliceVarP(&f.nodeURLs, "integritee-rpc-url", "u", []string{"ws://127.0.0.1"}, "`URL` of the parentchain node, with or without port; several, by repetition\n"+
+		"or separated by commas, for several nodes, of which one is in use at a time")
+	g.StringVarP(&f.nodePort, "integritee-rpc-port", "p", "9944", "`port` of the parentchain nodes whose URL has none")
 	g.StringVar(&f.targetURLA, "target-a-parentchain-rpc-url", "", "refused: there is one parentchain in this mode")
 	g.StringVar(&f.targetPortA, "target-a-parentchain-rpc-port", "", "refused, like the URL")
 	g.StringVar(&f.targetURLB, "target-b-parentchain-rpc-url", "", "refused: there is one parentchain in this mode")
@@ -188,6 +191,7 @@ type runFlags struct {
 	teeracleInterval, reregister        string
 	shieldingTarget, confirm, trustFile string
 	confirmInterval                     uint32
+	finality                            finalityFlags
 }
 
 func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error) *cobra.Command {
@@ -227,7 +231,21 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.StringVar(&r.confirm, "confirm", "needed", "which blocks to confirm: needed (those that concern the shard, and one in --confirm-interval) or all")
 	o.Uint32Var(&r.confirmInterval, "confirm-interval", DefaultConfirmInterval, "confirm one block in `N` as a sign of life")
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
+	r.finality.register(o)
 	return cmd
+}
+
+// finalityFlags say what makes the parentchain's blocks final.
+type finalityFlags struct {
+	parentchain string
+	relayURLs   []string
+	paraID      uint32
+}
+
+func (f *finalityFlags) register(o *pflag.FlagSet) {
+	o.StringVar(&f.parentchain, "parentchain", Solo, "solo (a chain with finality of its own) or para (a parachain, which needs --relay-url)")
+	o.StringSliceVar(&f.relayURLs, "relay-url", nil, "`URL` of a node of the relay chain, with port; several like --integritee-rpc-url")
+	o.Uint32Var(&f.paraID, "para-id", 0, "`id` of the parachain on the relay chain (default: that of the trust config, or what the parachain says)")
 }
 
 // workerConfig makes the configuration that the flags say. Its errors are
@@ -251,10 +269,14 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		host = "0.0.0.0"
 	}
 	listen := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
-	c = Config{App: app, DataDir: f.dataDir, NodeURL: withPort(f.nodeURL, f.nodePort),
+	c = Config{App: app, DataDir: f.dataDir, NodeURL: f.nodes(),
+		RelayURL: strings.Join(r.finality.relayURLs, ","), ParaID: r.finality.paraID,
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
+	if r.finality.parentchain != Solo {
+		c.Parentchain = r.finality.parentchain
+	}
 	if f.metrics {
 		c.MetricsAddr = listen(f.metricsPort)
 	}
@@ -281,7 +303,16 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	return c, nil
 }
 
-// withPort appends a port to a URL or a host that has none.
+// nodes returns the URLs of the parentchain's nodes, separated by commas.
+func (f *flags) nodes() string {
+	urls := make([]string, len(f.nodeURLs))
+	for i, u := range f.nodeURLs {
+		urls[i] = withPort(strings.TrimSpace(u), f.nodePort)
+	}
+	return strings.Join(urls, ",")
+}
+
+// withPort adds a port to a URL or a host that has none.
 func withPort(url, port string) string {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok {
@@ -289,11 +320,15 @@ func withPort(url, port string) string {
 	} else {
 		scheme += "://"
 	}
-	host := rest[strings.LastIndexByte(rest, ']')+1:] // behind an IPv6 address in brackets
+	path := ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest, path = rest[:i], rest[i:]
+	}
+	host := rest[max(strings.LastIndexByte(rest, ']'), strings.LastIndexByte(rest, '@'))+1:] // behind a password, or an IPv6 address in brackets
 	if strings.Contains(host, ":") {
 		return url
 	}
-	return scheme + rest + ":" + port
+	return scheme + rest + ":" + port + path
 }
 
 func measurementCommand(app *stf.App, f *flags) *cobra.Command {

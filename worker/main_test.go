@@ -68,6 +68,11 @@ func TestFlags(t *testing.T) {
 				c.TrustedAddr, c.TrustedURL, c.MuRaAddr, c.MuRaURL = "127.0.0.1:0", "", "127.0.0.1:0", ""
 				c.Dev, c.TrustConfig, c.SimMeasurement = false, "t.json", "y"
 			})},
+		{"-u ws://a,wss://b:1/path -u wss://c/path -p 7 run --dev --skip-ra",
+			with(func(c *Config) { c.NodeURL = "ws://a:7,wss://b:1/path,wss://c:7/path" })},
+		{"run --dev --skip-ra --parentchain solo", base},
+		{"run --dev --skip-ra --parentchain para --relay-url ws://a:1,ws://b:2 --relay-url wss://c --para-id 2039",
+			with(func(c *Config) { c.Parentchain, c.RelayURL, c.ParaID = Para, "ws://a:1,ws://b:2,wss://c", 2039 })},
 	}
 	for _, test := range tests {
 		got, err := configOf(t, test.line)
@@ -84,6 +89,7 @@ func TestFlags(t *testing.T) {
 func TestWithPort(t *testing.T) {
 	for url, want := range map[string]string{
 		"ws://hello:4000": "ws://hello:4000", "wss://hello": "wss://hello:7", "hello:10001": "hello:10001", "hello_world": "hello_world:7",
+		"wss://hello/path?key=a:b": "wss://hello:7/path?key=a:b", "ws://u:p@hello": "ws://u:p@hello:7", "ws://hello:1/": "ws://hello:1/",
 		"ws://[::1]": "ws://[::1]:7", "ws://[::1]:4": "ws://[::1]:4",
 	} {
 		if got := withPort(url, "7"); got != want {
@@ -103,13 +109,23 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra -i 5s":           "no teeracle",
 		"run --dev --skip-ra --reregister 5s": "no teeracle",
 		"run --dev --skip-ra -s target-a":     "only integritee",
-		"--target-a-parentchain-rpc-url ws://x run --dev": "one parentchain",
-		"--target-b-parentchain-rpc-port 1 mrenclave":     "one parentchain",
-		"--metrics-port 70000 run --dev --skip-ra":        "invalid",
-		"--log-level loud run --dev --skip-ra":            "--log-level",
-		"-h notaport mrenclave":                           "invalid",
-		"test --all":                                      "go test",
-		"run --dev --skip-ra --confirm-interval 0":        "at least 1",
+		"--target-a-parentchain-rpc-url ws://x run --dev":             "one parentchain",
+		"--target-b-parentchain-rpc-port 1 mrenclave":                 "one parentchain",
+		"--metrics-port 70000 run --dev --skip-ra":                    "invalid",
+		"--log-level loud run --dev --skip-ra":                        "--log-level",
+		"-h notaport mrenclave":                                       "invalid",
+		"test --all":                                                  "go test",
+		"-p x run --dev --skip-ra":                                    "not valid",
+		"-p 65536 run --dev --skip-ra":                                "the port",
+		"-p 0 run --dev --skip-ra":                                    "the port",
+		"-u http://a run --dev --skip-ra":                             "ws://host:port",
+		"-u ws://a,ws:// run --dev --skip-ra":                         "URL 2 of 2",
+		"run --dev --skip-ra --parentchain relay":                     "solo or para",
+		"run --dev --skip-ra --parentchain para":                      "needs --relay-url",
+		"run --dev --skip-ra --relay-url ws://a:1":                    "no effect",
+		"run --dev --skip-ra --para-id 5":                             "no effect",
+		"run --dev --skip-ra --parentchain para --relay-url ws://a:x": "relay chain: URL 1 of 1",
+		"run --dev --skip-ra --confirm-interval 0":                    "at least 1",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := Main(sampleApp(t), strings.Fields(line), &stdout, &stderr); code != 2 || !strings.Contains(stderr.String(), want) || stdout.Len() > 0 {

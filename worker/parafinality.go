@@ -11,8 +11,9 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// errRelay marks what the relay chain's nodes are to blame for.
-var errRelay = errors.New("relay chain")
+// errNotIncluded means that the relay chain, as far as it is proven final,
+// includes no further block of the parachain.
+var errNotIncluded = fmt.Errorf("%w: the relay chain has not included it in a final block", parentchain.ErrNotFinal)
 
 // paraFinality follows a parachain, whose blocks are final when its relay chain
 // has included them in a final block. It proves relay blocks final, reads the
@@ -90,12 +91,12 @@ func (f *paraFinality) advance(ctx context.Context, first header.Header, _ []byt
 			poll = 1
 			continue
 		case poll == f.polls:
-			err := fmt.Errorf("block %d of the parachain: %w", first.Number, parentchain.ErrNotFinal)
+			err := fmt.Errorf("block %d of the parachain: %w", first.Number, errNotIncluded)
 			if f.waiting != nil {
 				return nil, fmt.Errorf("%w: %w", err, f.waiting)
 			}
-			r := f.client.State().Relay
-			return nil, fmt.Errorf("%w: final relay block %d includes no block after %d", err, r.Chain.Number, f.client.State().Number)
+			s := f.client.State()
+			return nil, fmt.Errorf("%w: relay block %d includes block %d", err, s.Relay.Chain.Number, s.Number)
 		}
 		poll++
 		if err := sleep(ctx, f.poll); err != nil {
@@ -104,13 +105,11 @@ func (f *paraFinality) advance(ctx context.Context, first header.Header, _ []byt
 	}
 }
 
-// ofRelay runs what asks the relay chain's nodes, and leaves the active one if
-// it fails.
+// ofRelay is askRelay of nodes that have the right block 0.
 func (f *paraFinality) ofRelay(ctx context.Context, run func() error) error {
 	relay := f.prover.node
-	turn := relay.Turn()
-	err := func() error {
-		if f.checked != turn+1 {
+	return askRelay(ctx, relay, func() error {
+		if turn := relay.Turn(); f.checked != turn+1 {
 			genesis, err := relay.BlockHash(ctx, 0)
 			if err != nil {
 				return err
@@ -121,18 +120,7 @@ func (f *paraFinality) ofRelay(ctx context.Context, run func() error) error {
 			f.checked = turn + 1
 		}
 		return run()
-	}()
-	switch {
-	case err == nil:
-		relay.Good()
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case isFatal(err):
-		return err
-	}
-	leave(relay, turn, err)
-	return fmt.Errorf("%w: %w", errRelay, err)
+	})
 }
 
 // step proves further relay blocks final, as many as one proof does, and reads
@@ -196,22 +184,4 @@ func (f *paraFinality) take(ctx context.Context, next lightclient.BlockID) ([]li
 	}
 	final, err := f.client.Finalize(headers)
 	return final, fatalFinality(err)
-}
-
-// checkRelay reports what is wrong with what a configuration says of finality.
-func (c *Config) checkRelay() error {
-	switch {
-	case c.Parentchain != "" && c.Parentchain != Solo && c.Parentchain != Para:
-		return fmt.Errorf("--parentchain is %s or %s", Solo, Para)
-	case c.Parentchain != Para && (c.RelayURL != "" || c.ParaID != 0):
-		return errors.New("--relay-url and --para-id have no effect without --parentchain para")
-	case c.Parentchain != Para:
-		return nil
-	case c.RelayURL == "":
-		return errors.New("--parentchain para needs --relay-url: the relay chain makes the parachain's blocks final")
-	}
-	if _, err := parentchain.ParseURLs(c.RelayURL); err != nil {
-		return fmt.Errorf("endpoints of the relay chain: %w", err)
-	}
-	return nil
 }

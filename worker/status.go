@@ -49,16 +49,24 @@ type trouble struct {
 // sentences are what the status says for each health code. Errors may quote
 // addresses, paths and what peers said, so they are only logged.
 var sentences = map[string]string{
-	"chain-unreachable": "behind: no parentchain node is reached",
-	"chain-unverified":  "behind: the parentchain node serves what does not verify: such blocks are not executed",
-	"chain-pruned":      "behind: the parentchain node no longer has the state of the next block: an archive node is needed",
-	"chain-other":       "behind: the parentchain node is of a chain with another genesis than this worker's, or of another fork",
-	"chain-not-final":   "behind: the parentchain node calls blocks final and has no proof of it",
-	"chain":             "behind: blocks of the parentchain are not obtained",
-	"registration":      "the worker is not registered on the parentchain yet",
-	"funding":           "the worker's account lacks funds on the parentchain",
-	"keys":              "no worker of the shard gave its keys or confirmed them yet",
-	"sending":           "confirmations and payouts are not sent to the parentchain",
+	"chain-unreachable":  "behind: no parentchain node is reached",
+	"chain-unverified":   "behind: the parentchain node serves what does not verify: such blocks are not executed",
+	"chain-pruned":       "behind: the parentchain node no longer has the state of the next block: an archive node is needed",
+	"chain-other":        "behind: the parentchain node is of a chain with another genesis than this worker's, or of another fork",
+	"chain-not-final":    "behind: the parentchain node calls blocks final and has no proof of it",
+	"chain":              "behind: blocks of the parentchain are not obtained",
+	"relay-unreachable":  "behind: no node of the relay chain is reached",
+	"relay-unverified":   "behind: the relay chain's node serves what does not verify",
+	"relay-pruned":       "behind: the relay chain's node no longer has the state of the block that is needed: an archive node is needed",
+	"relay-other":        "behind: the relay chain's node is of a chain with another genesis than the trusted relay chain's",
+	"relay-not-final":    "behind: the relay chain's node calls blocks final and has no proof of it",
+	"relay-not-included": "behind: the relay chain has not included further blocks of the parachain in a block that is proven final",
+	"relay-no-head":      "behind: the relay chain does not know the parachain, not yet or no longer",
+	"relay":              "behind: blocks of the relay chain are not obtained",
+	"registration":       "the worker is not registered on the parentchain yet",
+	"funding":            "the worker's account lacks funds on the parentchain",
+	"keys":               "no worker of the shard gave its keys or confirmed them yet",
+	"sending":            "confirmations and payouts are not sent to the parentchain",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
 		"or the shard has its ten signers already and evicts none (the log says which)",
 	"other": "something fails: see the worker's log",
@@ -66,6 +74,9 @@ var sentences = map[string]string{
 
 // healthCode finds the word for an error of a part.
 func healthCode(part string, err error) string {
+	if code := relayCode(err); code != "" {
+		return code
+	}
 	switch {
 	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):
 		return "chain-other"

@@ -50,10 +50,10 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	case stored != nil:
 		// The node may be down: state can be served all the same.
 		t = enclave.DevTrustConfig(stored.Genesis, w.shard, w.cfg.App.Name())
+		t.Relay = stored.Relay
 	default:
-		err := w.health.retry(ctx, "parentchain", func(ctx context.Context) error {
-			genesis, err := w.node.BlockHash(ctx, 0)
-			t = enclave.DevTrustConfig(genesis, w.shard, w.cfg.App.Name())
+		err := w.health.retry(ctx, "parentchain", func(ctx context.Context) (err error) {
+			t, err = w.devTrust(ctx)
 			return err
 		})
 		if err != nil {
@@ -62,6 +62,9 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	}
 	if t.Class != enclave.InsecureDev {
 		return fatal("a shard of class %s cannot be served on the simulated TEE", t.Class)
+	}
+	if err := w.cfg.checkKind(&t); err != nil {
+		return err
 	}
 	if stored == nil {
 		if err := w.dir.seal(w.platform, t.Encode(), chainDir, trustFile); err != nil {
