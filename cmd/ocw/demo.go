@@ -15,6 +15,7 @@ func demoCommand() *cobra.Command {
 		asJSON    bool
 		verbose   bool
 		blockTime time.Duration
+		para      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -38,13 +39,14 @@ func demoCommand() *cobra.Command {
 				logs = cmd.ErrOrStderr()
 			}
 			return demo.Run(cmd.Context(), demo.Options{
-				Network: demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Command: command, Logs: logs},
+				Network: demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Para: para, Command: command, Logs: logs},
 				Out:     cmd.OutOrStdout(), JSON: asJSON, Now: time.Now,
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per step and one at the end")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the workers' logs to stderr")
+	cmd.Flags().BoolVar(&para, "para", false, "take a parachain, with a relay chain of its own, for the parentchain")
 	cmd.Flags().DurationVar(&blockTime, "block-time", 500*time.Millisecond, "time between blocks of the parentchain")
 	return cmd
 }

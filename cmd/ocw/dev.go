@@ -19,6 +19,7 @@ func devCommand() *cobra.Command {
 	var (
 		workers   int
 		blockTime time.Duration
+		para      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -39,7 +40,7 @@ func devCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Workers: workers, Command: command, PreferredPorts: true, Logs: logs}
+			cfg := demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Para: para, Workers: workers, Command: command, PreferredPorts: true, Logs: logs}
 			err = runDev(cmd.Context(), cfg, logs.Name(), cmd.OutOrStdout())
 			if cmd.Context().Err() != nil {
 				return nil // interrupted: the way to end it
@@ -49,6 +50,7 @@ func devCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&workers, "workers", 2, "number of workers, 1 to 10")
 	cmd.Flags().DurationVar(&blockTime, "block-time", time.Second, "time between blocks of the parentchain")
+	cmd.Flags().BoolVar(&para, "para", false, "take a parachain, with a relay chain of its own, for the parentchain")
 	return cmd
 }
 
@@ -63,6 +65,9 @@ func runDev(ctx context.Context, cfg demo.NetworkConfig, logName string, out io.
 		}
 	}()
 	fmt.Fprintf(out, "parentchain  %s\n", net.ChainURL)
+	if net.RelayURL != "" {
+		fmt.Fprintf(out, "relay chain  %s\n", net.RelayURL)
+	}
 	for i, w := range net.Workers {
 		if err := w.Start(ctx); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package demo has what `ocw demo` and `ocw dev` show: a network of one dev
-// chain and some workers, each worker a process of its own, and the story of
+// Package demo has what `ocw demo` and `ocw dev` show: a network of a dev chain,
+// or of a relay chain with a parachain, and some workers, each worker a process of its own, and the story of
 // the first private calls told on it.
 //
 // Start with [Run] for the story and [StartNetwork] for the network. Nothing
@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,13 +25,14 @@ import (
 // NetworkConfig says what network to start.
 type NetworkConfig struct {
 	Dir       string        // folder of the workers' data and logs; must exist
-	BlockTime time.Duration // of the chain
+	BlockTime time.Duration // of the chain, or of both
+	Para      bool          // the parentchain is a parachain, with a relay chain of its own
 	Workers   int           // 1 to 10, the number of signers that a shard takes
 	// Command is a program and its first arguments that run a worker, like
 	// bin/integritee-service; the worker's own arguments are appended.
 	Command []string
-	// PreferredPorts uses the documented ports (9944, 2000, 3443, 4545, and up
-	// for further workers) where they are free.
+	// PreferredPorts uses the documented ports (9944, 9945 for a relay chain, 2000,
+	// 3443, 4545, and up for further workers) where they are free.
 	PreferredPorts bool
 	Logs           io.Writer // of the workers; nil: nowhere
 }
@@ -38,12 +40,12 @@ type NetworkConfig struct {
 // Network is a running dev chain with workers on loopback.
 type Network struct {
 	ChainURL string
+	RelayURL string // "" without a relay chain
 	Workers  []*WorkerNode
 
 	cfg    NetworkConfig
-	chain  *devchain.Chain
 	cancel context.CancelFunc
-	waits  []func() error
+	waits  []func() error // the last one closes the chains
 }
 
 // WorkerNode is one worker of a Network.
@@ -61,7 +63,7 @@ type WorkerNode struct {
 // making a key, being funded and registered take some seconds each.
 const readyTimeout = 3 * time.Minute
 
-// StartNetwork starts the chain. Workers are started by [Network.StartWorker].
+// StartNetwork starts the chain or chains. Workers are started by [Network.StartWorker].
 // Ending ctx ends everything; so does Close.
 func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error) {
 	if cfg.Workers < 1 || cfg.Workers > 10 {
@@ -74,30 +76,23 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 			n.Close()
 		}
 	}()
-	if n.chain, err = devchain.Open(devchain.Config{BlockTime: cfg.BlockTime, StatePruning: devchain.DefaultStatePruning}); err != nil {
-		return nil, err
-	}
-	wanted := make([]int, 1+4*cfg.Workers)
+	const chains = 2
+	wanted := make([]int, chains+4*cfg.Workers)
 	if cfg.PreferredPorts {
-		wanted[0] = 9944
+		wanted[0], wanted[1] = 9944, 9945
 		for i := range cfg.Workers {
-			copy(wanted[1+4*i:], []int{2000 + 10*i, 3443 + i, 4545 + i, 2001 + 10*i})
+			copy(wanted[chains+4*i:], []int{2000 + 10*i, 3443 + i, 4545 + i, 2001 + 10*i})
 		}
 	}
 	ports, err := freePorts(wanted...)
 	if err != nil {
 		return nil, err
 	}
-	url, wait, err := devchain.Serve(ctx, n.chain, fmt.Sprintf("127.0.0.1:%d", ports[0]))
-	if err != nil {
+	if err := n.startChains(ctx, ports[:chains]); err != nil {
 		return nil, err
 	}
-	n.ChainURL = url
-	run := make(chan error, 1)
-	go func() { run <- n.chain.Run(ctx) }()
-	n.waits = append(n.waits, wait, func() error { return <-run })
 	for i := range cfg.Workers {
-		p := ports[1+4*i:]
+		p := ports[chains+4*i:]
 		w := &WorkerNode{
 			URL:     fmt.Sprintf("wss://127.0.0.1:%d", p[0]),
 			DataDir: filepath.Join(cfg.Dir, fmt.Sprintf("worker-%d", i+1)),
@@ -107,9 +102,55 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 		w.args = []string{"-u", "ws://127.0.0.1", "-p", strconv.Itoa(ports[0]),
 			"-P", strconv.Itoa(p[0]), "-r", strconv.Itoa(p[1]), "-h", strconv.Itoa(p[2]), "-w", strconv.Itoa(p[3]),
 			"-d", w.DataDir, "run", "--dev", "--skip-ra"}
+		if cfg.Para {
+			w.args = append(w.args, "--parentchain", "para", "--relay-url", n.RelayURL)
+		}
 		n.Workers = append(n.Workers, w)
 	}
 	return n, nil
+}
+
+// startChains opens, serves and runs the chain, or the parachain and its relay
+// chain.
+func (n *Network) startChains(ctx context.Context, ports []int) error {
+	cfg := devchain.Config{BlockTime: n.cfg.BlockTime, StatePruning: devchain.DefaultStatePruning}
+	var chain, relay *devchain.Chain
+	var run func(context.Context) error
+	if n.cfg.Para {
+		pair, err := devchain.OpenPair(devchain.PairConfig{Relay: cfg, Para: cfg})
+		if err != nil {
+			return err
+		}
+		n.waits, run = append(n.waits, pair.Close), pair.Run
+		chain, relay = pair.Para, pair.Relay
+	} else {
+		c, err := devchain.Open(cfg)
+		if err != nil {
+			return err
+		}
+		n.waits, run = append(n.waits, c.Close), c.Run
+		chain = c
+	}
+	serve := func(c *devchain.Chain, port int) (string, error) {
+		url, wait, err := devchain.Serve(ctx, c, fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			n.waits = slices.Insert(n.waits, 0, wait)
+		}
+		return url, err
+	}
+	var err error
+	if n.ChainURL, err = serve(chain, ports[0]); err != nil {
+		return err
+	}
+	if relay != nil {
+		if n.RelayURL, err = serve(relay, ports[1]); err != nil {
+			return err
+		}
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- run(ctx) }()
+	n.waits = slices.Insert(n.waits, 0, func() error { return <-ran })
+	return nil
 }
 
 // Start starts the worker and waits until it is initialized.
@@ -183,7 +224,7 @@ func (n *Network) Failed() error {
 	return nil
 }
 
-// Close ends the workers, then the chain.
+// Close ends the workers, then the chains.
 func (n *Network) Close() error {
 	for _, w := range n.Workers {
 		if w.proc != nil {
@@ -194,9 +235,6 @@ func (n *Network) Close() error {
 	var errs []error
 	for _, wait := range n.waits {
 		errs = append(errs, wait())
-	}
-	if n.chain != nil {
-		errs = append(errs, n.chain.Close())
 	}
 	return errors.Join(errs...)
 }

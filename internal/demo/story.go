@@ -146,6 +146,9 @@ func (s *story) startChain(ctx context.Context, cfg NetworkConfig) (_ string, er
 			return "", err
 		}
 	}
+	if s.net.RelayURL != "" {
+		return fmt.Sprintf("parachain %s, relay chain %s", s.net.ChainURL, s.net.RelayURL), nil
+	}
 	return s.net.ChainURL, nil
 }
 
