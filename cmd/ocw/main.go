@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/bench"
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
 	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/worker"
@@ -52,7 +53,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command())
 	return root
 }
 

@@ -49,6 +49,7 @@ var table = map[string]int{
 	"client":               assembly,
 	"internal/demo":        assembly,
 	"internal/inspect":     command,
+	"internal/bench":       command,
 	"internal/scripttest":  command,
 	"internal/cli":         command,
 	"examples":             command,

@@ -1,0 +1,142 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/internal/store"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+// snapshotBytes is after how much log a snapshot is taken, as in the worker.
+const snapshotBytes = 32 << 20
+
+var (
+	fingerprint = integritee.Fingerprint{0xbe, 0x9c}
+	shard       = integritee.ShardID(fingerprint)
+)
+
+// engine is a worker without node and network: light client, core and store.
+type engine struct {
+	lc   *lightclient.Client
+	core *enclave.Core
+	log  *store.Log
+	keys *enclave.KeyMaterial
+}
+
+// newEngine starts at block 0 of a chain, with a store in dir.
+func newEngine(ctx context.Context, c *chain, app *stf.App, keys *enclave.KeyMaterial, dir string) (*engine, error) {
+	start, err := c.lightStart()
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{lc: lightclient.New(start), keys: keys}
+	cfg := enclave.Config{App: app, Trust: enclave.DevTrustConfig(c.start.Hash(), shard, app.Name()), Keys: keys, Fingerprint: fingerprint}
+	e.core, err = enclave.New(cfg, enclave.Start{Header: c.start, Proof: c.genesis.Prove(trie.V1, enclave.RequiredKeys(shard, 0)...), LightClient: e.lc.State()})
+	if err != nil {
+		return nil, err
+	}
+	if err := giveRuntime(ctx, e.core, c); err != nil {
+		return nil, err
+	}
+	if e.log, err = store.Open(dir, [32]byte{1}, store.Options{}); err != nil {
+		return nil, err
+	}
+	none := func(uint64, io.Reader) error { return errors.New("the store is not new") }
+	if err := e.log.Replay(none, func(uint64, []byte) error { return errors.New("the store is not new") }); err != nil {
+		return nil, errors.Join(err, e.log.Close())
+	}
+	return e, nil
+}
+
+func (e *engine) close() error { return e.log.Close() }
+
+// process does with a segment what a worker does, from the justification to
+// the commit: all but fetching and JSON. It returns the commits' receipts.
+func (e *engine) process(s *segment) (receipts int, err error) {
+	final, err := e.lc.Finalize(s.headers(), s.justification)
+	if err != nil {
+		return 0, err
+	}
+	for i, f := range final {
+		b := &s.blocks[i]
+		vb, err := f.Verify(trie.V0, b.body, b.proof, e.core.RequiredKeys(f.Number())...)
+		if err != nil {
+			return 0, err
+		}
+		commit, err := e.core.Execute(vb)
+		if err != nil {
+			return 0, err
+		}
+		if err := e.log.Append(commit.Encode()); err != nil {
+			return 0, err
+		}
+		if err := e.core.Adopt(commit); err != nil {
+			return 0, err
+		}
+		for j := range commit.Receipts {
+			if o := commit.Receipts[j].Outcome; !o.OK() {
+				return 0, fmt.Errorf("block %d: operation %d: %v", commit.Number, j, o)
+			}
+		}
+		if len(commit.Alarms) > 0 {
+			return 0, fmt.Errorf("block %d: %v", commit.Number, commit.Alarms)
+		}
+		receipts += len(commit.Receipts)
+		if e.log.Since() > snapshotBytes {
+			if err := e.log.Snapshot(e.core.SnapshotWriter()); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return receipts, nil
+}
+
+// sampleApp returns the sample app with fresh key material.
+func sampleApp() (*stf.App, *enclave.KeyMaterial, error) {
+	app, err := sample.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := shielding.Generate()
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := enclave.NewKeyMaterial(key, rand.Reader)
+	return app, keys, err
+}
+
+// user is somebody with an account in the shard.
+type user struct {
+	*keyring.Pair
+	nonce uint32
+}
+
+func newUser(uri string) (*user, error) {
+	p, err := keyring.FromURI(keyring.Sr25519, uri)
+	return &user{Pair: p}, err
+}
+
+// seal encrypts to the shard.
+func seal(keys *enclave.KeyMaterial, plain []byte) ([]byte, error) {
+	return keys.Shielding.Public().Encrypt(rand.Reader, plain)
+}
+
+// transfer returns the ciphertext of the user's next transfer.
+func (u *user) transfer(keys *enclave.KeyMaterial, to keyring.AccountID, amount uint64) ([]byte, error) {
+	call := sample.BalanceTransfer(u.AccountID(), to, scale.NewU128(amount))
+	top := integritee.SignCall(call, u.nonce, fingerprint, shard, u.Pair).IndirectCall()
+	u.nonce++
+	return seal(keys, top)
+}

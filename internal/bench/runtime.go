@@ -1,0 +1,22 @@
+package bench
+
+import (
+	"context"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/substrate/trie"
+)
+
+// giveRuntime proves the code of block 0 to a core and gives it what that says
+// of itself.
+func giveRuntime(ctx context.Context, core *enclave.Core, c *chain) error {
+	code, err := core.ProveCode(c.genesis.Prove(trie.V1, enclave.CodeKeys()...))
+	if err != nil {
+		return err
+	}
+	rt, err := code.Execute(ctx)
+	if err != nil {
+		return err
+	}
+	return core.UseRuntime(rt)
+}
