@@ -20,6 +20,10 @@ type finality interface {
 	// what came with the block, nil if nothing did. It waits a bounded time for
 	// a proof; parentchain.ErrNotFinal means that none came.
 	advance(ctx context.Context, first header.Header, justification []byte) ([]lightclient.FinalHeader, error)
+	// idle is called now and then while no block is there to be proven. It
+	// learns of other chains what there is to learn; behind says why it proves
+	// nothing, err why this endpoint of the parentchain is to be left.
+	idle(ctx context.Context) (behind, err error)
 	// state returns what a restart needs to go on after the last block proven.
 	state() lightclient.State
 	// resume goes back to a state that was kept; what was learnt since then of
@@ -37,7 +41,7 @@ func (w *Worker) newFinality(ctx context.Context) (finality, header.Header, erro
 	if err != nil {
 		return nil, header.Header{}, err
 	}
-	return &soloFinality{prover: newProver(w.node), client: lightclient.New(start)}, start.Header, nil
+	return &soloFinality{prover: w.newProver(w.node), client: lightclient.New(start)}, start.Header, nil
 }
 
 // restoreFinality goes on from a state that was sealed.
@@ -46,7 +50,7 @@ func (w *Worker) restoreFinality(s lightclient.State) (finality, error) {
 		f := w.paraFinality()
 		return f, f.resume(s)
 	}
-	f := &soloFinality{prover: newProver(w.node)}
+	f := &soloFinality{prover: w.newProver(w.node)}
 	return f, f.resume(s)
 }
 
@@ -74,6 +78,8 @@ type soloFinality struct {
 }
 
 func (f *soloFinality) state() lightclient.State { return f.client.State() }
+
+func (f *soloFinality) idle(context.Context) (behind, err error) { return nil, nil }
 
 func (f *soloFinality) resume(s lightclient.State) error {
 	c, err := lightclient.Restore(s)
@@ -115,8 +121,12 @@ type prover struct {
 	missed header.Number // a milestone whose justification the node does not have
 }
 
-func newProver(node *parentchain.Client) *prover {
-	return &prover{node: node, poll: finalityPoll, polls: finalityPolls}
+func (w *Worker) newProver(node *parentchain.Client) *prover {
+	p := &prover{node: node, poll: finalityPoll, polls: finalityPolls}
+	if w.cfg.finalityPoll != 0 {
+		p.poll = w.cfg.finalityPoll
+	}
+	return p
 }
 
 // prove gives finalize, of a light client whose next block is first, headers

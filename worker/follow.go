@@ -88,7 +88,7 @@ func (f *follower) attempt(ctx context.Context) error {
 	defer blocks.Close()
 	var final []lightclient.FinalHeader
 	for {
-		b, err := blocks.Next(ctx)
+		b, err := f.next(ctx, blocks)
 		if err != nil {
 			return err
 		}
@@ -109,6 +109,22 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.progress.update(f.j.number(), blocks.Head())
 		w.node.Good()
 		w.health.well("parentchain")
+	}
+}
+
+// next waits for the next block, and meanwhile lets finality look around.
+func (f *follower) next(ctx context.Context, blocks *parentchain.Follower) (*parentchain.UnverifiedBlock, error) {
+	for {
+		waiting, stop := context.WithTimeout(ctx, f.w.idleTime())
+		b, err := blocks.Next(waiting)
+		stop()
+		// Not errors.Is: a call of the follower's own may have run out of time.
+		if err != context.DeadlineExceeded || ctx.Err() != nil {
+			return b, err
+		}
+		if err := f.w.idle(ctx, f.finality); err != nil {
+			return nil, err
+		}
 	}
 }
 

@@ -39,31 +39,42 @@ func pair(uri string) *keyring.Pair {
 
 // network is a dev chain on a real port, and what the tests do with it.
 type network struct {
-	t     testing.TB
-	ctx   context.Context
-	chain *devchain.Chain
-	url   string
-	app   *stf.App
-	log   *slog.Logger
-	id    integritee.ShardID // the shard; zero: the measurement
+	t   testing.TB
+	ctx context.Context
+	// cancel ends the chain's life; the end of the test does.
+	cancel context.CancelFunc
+	chain  *devchain.Chain
+	url    string
+	app    *stf.App
+	log    *slog.Logger
+	id     integritee.ShardID // the shard; zero: the measurement
 }
 
 // newNetwork starts a chain that makes a block for each extrinsic.
 func newNetwork(t testing.TB, cfg devchain.Config) *network {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-	t.Cleanup(cancel)
 	c, err := devchain.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return networkOf(t, c, c)
+}
+
+// networkOf serves a chain and runs it, or it with others.
+func networkOf(t testing.TB, c *devchain.Chain, chains interface {
+	Run(context.Context) error
+	Close() error
+}) *network {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	t.Cleanup(cancel)
 	url, wait, err := devchain.Serve(ctx, c, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := c.Run(ctx); err != nil {
+		if err := chains.Run(ctx); err != nil {
 			t.Errorf("chain: %v", err)
 		}
 	})
@@ -71,13 +82,13 @@ func newNetwork(t testing.TB, cfg devchain.Config) *network {
 		cancel()
 		wait()
 		running.Wait()
-		c.Close()
+		chains.Close()
 	})
 	app, err := sample.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &network{t: t, ctx: ctx, chain: c, url: url, app: app, log: testLog(t)}
+	return &network{t: t, ctx: ctx, cancel: cancel, chain: c, url: url, app: app, log: testLog(t)}
 }
 
 // testLog shows the workers' log with go test -v.

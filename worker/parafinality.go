@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
@@ -25,13 +26,16 @@ type paraFinality struct {
 	*prover                     // of the relay chain
 	client  *lightclient.ParaClient
 
-	checked parentchain.Turn // in which the relay node's genesis was found right, plus one
-	read    hashing.Hash     // relay block in whose state the head was read
-	waiting error            // why there is no head to go to
+	checked parentchain.Turn    // in which the relay node's genesis was found right, plus one
+	read    hashing.Hash        // relay block in whose state the head was read
+	waiting error               // why there is no head to go to
+	stale   time.Duration       // after which a node that has not the proven head is left
+	ahead   lightclient.BlockID // the next final block that no node served yet, at the last idle
+	since   time.Time           // from when on
 }
 
 func (w *Worker) paraFinality() *paraFinality {
-	return &paraFinality{node: w.node, genesis: w.trust.Relay.Genesis, prover: newProver(w.relay)}
+	return &paraFinality{node: w.node, genesis: w.trust.Relay.Genesis, prover: w.newProver(w.relay), stale: w.staleness()}
 }
 
 // newParaFinality starts at the trusted blocks of parachain and relay chain.
@@ -103,6 +107,35 @@ func (f *paraFinality) advance(ctx context.Context, first header.Header, _ []byt
 			return nil, err
 		}
 	}
+}
+
+// idle follows the relay chain while the parachain's node tells of nothing, so
+// that a conflict shows, and a node that withholds what is final.
+func (f *paraFinality) idle(ctx context.Context) (behind, err error) {
+	next, ok := f.client.Next()
+	if !ok {
+		if err := f.ofRelay(ctx, func() error {
+			_, err := f.step(ctx)
+			return err
+		}); err != nil {
+			if isFatal(err) || !errors.Is(err, errRelay) {
+				return nil, err
+			}
+			return err, nil
+		}
+		if next, ok = f.client.Next(); !ok {
+			return f.waiting, nil
+		}
+	}
+	now := time.Now()
+	if f.ahead != next {
+		f.ahead, f.since = next, now
+	}
+	if now.Sub(f.since) >= f.stale {
+		f.since = now
+		return nil, fmt.Errorf("%w: the relay chain has included block %d", parentchain.ErrStale, next.Number)
+	}
+	return nil, nil
 }
 
 // ofRelay is askRelay of nodes that have the right block 0.

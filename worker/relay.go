@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
 )
 
 // errRelay marks what the relay chain's nodes are to blame for: no endpoint of
@@ -50,6 +52,65 @@ func askRelay(ctx context.Context, relay *parentchain.Client, run func() error) 
 	}
 	leave(relay, turn, err)
 	return fmt.Errorf("%w: %w", errRelay, err)
+}
+
+// staleness is for how long a node may be behind others, or behind what is
+// proven, until it is left.
+func (w *Worker) staleness() time.Duration {
+	if d := w.cfg.endpoints.Stale; d != 0 {
+		return d
+	}
+	return parentchain.DefaultStale
+}
+
+// idleTime is how often is looked at what does not happen.
+func (w *Worker) idleTime() time.Duration {
+	if d := w.cfg.endpoints.Compare; d != 0 {
+		return d
+	}
+	return parentchain.DefaultPoll
+}
+
+// errStalled means that blocks do not become final. It is the node's word.
+var errStalled = errors.New("the parentchain makes blocks and does not finalize them")
+
+// watchFinality says so when the parentchain makes blocks that do not become
+// final, until ctx ends. Of a parachain the relay chain may be the reason.
+func (w *Worker) watchFinality(ctx context.Context) {
+	const part = "finality"
+	var last header.Number
+	since := time.Now()
+	for sleep(ctx, w.idleTime()) == nil {
+		final, err := w.node.FinalizedHeader(ctx)
+		if err != nil {
+			continue // others say so
+		}
+		best, err := w.node.Header(ctx, hashing.Hash{})
+		if err != nil {
+			continue
+		}
+		if final.Number != last || best.Number <= final.Number {
+			last, since = final.Number, time.Now()
+			w.health.well(part)
+		} else if time.Since(since) >= w.staleness() {
+			w.health.trouble(part, fmt.Errorf("%w: since block %d", errStalled, last))
+		}
+	}
+}
+
+// idle lets finality follow other chains while there is nothing to prove.
+func (w *Worker) idle(ctx context.Context, f finality) error {
+	const part = "relay chain"
+	behind, err := f.idle(ctx)
+	switch {
+	case err != nil:
+		return err
+	case behind != nil:
+		w.health.trouble(part, behind)
+	default:
+		w.health.well(part)
+	}
+	return nil
 }
 
 // devTrust makes the trust config that --dev stands for, of block 0 of the

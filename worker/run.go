@@ -235,6 +235,7 @@ func (w *Worker) run(ctx context.Context) error {
 	g.Go(func() error { return w.serveHTTP(ctx) })
 	g.Go(func() error { return w.serveMetrics(ctx) })
 	g.Go(func() error { w.node.Watch(ctx); return nil })
+	g.Go(func() error { w.watchFinality(ctx); return nil })
 	if w.relay != nil {
 		defer w.relay.Close()
 		g.Go(func() error { w.relay.Watch(ctx); return nil })
@@ -345,6 +346,9 @@ func (w *Worker) followHeads(ctx context.Context) error {
 				w.node.Good()
 				b.reset()
 				if err := w.nextHead(ctx, heads); err != nil {
+					return err
+				}
+				if err := w.idle(ctx, f); err != nil {
 					return err
 				}
 			}

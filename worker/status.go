@@ -54,6 +54,8 @@ var sentences = map[string]string{
 	"chain-pruned":       "behind: the parentchain node no longer has the state of the next block: an archive node is needed",
 	"chain-other":        "behind: the parentchain node is of a chain with another genesis than this worker's, or of another fork",
 	"chain-not-final":    "behind: the parentchain node calls blocks final and has no proof of it",
+	"chain-stale":        "behind: the parentchain node stays behind what is proven final",
+	"chain-stalled":      "behind: the parentchain makes blocks and does not finalize them; those of a parachain its relay chain does not include or finalize",
 	"chain":              "behind: blocks of the parentchain are not obtained",
 	"relay-unreachable":  "behind: no node of the relay chain is reached",
 	"relay-unverified":   "behind: the relay chain's node serves what does not verify",
@@ -88,6 +90,10 @@ func healthCode(part string, err error) string {
 		return "chain-not-final"
 	case errors.Is(err, parentchain.ErrUnavailable):
 		return "chain-unreachable"
+	case errors.Is(err, parentchain.ErrStale):
+		return "chain-stale"
+	case errors.Is(err, errStalled):
+		return "chain-stalled"
 	}
 	switch part {
 	case "parentchain":

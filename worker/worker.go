@@ -81,9 +81,11 @@ type Config struct {
 
 	// terminal shows the progress of a catch-up; nil has it logged.
 	terminal *statusLine
-	// resubmit shortens resubmitAfter in tests, endpoints the times of comparing them.
-	resubmit  time.Duration
-	endpoints parentchain.Options
+	// For tests: resubmit shortens resubmitAfter, endpoints the times of comparing
+	// them, finalityPoll what prover calls so.
+	resubmit     time.Duration
+	endpoints    parentchain.Options
+	finalityPoll time.Duration
 }
 
 // Kinds of parentchains, for Config.Parentchain.

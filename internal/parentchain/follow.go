@@ -46,6 +46,7 @@ type Follower struct {
 	group  sync.WaitGroup
 	queue  chan chan fetched // one per block, in order; room for the window
 	slots  chan struct{}     // one token per fetch under way
+	first  <-chan fetched    // taken from queue and waited for; of Next alone
 
 	mu      sync.Mutex // guards what follows
 	head    header.Number
@@ -94,31 +95,29 @@ func (f *Follower) Head() header.Number {
 	return f.head
 }
 
-// Next waits for the next block.
+// Next waits for the next block. Nothing is lost if ctx ends first. One
+// goroutine at a time may call it.
 func (f *Follower) Next(ctx context.Context) (*UnverifiedBlock, error) {
-	for {
+	for f.first == nil {
 		changed, ended := f.state()
 		select {
-		case slot := <-f.queue: // what was fetched before the end still counts
-			return f.take(ctx, slot)
+		case f.first = <-f.queue: // what was fetched before the end still counts
+			continue
 		default:
 		}
 		if ended != nil {
 			return nil, ended
 		}
 		select {
-		case slot := <-f.queue:
-			return f.take(ctx, slot)
+		case f.first = <-f.queue:
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-}
-
-func (f *Follower) take(ctx context.Context, slot <-chan fetched) (*UnverifiedBlock, error) {
 	select {
-	case r := <-slot:
+	case r := <-f.first:
+		f.first = nil
 		f.update(func() { f.held -= r.bytes })
 		return r.block, r.err
 	case <-ctx.Done():
