@@ -66,7 +66,7 @@ func lightStart(ctx context.Context, node *parentchain.Client, at lightclient.Ch
 	}
 	s, err := at.Verify(h, proof)
 	if errors.Is(err, lightclient.ErrCheckpoint) {
-		return lightclient.Start{}, fatal("trust config: %w", err)
+		return lightclient.Start{}, fatal("trust config: %w", hint(err))
 	}
 	return s, err
 }

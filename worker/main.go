@@ -130,7 +130,7 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	g.StringVar(&f.simMeasurement, "sim-measurement", "", "`name` that the simulated measurement is made of (default: the app's name)")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f),
+	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f), trustConfigCommand(app, &f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -248,6 +248,14 @@ func (f *finalityFlags) register(o *pflag.FlagSet) {
 	o.Uint32Var(&f.paraID, "para-id", 0, "`id` of the parachain on the relay chain (default: that of the trust config, or what the parachain says)")
 }
 
+// into sets what the flags say.
+func (f *finalityFlags) into(c *Config) {
+	if f.parentchain != Solo {
+		c.Parentchain = f.parentchain
+	}
+	c.RelayURL, c.ParaID = strings.Join(f.relayURLs, ","), f.paraID
+}
+
 // workerConfig makes the configuration that the flags say. Its errors are
 // about usage.
 func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config, err error) {
@@ -270,13 +278,10 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	}
 	listen := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
 	c = Config{App: app, DataDir: f.dataDir, NodeURL: f.nodes(),
-		RelayURL: strings.Join(r.finality.relayURLs, ","), ParaID: r.finality.paraID,
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
-	if r.finality.parentchain != Solo {
-		c.Parentchain = r.finality.parentchain
-	}
+	r.finality.into(&c)
 	if f.metrics {
 		c.MetricsAddr = listen(f.metricsPort)
 	}

@@ -397,6 +397,9 @@ func TestParaMistakes(t *testing.T) {
 	wrong.Parentchain, wrong.RelayURL = Solo, ""
 	n.startFailing(wrong, "of parachain 2000", "--relay-url")
 
+	wrong.DataDir = t.TempDir()
+	n.startFailing(wrong, "--parentchain para")
+
 	solo := newNetwork(t, devchain.Config{})
 	cfg = solo.config("1", t.TempDir())
 	w = solo.start(cfg)
