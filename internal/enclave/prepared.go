@@ -34,6 +34,9 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if head.Number != c.tip.Number+1 || head.ParentHash != c.tip.Hash {
 		return nil, fmt.Errorf("%w: block %d %v on %v, the last one is %d %v", ErrNotNext, head.Number, b.Hash(), head.ParentHash, c.tip.Number, c.tip.Hash)
 	}
+	if b.Unproven() != c.cfg.Trust.LightClient().InsecureWord {
+		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, lightclient.ErrProofWanted)
+	}
 	if c.runtime == nil {
 		return nil, ErrNoRuntime
 	}

@@ -67,7 +67,8 @@ type Insecure uint32
 
 // The flags. Others are refused.
 const (
-	// TrustParentchainRPC believes a node instead of proofs.
+	// TrustParentchainRPC believes a node instead of proofs: finality, bodies,
+	// events, storage and code. For development beside nodes that prove nothing.
 	TrustParentchainRPC Insecure = 1 << 0
 )
 
@@ -96,8 +97,8 @@ type TrustConfig struct {
 	StartHash   hashing.Hash  `json:"startHash"` // the genesis hash for block 0
 	// StartAuthoritySetHash is [lightclient.AuthoritySetHash] of the set that
 	// finalizes the block after the start. It is zero for block 0, of which
-	// the genesis state proves the set, and for parachains, whose finality is
-	// that of their relay chain.
+	// the genesis state proves the set, for parachains, whose finality is
+	// that of their relay chain, and with TrustParentchainRPC.
 	StartAuthoritySetHash hashing.Hash       `json:"startAuthoritySetHash"`
 	Relay                 *RelayTrust        `json:"relay,omitempty"` // for parachains
 	Shard                 integritee.ShardID `json:"shard"`
@@ -109,7 +110,8 @@ type TrustConfig struct {
 
 // LightClient returns what the config says to the light client.
 func (t TrustConfig) LightClient() lightclient.Trust {
-	out := lightclient.Trust{Start: lightclient.Checkpoint{Number: t.StartNumber, Hash: t.StartHash, AuthoritySetHash: t.StartAuthoritySetHash}}
+	out := lightclient.Trust{Start: lightclient.Checkpoint{Number: t.StartNumber, Hash: t.StartHash, AuthoritySetHash: t.StartAuthoritySetHash},
+		InsecureWord: t.Insecure&TrustParentchainRPC != 0}
 	if r := t.Relay; r != nil {
 		out.Relay = &lightclient.RelayTrust{ParaID: lightclient.ParaID(r.ParaID),
 			Start: lightclient.Checkpoint{Number: r.StartNumber, Hash: r.StartHash, AuthoritySetHash: r.StartAuthoritySetHash}}
@@ -168,7 +170,10 @@ func (t TrustConfig) Check() error {
 	if (t.StartNumber == 0) != (t.StartHash == t.Genesis) || t.StartHash.IsZero() {
 		refuse("start block %d cannot have hash %v", t.StartNumber, t.StartHash)
 	}
-	if own := t.StartNumber > 0 && t.Relay == nil; own == t.StartAuthoritySetHash.IsZero() {
+	unproven := t.Insecure&TrustParentchainRPC != 0
+	if unproven && (t.Relay != nil || !t.StartAuthoritySetHash.IsZero()) {
+		refuse("where a node's word is taken (insecure flag %d), there is no relay chain and no authority set", TrustParentchainRPC)
+	} else if own := t.StartNumber > 0 && t.Relay == nil; !unproven && own == t.StartAuthoritySetHash.IsZero() {
 		refuse("a start block after the genesis of a solo chain needs the hash of its authority set, others have none")
 	}
 	if r := t.Relay; r != nil && (r.Genesis.IsZero() || (r.StartNumber == 0) != (r.StartHash == r.Genesis) ||

@@ -75,7 +75,9 @@ func (c *Client) Header(ctx context.Context, hash hashing.Hash) (*header.Header,
 		return nil, fmt.Errorf("block %s: %w", hash, ErrNotFound)
 	}
 	if !hash.IsZero() && h.Hash() != hash {
-		return nil, fmt.Errorf("%w: the header of %s has hash %s", ErrNonsense, hash, h.Hash())
+		if err := c.believeGenesis(ctx, h, hash); err != nil {
+			return nil, err
+		}
 	}
 	return h, nil
 }
@@ -185,9 +187,12 @@ func (c *Client) ProveFinality(ctx context.Context, n header.Number) (*grandpa.F
 }
 
 // ReadProof returns the trie nodes that prove keys in the state after the
-// block with hash at. ErrStateUnavailable means that the node has forgotten
-// that state.
+// block with hash at; with Options.InsecureWord the node's words in their
+// place. ErrStateUnavailable means that the node has forgotten that state.
 func (c *Client) ReadProof(ctx context.Context, keys [][]byte, at hashing.Hash) ([][]byte, error) {
+	if c.opts.InsecureWord {
+		return c.words(ctx, keys, at)
+	}
 	hexKeys := make([]string, len(keys))
 	for i, k := range keys {
 		hexKeys[i] = Hex(k)
@@ -287,11 +292,9 @@ func (c *Client) AccountNextIndex(ctx context.Context, who keyring.AccountID) (n
 // QueryFee returns the fee in planck that the node estimates for an encoded
 // extrinsic.
 func (c *Client) QueryFee(ctx context.Context, raw []byte) (string, error) {
-	var j struct {
-		PartialFee string `json:"partialFee"`
-	}
-	err := c.Call(ctx, "payment_queryInfo", []any{Hex(raw)}, &j)
-	return j.PartialFee, err
+	var f fee
+	err := c.Call(ctx, "payment_queryInfo", []any{Hex(raw)}, &f)
+	return f.text, err
 }
 
 // SubmitExtrinsic puts an encoded extrinsic into the node's pool and returns
