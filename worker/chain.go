@@ -23,6 +23,8 @@ const recentBlocks = 256
 // parts beside the core need it. It is safe for concurrent use.
 type chain struct {
 	node *parentchain.Client
+	// trust is set once, before the first use.
+	trust lightclient.Trust
 
 	mu      sync.Mutex // guards what follows
 	recent  []verified // consecutive, ascending
@@ -174,9 +176,9 @@ func (c *chain) proveAt(ctx context.Context, at verified, keys ...[]byte) ([]tri
 		judge(c.node, turn, err)
 		return nil, err
 	}
-	values, err := trie.Verify(at.header.StateRoot, proof, keys...)
+	values, err := c.trust.Values(at.header.StateRoot, proof, keys...)
 	if err != nil {
-		err = fmt.Errorf("%w: block %d: %w", lightclient.ErrStateProof, at.header.Number, err)
+		err = fmt.Errorf("block %d: %w", at.header.Number, err)
 		judge(c.node, turn, err)
 		return nil, err
 	}

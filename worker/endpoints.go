@@ -72,7 +72,7 @@ func (w *Worker) newNodes(urls, chain string) (*parentchain.Client, error) {
 		return nil, fmt.Errorf("endpoints of the %s: %w", chain, err)
 	}
 	opts := w.cfg.endpoints
-	opts.Log = w.log
+	opts.Log, opts.InsecureWord = w.log, w.cfg.InsecureTrustParentchainRPC
 	for i, u := range list {
 		w.log.Info("endpoint", "chain", chain, "number", i+1, "url", rpcclient.Redact(u))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -34,7 +35,10 @@ type finality interface {
 // newFinality starts at the trusted block, which it fetches and verifies. It
 // returns that block too.
 func (w *Worker) newFinality(ctx context.Context) (finality, header.Header, error) {
-	if w.trust.Relay != nil {
+	switch {
+	case w.trust.Insecure&enclave.TrustParentchainRPC != 0:
+		return w.newWordFinality(ctx)
+	case w.trust.Relay != nil:
 		return w.newParaFinality(ctx)
 	}
 	start, err := lightStart(ctx, w.node, w.trust.LightClient().Start)
@@ -46,6 +50,10 @@ func (w *Worker) newFinality(ctx context.Context) (finality, header.Header, erro
 
 // restoreFinality goes on from a state that was sealed.
 func (w *Worker) restoreFinality(s lightclient.State) (finality, error) {
+	if w.trust.Insecure&enclave.TrustParentchainRPC != 0 {
+		f := &wordFinality{trust: w.trust.LightClient()}
+		return f, f.resume(s)
+	}
 	if s.Relay != nil {
 		f := w.paraFinality()
 		return f, f.resume(s)

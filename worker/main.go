@@ -187,7 +187,7 @@ func (f *flags) logger(w io.Writer) (*slog.Logger, error) {
 
 // runFlags are the flags of run.
 type runFlags struct {
-	skipRA, dev                         bool
+	skipRA, dev, insecureRPC            bool
 	teeracleInterval, reregister        string
 	shieldingTarget, confirm, trustFile string
 	confirmInterval                     uint32
@@ -217,6 +217,9 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 				return err
 			}
 			return fail(func(cmd *cobra.Command, _ []string) error {
+				if cfg.InsecureTrustParentchainRPC { // whatever --log-level says
+					fmt.Fprintf(cmd.ErrOrStderr(), "\n%s.\n\n", insecureRPC)
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", sim.Measurement(f.simMeasurement))
 				return run(cmd.Context(), cfg)
 			})(cmd, args)
@@ -225,6 +228,7 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o := cmd.Flags()
 	o.BoolVar(&r.skipRA, "skip-ra", false, "register without attestation; needed on the simulated TEE")
 	o.BoolVarP(&r.dev, "dev", "d", false, "development: //Alice pays, block 0 of the connected chain is trusted, nothing is private")
+	o.BoolVar(&r.insecureRPC, "insecure-trust-parentchain-rpc", false, "development beside a node that proves nothing: believe it in everything; needs --dev, for the shard's whole life")
 	o.StringVarP(&r.teeracleInterval, "teeracle-interval", "i", "", "refused: there is no teeracle in this mode")
 	o.StringVar(&r.reregister, "reregister", "", "refused: there is no teeracle in this mode")
 	o.StringVarP(&r.shieldingTarget, "shielding-target", "s", "integritee", "integritee, the only parentchain of this mode")
@@ -279,7 +283,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	listen := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
 	c = Config{App: app, DataDir: f.dataDir, NodeURL: f.nodes(),
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
-		Dev: r.dev, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
+		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
 	r.finality.into(&c)
 	if f.metrics {

@@ -121,6 +121,7 @@ func (w *Worker) devTrust(ctx context.Context) (enclave.TrustConfig, error) {
 		return enclave.TrustConfig{}, err
 	}
 	t := enclave.DevTrustConfig(genesis, w.shard, w.cfg.App.Name())
+	t.Insecure = w.cfg.insecureFlags()
 	if w.relay == nil {
 		return t, nil
 	}

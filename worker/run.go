@@ -93,7 +93,7 @@ func (c *Config) Check() error {
 		_, err := parentchain.ParseURLs(c.NodeURL)
 		need(err == nil, fmt.Sprintf("endpoints of the parentchain: %v", err))
 	}
-	errs = append(errs, c.checkRelay())
+	errs = append(errs, c.checkRelay(), c.checkWord())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
 	return errors.Join(errs...)
@@ -223,6 +223,9 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	w.rpc = w.newRPC()
 	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
 		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted)
+	if cfg.InsecureTrustParentchainRPC {
+		w.log.Warn(insecureRPC)
+	}
 	return nil
 }
 
@@ -250,7 +253,7 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	w.genesis.Store(&w.trust.Genesis)
-	w.runtimes.trust = w.trust.LightClient()
+	w.runtimes.trust, w.chain.trust = w.trust.LightClient(), w.trust.LightClient()
 	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account}
 	if err := w.renewCertificate(tee.PurposeJoin); err != nil {
 		return err
@@ -484,6 +487,9 @@ func (w *Worker) Status() Status {
 		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending)}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
 	s.Progress = w.progress.read().status()
+	if w.cfg.InsecureTrustParentchainRPC {
+		s.Insecure = []string{insecureRPC}
+	}
 	if g := w.genesis.Load(); g != nil {
 		s.Genesis = *g
 	}

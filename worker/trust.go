@@ -50,7 +50,7 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	case stored != nil:
 		// The node may be down: state can be served all the same.
 		t = enclave.DevTrustConfig(stored.Genesis, w.shard, w.cfg.App.Name())
-		t.Relay = stored.Relay
+		t.Relay, t.Insecure = stored.Relay, w.cfg.insecureFlags()
 	default:
 		err := w.health.retry(ctx, "parentchain", func(ctx context.Context) (err error) {
 			t, err = w.devTrust(ctx)
@@ -65,6 +65,14 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	}
 	if err := w.cfg.checkKind(&t); err != nil {
 		return err
+	}
+	if err := w.cfg.checkInsecure(&t, "the trust config"); err != nil {
+		return err
+	}
+	if stored != nil {
+		if err := w.cfg.checkInsecure(stored, "data folder "+w.cfg.DataDir); err != nil {
+			return err
+		}
 	}
 	if stored == nil {
 		if err := w.dir.seal(w.platform, t.Encode(), chainDir, trustFile); err != nil {

@@ -59,6 +59,10 @@ type Config struct {
 	// 0 of the connected chain as the start of trust, class insecure-dev
 	// (RULES 1).
 	Dev bool
+	// InsecureTrustParentchainRPC believes the node at NodeURL in everything:
+	// for development beside nodes that prove nothing. It needs Dev, and is
+	// part of the shard's trust config.
+	InsecureTrustParentchainRPC bool
 	// SkipRA registers with the attestation method Skip. It must be set: the
 	// simulated TEE has nothing else.
 	SkipRA bool
@@ -112,6 +116,9 @@ type Status struct {
 	MrEnclave   string            `json:"mrenclave"` // fingerprint in hex
 	Shard       string            `json:"shard"`     // base58
 	Genesis     hashing.Hash      `json:"genesis"`
+	// Insecure says in a sentence for each insecure flag of the trust config
+	// what it means.
+	Insecure []string `json:"insecure,omitempty"`
 
 	// The last committed block.
 	Number    header.Number `json:"number"`
