@@ -33,6 +33,9 @@ func (f *follower) run(ctx context.Context) error {
 	for {
 		before, turn := f.j.number(), f.w.node.Turn()
 		err := f.attempt(ctx)
+		if failed := f.j.flush(); failed != nil {
+			return failed
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -206,7 +209,8 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	committed := w.metrics.stage(stageCommit)
-	if err := f.j.commit(commit); err != nil {
+	p, _ := w.published.read()
+	if err := f.j.commit(commit, max(p.head, commit.Number)-commit.Number); err != nil {
 		return err
 	}
 	committed()

@@ -22,6 +22,9 @@ type journal struct {
 	core *enclave.Core
 	log  *store.Log
 	dir  string
+	// waiting are commits that count already and are not stored yet, encoded.
+	waiting      [][]byte
+	waitingBytes int
 
 	snapshots sync.WaitGroup
 	failed    chan error // first failure of a snapshot in the background
@@ -117,21 +120,42 @@ func (w *Worker) coreStart(ctx context.Context) (enclave.Start, error) {
 	return enclave.Start{Header: h, Proof: proof, LightClient: f.state()}, nil
 }
 
-// commit stores what the core computed, and only then lets it count.
-func (j *journal) commit(c *enclave.Commit) error {
+// groupBytes bounds the commits that wait to be stored.
+const groupBytes = 4 << 20
+
+// commit stores what the core computed, and only then lets it count. While many
+// blocks are to come, several are stored at once, and until then count for the
+// next block, for getters and for the status: after a crash the same blocks
+// give the same again. What must not be forgotten is what was sent, and far
+// behind nothing is (maxLag).
+func (j *journal) commit(c *enclave.Commit, toCome header.Number) error {
 	select {
 	case err := <-j.failed:
 		return storeError(j.dir, err)
 	default:
 	}
-	if err := j.log.Append(c.Encode()); err != nil {
-		return storeError(j.dir, err)
+	encoded := c.Encode()
+	j.waiting, j.waitingBytes = append(j.waiting, encoded), j.waitingBytes+len(encoded)
+	if toCome <= 2*maxLag || len(j.waiting) >= store.MaxGroup || j.waitingBytes >= groupBytes {
+		if err := j.flush(); err != nil {
+			return err
+		}
 	}
 	if err := j.core.Adopt(c); err != nil {
 		return fatal("adopt block %d: %w", c.Number, err)
 	}
-	if j.log.Since() > snapshotBytes {
+	if len(j.waiting) == 0 && j.log.Since() > snapshotBytes {
 		return j.snapshot()
+	}
+	return nil
+}
+
+// flush stores the commits that wait.
+func (j *journal) flush() error {
+	err := j.log.Append(j.waiting...)
+	j.waiting, j.waitingBytes = nil, 0
+	if err != nil {
+		return storeError(j.dir, err)
 	}
 	return nil
 }

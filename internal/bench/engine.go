@@ -33,6 +33,10 @@ type engine struct {
 	core *enclave.Core
 	log  *store.Log
 	keys *enclave.KeyMaterial
+	// group is how many commits are stored at once: store.MaxGroup far behind
+	// the chain, 1 near its head.
+	group   int
+	waiting [][]byte
 }
 
 // newEngine starts at block 0 of a chain, with a store in dir.
@@ -41,7 +45,7 @@ func newEngine(ctx context.Context, c *chain, app *stf.App, keys *enclave.KeyMat
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{lc: lightclient.New(start), keys: keys}
+	e := &engine{lc: lightclient.New(start), keys: keys, group: store.MaxGroup}
 	cfg := enclave.Config{App: app, Trust: enclave.DevTrustConfig(c.start.Hash(), shard, app.Name()), Keys: keys, Fingerprint: fingerprint}
 	e.core, err = enclave.New(cfg, enclave.Start{Header: c.start, Proof: c.genesis.Prove(trie.V1, enclave.RequiredKeys(shard, 0)...), LightClient: e.lc.State()})
 	if err != nil {
@@ -79,8 +83,11 @@ func (e *engine) process(s *segment) (receipts int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := e.log.Append(commit.Encode()); err != nil {
-			return 0, err
+		if e.waiting = append(e.waiting, commit.Encode()); len(e.waiting) >= e.group || i == len(final)-1 {
+			if err := e.log.Append(e.waiting...); err != nil {
+				return 0, err
+			}
+			e.waiting = nil
 		}
 		if err := e.core.Adopt(commit); err != nil {
 			return 0, err
@@ -94,7 +101,7 @@ func (e *engine) process(s *segment) (receipts int, err error) {
 			return 0, fmt.Errorf("block %d: %v", commit.Number, commit.Alarms)
 		}
 		receipts += len(commit.Receipts)
-		if e.log.Since() > snapshotBytes {
+		if len(e.waiting) == 0 && e.log.Since() > snapshotBytes {
 			if err := e.log.Snapshot(e.core.SnapshotWriter()); err != nil {
 				return 0, err
 			}

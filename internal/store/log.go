@@ -15,6 +15,11 @@ const FormatVersion = 1
 // MaxFrame is the largest frame in bytes of records: what one Append may write.
 const MaxFrame = 256 << 20
 
+// MaxGroup is how many records a writer who is far behind appends at once:
+// the CPU time of an fsync is about that of verifying and executing a block in
+// which nothing happens.
+const MaxGroup = 64
+
 // Errors that a caller may test for, beside [ErrLocked] and [*DamageError].
 var (
 	// ErrNewer means that a newer version of this program wrote the store.
