@@ -43,6 +43,7 @@ var table = map[string]int{
 	"internal/rpcclient":   adapter,
 	"internal/parentchain": adapter,
 	"internal/store":       adapter,
+	"internal/archive":     adapter,
 	"internal/keystore":    adapter,
 	"internal/devchain":    assembly,
 	"worker":               assembly,
