@@ -116,6 +116,9 @@ func All() []Benchmark {
 	return []Benchmark{
 		{"headers", "headers linked and proven final per second, with justifications and authority changes", headersBench},
 		{"sparse-blocks", "CPU time for 1,000,000 blocks of which 1,000 hold a call for the shard, and memory meanwhile", sparseBench},
+		{"catchup", "20,000 invocations, all included, against bare decryption", catchUpBench},
+		{"empty-block", "a block that holds nothing for the shard, with its fsync", emptyBench},
+		{"getters", "signed getters over TLS and WebSocket, clients on the same machine", gettersBench},
 	}
 }
 

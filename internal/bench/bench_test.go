@@ -19,7 +19,7 @@ func TestQuick(t *testing.T) {
 		names[b.Name] = true
 	}
 	o := &Options{Quick: true, Blocks: 2 * period, Dir: t.TempDir(), Log: io.Discard}
-	list, err := byName([]string{"headers", "sparse-blocks"})
+	list, err := byName([]string{"headers", "sparse-blocks", "catchup", "empty-block"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"headers", "headers-cpu", "sparse-blocks", "sparse-blocks-heap"} {
+	for _, name := range []string{"headers", "headers-cpu", "sparse-blocks", "sparse-blocks-heap", "catchup", "empty-block"} {
 		if !seen[name] {
 			t.Errorf("no result %s", name)
 		}

@@ -1,0 +1,190 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+const (
+	catchUpCalls    = 20_000
+	catchUpPerBlock = 100
+)
+
+// stage sets up a shard with one rich user, after one segment of blocks.
+type stage struct {
+	chain  *chain
+	engine *engine
+	keys   *enclave.KeyMaterial
+	alice  *user
+	dir    string
+}
+
+func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error) {
+	app, keys, err := sampleApp()
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{keys: keys}
+	if s.chain, err = newChain(chainOptions{authorities: sparseVoters, accounts: sparseAccounts}); err != nil {
+		return nil, err
+	}
+	if s.alice, err = newUser("//Alice"); err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp(o.Dir, name+"-"); err != nil {
+		return nil, err
+	}
+	if s.engine, err = newEngine(ctx, s.chain, app, keys, filepath.Join(s.dir, "store")); err != nil {
+		os.RemoveAll(s.dir)
+		return nil, err
+	}
+	id := s.alice.AccountID()
+	deposit, err := seal(keys, id[:])
+	if err == nil {
+		err = s.run(1, 1, func(b *builder) { b.shield(shard, deposit, scale.NewU128(1<<62)) })
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	s.engine.close()
+	os.RemoveAll(s.dir)
+}
+
+func (s *stage) segment(n int, fill func(*builder)) (*segment, error) {
+	return s.chain.segment(n, s.engine.core.RequiredKeys(s.engine.core.View().Number()+1), fill)
+}
+
+// run makes n blocks and processes them, in which so many operations are.
+func (s *stage) run(n, operations int, fill func(*builder)) error {
+	seg, err := s.segment(n, fill)
+	if err != nil {
+		return err
+	}
+	return s.process(seg, operations)
+}
+
+func (s *stage) process(seg *segment, operations int) error {
+	got, err := s.engine.process(seg)
+	if err == nil && got != operations {
+		err = fmt.Errorf("%d operations were executed, want %d", got, operations)
+	}
+	return err
+}
+
+// decryptAll does the bare decryptions on all cores.
+func decryptAll(key *shielding.PrivateKey, ciphertexts [][]byte) error {
+	var next, failed atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(ciphertexts)); i = next.Add(1) - 1 {
+				if _, err := key.Decrypt(ciphertexts[i], shielding.MaxChunks); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := failed.Load(); n > 0 {
+		return fmt.Errorf("%d ciphertexts were not decrypted", n)
+	}
+	return nil
+}
+
+// catchUpBench compares the rate of invocations, all included, with that of
+// bare decryptions of the same ciphertexts, in interleaved pairs.
+func catchUpBench(ctx context.Context, o *Options) ([]Result, error) {
+	blocks := catchUpCalls / catchUpPerBlock / rounds
+	if o.Quick {
+		blocks = 1
+	}
+	s, err := newStage(ctx, o, "catchup")
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	calls := blocks * catchUpPerBlock
+	var rates, bare, ratios []float64
+	for i := range rounds {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var ciphertexts [][]byte
+		seg, err := s.segment(blocks, func(b *builder) {
+			for range catchUpPerBlock {
+				// A thousand and some beneficiaries.
+				n := len(ciphertexts)
+				ct, err := s.alice.transfer(s.keys, keyring.AccountID{byte(n), byte(n >> 8 & 3), 1}, 1_000_000_000_000)
+				b.fail(err)
+				ciphertexts = append(ciphertexts, ct)
+				b.invoke(shard, ct)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		pair := []func() (span, error){
+			func() (span, error) { return timed(func() error { return s.process(seg, calls) }) },
+			func() (span, error) {
+				return timed(func() error { return decryptAll(s.keys.Shielding, ciphertexts) })
+			},
+		}
+		var took [2]span
+		for j := range pair {
+			k := (i + j) % 2 // who is first changes
+			if took[k], err = pair[k](); err != nil {
+				return nil, err
+			}
+		}
+		rates = append(rates, float64(calls)/took[0].wall.Seconds())
+		bare = append(bare, float64(calls)/took[1].wall.Seconds())
+		ratios = append(ratios, took[1].wall.Seconds()/took[0].wall.Seconds())
+		o.logf("catchup: %d calls, %.0f/s, bare decryption %.0f/s, ratio %.3f", calls, rates[i], bare[i], ratios[i])
+	}
+	ratio, base := median(ratios), median(bare)
+	return []Result{{Name: "catchup", Value: median(rates), Unit: "invocations/s", Baseline: &base, Ratio: &ratio, goal: atLeast(0.90),
+		note: "against bare RSA-3072 decryptions of the same ciphertexts"}}, nil
+}
+
+// emptyBench does blocks in which nothing happens, each with its fsync.
+func emptyBench(ctx context.Context, o *Options) ([]Result, error) {
+	blocks := 256
+	if o.Quick {
+		blocks = 32
+	}
+	s, err := newStage(ctx, o, "empty-block")
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	s.engine.group = 1
+	took, err := best(rounds, func() (span, error) {
+		seg, err := s.segment(blocks, func(*builder) {})
+		if err != nil {
+			return span{}, err
+		}
+		return timed(func() error { return s.process(seg, 0) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []Result{
+		{Name: "empty-block", Value: 1e3 * took.wall.Seconds() / float64(blocks), Unit: "ms", goal: atMost(2), note: "verify, execute, roots, fsynced commit"},
+		{Name: "empty-block-cpu", Value: 1e3 * took.cpu.Seconds() / float64(blocks), Unit: "CPU ms"},
+	}, nil
+}
