@@ -65,6 +65,23 @@ func judge(node *parentchain.Client, turn parentchain.Turn, err error) {
 	}
 }
 
+// leaveReasons are the words for why endpoints were left.
+var leaveReasons = []string{"lie", "stale", "pruned", "unreachable", "other"}
+
+func leaveReason(err error) string {
+	switch {
+	case lie(err):
+		return "lie"
+	case errors.Is(err, parentchain.ErrStale):
+		return "stale"
+	case errors.Is(err, parentchain.ErrStateUnavailable):
+		return "pruned"
+	case errors.Is(err, parentchain.ErrUnavailable):
+		return "unreachable"
+	}
+	return "other"
+}
+
 // newNodes returns a client of the endpoints in a list of URLs.
 func (w *Worker) newNodes(urls, chain string) (*parentchain.Client, error) {
 	list, err := parentchain.ParseURLs(urls)
@@ -73,6 +90,7 @@ func (w *Worker) newNodes(urls, chain string) (*parentchain.Client, error) {
 	}
 	opts := w.cfg.endpoints
 	opts.Log, opts.InsecureWord = w.log, w.cfg.InsecureTrustParentchainRPC
+	opts.Left = func(err error) { w.metrics.left.WithLabelValues(chain, leaveReason(err)).Inc() }
 	for i, u := range list {
 		w.log.Info("endpoint", "chain", chain, "number", i+1, "url", rpcclient.Redact(u))
 	}

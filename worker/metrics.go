@@ -11,6 +11,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -33,6 +34,7 @@ type metrics struct {
 	sent, failed *prometheus.CounterVec // extrinsics by effect
 	getters      *prometheus.HistogramVec
 	connections  prometheus.Gauge
+	left         *prometheus.CounterVec // endpoints by chain and reason
 	registered   prometheus.Gauge
 	balance      *prometheus.GaugeVec // without labels: absent until known
 }
@@ -131,6 +133,27 @@ func newMetrics(w *Worker) *metrics {
 			}
 		}
 	}})
+
+	chains := func(tell func(chain string, node *parentchain.Client)) {
+		if w.node != nil {
+			tell("parentchain", w.node)
+		}
+		if w.relay != nil {
+			tell("relay chain", w.relay)
+		}
+	}
+	m.add(&labelled{prometheus.NewDesc(metricPrefix+"endpoint", "Number of the endpoint in use, in the order of the flags, from 1.", []string{"chain"}, nil), func(tell func(float64, ...string)) {
+		chains(func(chain string, node *parentchain.Client) { tell(float64(node.InUse()+1), chain) })
+	}})
+	m.add(&labelled{prometheus.NewDesc(metricPrefix+"endpoints_usable", "Endpoints that were not left lately.", []string{"chain"}, nil), func(tell func(float64, ...string)) {
+		chains(func(chain string, node *parentchain.Client) { usable, _ := node.Usable(); tell(float64(usable), chain) })
+	}})
+	m.left = prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + "endpoints_left_total", Help: "How often an endpoint was left for another, by reason."},
+		[]string{"chain", "reason"})
+	for _, reason := range leaveReasons {
+		m.left.WithLabelValues("parentchain", reason)
+	}
+	m.add(m.left)
 
 	m.operations = counters("operations_total", "Operations of the shard, by how they ended.", "outcome", outcomeClasses)
 	var alarms []string

@@ -15,6 +15,8 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -107,7 +109,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for labels, want := range map[[2]string]float64{
 		{"ocw_operations_total", "executed"}: 2, {"ocw_operations_total", "refused"}: 1, {"ocw_operations_total", "failed"}: 0,
-		{"ocw_alarms_total", "not matched"}: 0, {"ocw_trouble", "funding"}: 0, {"ocw_phase", "running"}: 1, {"ocw_getter_seconds", "ok"}: 1,
+		{"ocw_alarms_total", "not matched"}: 0, {"ocw_trouble", "funding"}: 0, {"ocw_phase", "running"}: 1, {"ocw_endpoint", "parentchain"}: 1, {"ocw_endpoints_usable", "parentchain"}: 1, {"ocw_getter_seconds", "ok"}: 1,
 	} {
 		if got := value(labels[0], labels[1]); got < want || want == 0 && got > 0 {
 			t.Errorf("%s %s: %v, want %v", labels[0], labels[1], got, want)
@@ -136,6 +138,34 @@ func TestMetrics(t *testing.T) {
 	for _, secret := range []string{hexOf(w.account.Public()), w.account.AccountID().String(), hexOf(alice.Public()), alice.AccountID().String(), n.shard().String()} {
 		if strings.Contains(string(text), secret) {
 			t.Errorf("the metrics name %s", secret)
+		}
+	}
+}
+
+// TestEndpointsLeft: what Leave is told is counted by its reason.
+func TestEndpointsLeft(t *testing.T) {
+	w := &Worker{cfg: Config{App: sampleApp(t)}, published: newBoard(), log: slogText(io.Discard)}
+	w.metrics = newMetrics(w)
+	node, err := w.newNodes("ws://127.0.0.1:1,ws://127.0.0.1:2", "parentchain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	for i, c := range []struct {
+		err    error
+		reason string
+	}{
+		{lightclient.ErrUnverified, "lie"}, {parentchain.ErrStale, "stale"}, {parentchain.ErrStateUnavailable, "pruned"},
+		{parentchain.ErrUnavailable, "unreachable"}, {io.EOF, "other"},
+	} {
+		before := node.InUse()
+		leave(node, node.Turn(), fmt.Errorf("block 7: %w", c.err))
+		var m dto.Metric
+		if err := w.metrics.left.WithLabelValues("parentchain", c.reason).Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		if m.GetCounter().GetValue() != 1 || node.InUse() == before || i == 0 && before != 0 {
+			t.Errorf("%v: %v, endpoint %d, was %d", c.err, m.GetCounter(), node.InUse(), before)
 		}
 	}
 }

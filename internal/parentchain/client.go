@@ -45,6 +45,9 @@ type Options struct {
 	Stale time.Duration
 	// Compare is how often Watch compares endpoints; 0 is DefaultPoll.
 	Compare time.Duration
+	// Left is told why an endpoint is left where there are others. It must not
+	// block. Nil ignores it.
+	Left func(reason error)
 	// InsecureWord asks for values where proofs are wanted, and believes the
 	// hash of block 0: for development nodes that prove nothing. What they say
 	// then passes only where a lightclient.Trust takes it.

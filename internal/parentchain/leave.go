@@ -51,6 +51,9 @@ func (c *Client) leave(turn Turn, err error, first time.Duration) {
 	c.mu.Unlock()
 	left.drop(false)
 	if len(c.endpoints) > 1 {
+		if c.opts.Left != nil {
+			c.opts.Left(err)
+		}
 		c.opts.Log.Warn("left an endpoint of the parentchain", "endpoint", left.name(), "reason", err, "not_for", pause, "now", now.name())
 	}
 }
@@ -92,6 +95,13 @@ func (c *Client) Good() {
 	if e.failures > 0 && time.Since(c.since) > min(firstPause<<min(e.failures, 16), mostPause) {
 		e.failures = 0
 	}
+}
+
+// InUse returns the place in the list of the endpoint that is active, from 0.
+func (c *Client) InUse() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active
 }
 
 // Usable returns how many endpoints there are and how many of them were not
