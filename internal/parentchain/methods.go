@@ -289,14 +289,6 @@ func (c *Client) AccountNextIndex(ctx context.Context, who keyring.AccountID) (n
 	return n, err
 }
 
-// QueryFee returns the fee in planck that the node estimates for an encoded
-// extrinsic.
-func (c *Client) QueryFee(ctx context.Context, raw []byte) (string, error) {
-	var f fee
-	err := c.Call(ctx, "payment_queryInfo", []any{Hex(raw)}, &f)
-	return f.text, err
-}
-
 // SubmitExtrinsic puts an encoded extrinsic into the node's pool and returns
 // its hash. If the active node refuses it or does not answer, the others are
 // asked, and the first that takes it is enough; else the error is that of the

@@ -2,11 +2,9 @@ package parentchain
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/trie"
@@ -40,40 +38,5 @@ func (c *Client) believeGenesis(ctx context.Context, h *header.Header, hash hash
 	if genesis != hash {
 		return fmt.Errorf("block %s: %w", hash, ErrNotFound)
 	}
-	return nil
-}
-
-// fee is the reply of payment_queryInfo: an object of most nodes, of chopsticks
-// the runtime's answer in hex.
-type fee struct{ text string }
-
-// UnmarshalJSON reads either form.
-func (f *fee) UnmarshalJSON(b []byte) error {
-	var object struct {
-		PartialFee string `json:"partialFee"`
-	}
-	if len(b) == 0 || b[0] != '"' {
-		err := json.Unmarshal(b, &object)
-		f.text = object.PartialFee
-		return err
-	}
-	var text string
-	if err := json.Unmarshal(b, &text); err != nil {
-		return err
-	}
-	raw, err := unhex(text)
-	if err != nil {
-		return err
-	}
-	// RuntimeDispatchInfo: weight (two compacts), class, fee.
-	var info struct {
-		RefTime, ProofSize scale.CompactU64
-		Class              uint8
-		PartialFee         scale.U128
-	}
-	if err := scale.Unmarshal(raw, &info); err != nil {
-		return fmt.Errorf("%w: dispatch info: %w", ErrNonsense, err)
-	}
-	f.text = info.PartialFee.String()
 	return nil
 }
