@@ -227,11 +227,16 @@ func failureOf(m *metadata.Metadata, raw []byte, index uint32) string {
 
 // dispatchError names the error in the data of System.ExtrinsicFailed.
 func dispatchError(m *metadata.Metadata, data []byte) string {
-	// DispatchError::Module is variant 3 in all runtimes of this pallet family.
-	if len(data) >= 3 && data[0] == 3 {
-		if pallet, name, ok := m.ErrorName(data[1], data[2]); ok {
+	var e system.DispatchError
+	d := scale.NewDecoder(data)
+	d.Decode(&e)
+	if d.Err() != nil {
+		return fmt.Sprintf("dispatch error %x", data[:min(len(data), 8)])
+	}
+	if e.Module != nil {
+		if pallet, name, ok := m.ErrorName(e.Module.Index, e.Module.Code[0]); ok {
 			return pallet + "." + name
 		}
 	}
-	return fmt.Sprintf("dispatch error %x", data[:min(len(data), 8)])
+	return e.Error()
 }
