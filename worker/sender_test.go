@@ -27,7 +27,7 @@ func TestDispatchError(t *testing.T) {
 	p := m.Pallet("Teerex")
 	for want, data := range map[string][]byte{
 		"Teerex.EnclaveIsNotRegistered": {3, p.Index, 5, 0, 0, 0},
-		"Arithmetic.Underflow":          {8, 0, 0x82, 0x80, 0xb0, 0x49, 0x25, 0x38},
+		"Arithmetic: Underflow":         {8, 0, 0x82, 0x80, 0xb0, 0x49, 0x25, 0x38},
 		"dispatch error ff":             {0xff},
 		"dispatch error ":               nil,
 	} {
