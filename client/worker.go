@@ -254,6 +254,9 @@ type Status struct {
 	Hash      Hash        `json:"hash"`      // its hash
 	StateRoot Hash        `json:"stateRoot"` // of the private state after it
 	Finalized BlockNumber `json:"finalized"` // last block that its node holds final
+	// Insecure says what protections the shard gives up, a sentence each: none
+	// if it is empty. It is the worker's text: print nothing of it unquoted.
+	Insecure []string `json:"insecure"`
 }
 
 // Status returns the worker's progress; [ErrNotSupported] from an original

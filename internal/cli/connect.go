@@ -42,6 +42,10 @@ func (a *app) worker(ctx context.Context, want *client.Fingerprint) (*client.Wor
 	if err != nil {
 		return nil, err
 	}
+	// Original Rust workers do not tell; who fails here fails in what comes next.
+	if status, err := w.Status(ctx); err == nil && len(status.Insecure) > 0 {
+		a.notice("warning: the worker at %s runs with insecure flags (ocw_status names them): nothing that it says of parentchain and state is proven", a.workerAddress())
+	}
 	a.openWorker = w
 	return w, nil
 }
