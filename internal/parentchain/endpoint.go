@@ -93,5 +93,11 @@ func (e *endpoint) call(ctx context.Context, method string, params []any, out an
 	if err != nil {
 		return err
 	}
-	return classify(ctx, conn.Call(ctx, method, params, out))
+	bounded := ctx // though the caller may have more time: another endpoint may answer
+	if e.opts.CallTimeout != 0 {
+		var stop context.CancelFunc
+		bounded, stop = context.WithTimeout(ctx, e.opts.CallTimeout)
+		defer stop()
+	}
+	return classify(ctx, conn.Call(bounded, method, params, out))
 }
