@@ -41,7 +41,9 @@ func (w *Worker) newFinality(ctx context.Context) (finality, header.Header, erro
 	case w.trust.Relay != nil:
 		return w.newParaFinality(ctx)
 	}
-	start, err := lightStart(ctx, w.node, w.trust.LightClient().Start)
+	blocks, at := w.blocks.Load(), w.trust.LightClient().Start
+	start, err := lightStartFrom(at, func() (*header.Header, error) { return blocks.header(ctx, at.Number, at.Hash) },
+		func(keys [][]byte) ([][]byte, error) { return blocks.readProof(ctx, keys, at.Number, at.Hash) })
 	if err != nil {
 		return nil, header.Header{}, err
 	}
@@ -64,11 +66,16 @@ func (w *Worker) restoreFinality(s lightclient.State) (finality, error) {
 
 // lightStart fetches a trusted block and verifies it with its authority set.
 func lightStart(ctx context.Context, node *parentchain.Client, at lightclient.Checkpoint) (lightclient.Start, error) {
-	h, err := node.Header(ctx, at.Hash)
+	return lightStartFrom(at, func() (*header.Header, error) { return node.Header(ctx, at.Hash) },
+		func(keys [][]byte) ([][]byte, error) { return node.ReadProof(ctx, keys, at.Hash) })
+}
+
+func lightStartFrom(at lightclient.Checkpoint, headerOf func() (*header.Header, error), readProof func([][]byte) ([][]byte, error)) (lightclient.Start, error) {
+	h, err := headerOf()
 	if err != nil {
 		return lightclient.Start{}, fmt.Errorf("start block %d: %w", at.Number, err)
 	}
-	proof, err := node.ReadProof(ctx, lightclient.StartKeys(at.Number), at.Hash)
+	proof, err := readProof(lightclient.StartKeys(at.Number))
 	if err != nil {
 		return lightclient.Start{}, fmt.Errorf("start block %d: %w", at.Number, err)
 	}
@@ -83,6 +90,9 @@ func lightStart(ctx context.Context, node *parentchain.Client, at lightclient.Ch
 type soloFinality struct {
 	*prover
 	client *lightclient.Client
+	// The last block that a justification was used for, for the archive.
+	proven        header.Number
+	justification []byte
 }
 
 func (f *soloFinality) state() lightclient.State { return f.client.State() }
@@ -100,9 +110,18 @@ func (f *soloFinality) resume(s lightclient.State) error {
 
 func (f *soloFinality) advance(ctx context.Context, first header.Header, justification []byte) (final []lightclient.FinalHeader, err error) {
 	err = f.prove(ctx, first, justification, func(headers []header.Header, justification []byte) error {
-		final, err = f.client.Finalize(headers, justification)
+		final, err = f.finalize(headers, justification)
 		return err
 	})
+	return final, err
+}
+
+// finalize proves headers final, the last of them by its justification.
+func (f *soloFinality) finalize(headers []header.Header, justification []byte) ([]lightclient.FinalHeader, error) {
+	final, err := f.client.Finalize(headers, justification)
+	if err == nil {
+		f.proven, f.justification = headers[len(headers)-1].Number, justification
+	}
 	return final, err
 }
 

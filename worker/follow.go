@@ -1,12 +1,11 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/offchain-worker/sdk/internal/archive"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
@@ -24,6 +23,8 @@ type follower struct {
 	code codeProof
 	// finality proves the blocks that come; nil before the first attempt.
 	finality finality
+	// unproven is up to which block the archive has no justification.
+	unproven header.Number
 }
 
 // run follows until ctx ends or the core or the store fails.
@@ -60,8 +61,7 @@ func (f *follower) describe(err error) error {
 		if !f.j.core.NeedsRuntime() { // else its state proves the runtime of the next
 			n++
 		}
-		return fmt.Errorf("behind: the state of block %d is not available from this node, which keeps recent states only; use an archive node: %w",
-			n, err)
+		return fmt.Errorf("block %d: %w", n, f.w.blocks.Load().remedy(n, err))
 	}
 	return err
 }
@@ -87,7 +87,7 @@ func (f *follower) attempt(ctx context.Context) error {
 	if err := f.resume(); err != nil {
 		return err
 	}
-	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys})
+	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys, Fetch: w.blocks.Load().fetch})
 	defer blocks.Close()
 	var final []lightclient.FinalHeader
 	for {
@@ -96,7 +96,7 @@ func (f *follower) attempt(ctx context.Context) error {
 			return err
 		}
 		if len(final) == 0 {
-			if final, err = f.finality.advance(ctx, b.Header, b.Justification); err != nil {
+			if final, err = f.advance(ctx, b); err != nil {
 				return err
 			}
 		}
@@ -113,6 +113,38 @@ func (f *follower) attempt(ctx context.Context) error {
 		w.node.Good()
 		w.health.well("parentchain")
 	}
+}
+
+// advance proves a block final: one from the archive with the justification that
+// is kept there, if that does it, without asking anybody.
+func (f *follower) advance(ctx context.Context, b *parentchain.UnverifiedBlock) ([]lightclient.FinalHeader, error) {
+	if solo, ok := f.finality.(*soloFinality); ok && b.Archived && b.Justification == nil && b.Header.Number > f.unproven {
+		headers, justification := f.w.blocks.Load().evidence(b.Header)
+		if justification == nil {
+			f.unproven = b.Header.Number + maxReplay/8 // not to look again for each
+		} else if final, err := solo.finalize(headers, justification); err == nil {
+			return final, nil
+		} else {
+			f.w.log.Warn("a justification in the archive does not prove its block: the node is asked", "number", b.Header.Number, "error", err)
+		}
+	}
+	return f.finality.advance(ctx, b.Header, b.Justification)
+}
+
+// keep appends a block to the archive, unless it came from there complete.
+func (f *follower) keep(b *parentchain.UnverifiedBlock, reads []archive.Read) {
+	blocks := f.w.blocks.Load()
+	if b.Archived || blocks.archive == nil {
+		return
+	}
+	e := &archive.Entry{Header: b.Header.AppendSCALE(nil), Extrinsics: b.Extrinsics, Reads: reads}
+	if f.code.proof != nil && f.code.hash == b.Header.ParentHash {
+		e.Before = []archive.Read{{Keys: enclave.CodeKeys(), Proof: f.code.proof}}
+	}
+	if solo, ok := f.finality.(*soloFinality); ok && solo.proven == b.Header.Number {
+		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: solo.justification}
+	}
+	blocks.keep(e)
 }
 
 // next waits for the next block, and meanwhile lets finality look around.
@@ -176,12 +208,15 @@ func (f *follower) keys(n header.Number) [][]byte {
 
 // proof returns the read proof that the core needs of the next block: the one
 // that was fetched with it, unless the blocks since then changed the keys.
-func (f *follower) proof(ctx context.Context, b *parentchain.UnverifiedBlock) ([][]byte, error) {
+func (f *follower) proof(ctx context.Context, b *parentchain.UnverifiedBlock) (_ [][]byte, err error) {
 	keys := f.keys(b.Header.Number)
-	if slices.EqualFunc(b.Keys, keys, bytes.Equal) {
+	if sameKeys(b.Keys, keys) {
 		return b.Proof, nil
 	}
-	return f.w.node.ReadProof(ctx, keys, b.Hash)
+	b.Archived = false // it is not complete
+	b.Keys = keys
+	b.Proof, err = f.w.blocks.Load().readProof(ctx, keys, b.Header.Number, b.Hash)
+	return b.Proof, err
 }
 
 // block verifies, executes and commits one block, and makes ready for the next.
@@ -201,7 +236,8 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
-	if vb, err = f.proveReads(ctx, prepared, vb); err != nil {
+	vb, reads, err := f.proveReads(ctx, prepared, vb)
+	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	commit, err := prepared.Execute(vb)
@@ -209,6 +245,7 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	committed := w.metrics.stage(stageCommit)
+	f.keep(b, append([]archive.Read{{Keys: b.Keys, Proof: proof}}, reads...))
 	p, _ := w.published.read()
 	if err := f.j.commit(commit, max(p.head, commit.Number)-commit.Number); err != nil {
 		return err

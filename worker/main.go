@@ -130,7 +130,7 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	g.StringVar(&f.simMeasurement, "sim-measurement", "", "`name` that the simulated measurement is made of (default: the app's name)")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f), trustConfigCommand(app, &f),
+	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f), archiveCommand(&f), trustConfigCommand(app, &f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -192,6 +192,7 @@ type runFlags struct {
 	shieldingTarget, confirm, trustFile string
 	confirmInterval                     uint32
 	finality                            finalityFlags
+	archive                             archiveFlags
 }
 
 func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error) *cobra.Command {
@@ -236,6 +237,7 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.Uint32Var(&r.confirmInterval, "confirm-interval", DefaultConfirmInterval, "confirm one block in `N` as a sign of life")
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
 	r.finality.register(o)
+	r.archive.register(o)
 	return cmd
 }
 
@@ -286,6 +288,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
 	r.finality.into(&c)
+	r.archive.into(&c)
 	if f.metrics {
 		c.MetricsAddr = listen(f.metricsPort)
 	}

@@ -82,6 +82,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 		plain(method, helloWorld)
 	}
 	s.Handle("ocw_status", func(context.Context, json.RawMessage) (any, error) { return w.Status(), nil })
+	w.registerArchive(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
 	})

@@ -51,6 +51,7 @@ type Worker struct {
 	relay     *parentchain.Client // nil if the parentchain has finality of its own
 	chain     *chain
 	runtimes  *runtimes
+	blocks    atomic.Pointer[blocks] // nil until the trust config is known
 
 	// Set once by live, before anything that reads them is started.
 	trust     enclave.TrustConfig
@@ -96,6 +97,9 @@ func (c *Config) Check() error {
 	errs = append(errs, c.checkRelay(), c.checkWord())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
+	if err := c.checkArchive(); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -248,11 +252,15 @@ func (w *Worker) run(ctx context.Context) error {
 }
 
 // live is the worker's life beside its servers: trust, keys, state, following.
-func (w *Worker) live(ctx context.Context, g *errgroup.Group) error {
+func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 	if err := w.loadTrust(ctx); err != nil {
 		return err
 	}
 	w.genesis.Store(&w.trust.Genesis)
+	if err := w.openBlocks(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.blocks.Load().close()) }()
 	w.runtimes.trust, w.chain.trust = w.trust.LightClient(), w.trust.LightClient()
 	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account}
 	if err := w.renewCertificate(tee.PurposeJoin); err != nil {

@@ -22,6 +22,8 @@ type journal struct {
 	core *enclave.Core
 	log  *store.Log
 	dir  string
+	// blocks is made durable before the log; nil in tests.
+	blocks *blocks
 	// waiting are commits that count already and are not stored yet, encoded.
 	waiting      [][]byte
 	waitingBytes int
@@ -47,7 +49,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 	if err != nil {
 		return nil, storeError(dir, err)
 	}
-	j := &journal{log: log, dir: dir, failed: make(chan error, 1)}
+	j := &journal{log: log, dir: dir, blocks: w.blocks.Load(), failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, log.Close())
@@ -113,10 +115,12 @@ func (w *Worker) coreStart(ctx context.Context) (enclave.Start, error) {
 	if err != nil {
 		return enclave.Start{}, err
 	}
-	proof, err := w.node.ReadProof(ctx, enclave.RequiredKeys(w.shard, h.Number), w.trust.StartHash)
+	blocks := w.blocks.Load()
+	proof, err := blocks.readProof(ctx, enclave.RequiredKeys(w.shard, h.Number), h.Number, w.trust.StartHash)
 	if err != nil {
 		return enclave.Start{}, err
 	}
+	blocks.keepStart(h)
 	return enclave.Start{Header: h, Proof: proof, LightClient: f.state()}, nil
 }
 
@@ -152,6 +156,7 @@ func (j *journal) commit(c *enclave.Commit, toCome header.Number) error {
 
 // flush stores the commits that wait.
 func (j *journal) flush() error {
+	j.blocks.sync() // first, so that the archive has what the state is made of
 	err := j.log.Append(j.waiting...)
 	j.waiting, j.waitingBytes = nil, 0
 	if err != nil {

@@ -51,11 +51,12 @@ type trouble struct {
 var sentences = map[string]string{
 	"chain-unreachable":  "behind: no parentchain node is reached",
 	"chain-unverified":   "behind: the parentchain node serves what does not verify: such blocks are not executed",
-	"chain-pruned":       "behind: the parentchain node no longer has the state of the next block: an archive node is needed",
+	"chain-pruned":       "behind: the parentchain node no longer has the state of the next block, nor does a block archive: an archive node, an imported archive or an archive peer is needed",
 	"chain-other":        "behind: the parentchain node is of a chain with another genesis than this worker's, or of another fork",
 	"chain-not-final":    "behind: the parentchain node calls blocks final and has no proof of it",
 	"chain-stale":        "behind: the parentchain node stays behind what is proven final",
 	"chain-stalled":      "behind: the parentchain makes blocks and does not finalize them; those of a parachain its relay chain does not include or finalize",
+	"archive":            "the block archive cannot be written to, or is damaged: a later replay will need an archive node",
 	"chain":              "behind: blocks of the parentchain are not obtained",
 	"relay-unreachable":  "behind: no node of the relay chain is reached",
 	"relay-unverified":   "behind: the relay chain's node serves what does not verify",
@@ -80,6 +81,8 @@ func healthCode(part string, err error) string {
 		return code
 	}
 	switch {
+	case errors.Is(err, errArchive):
+		return "archive"
 	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):
 		return "chain-other"
 	case errors.Is(err, lightclient.ErrUnverified):

@@ -80,6 +80,14 @@ type Config struct {
 	// SimMeasurement names the simulated measurement; "" is the app's name.
 	SimMeasurement string
 
+	// BlockArchive is the folder of the block archive (RULES 27); "" is one in
+	// DataDir. NoBlockArchive keeps none.
+	BlockArchive   string
+	NoBlockArchive bool
+	// ArchivePeers are URLs of trusted RPCs of workers, which are asked for blocks
+	// that neither the archive nor the node has. They are not believed.
+	ArchivePeers []string
+
 	// Logger takes the log; nil discards it.
 	Logger *slog.Logger
 

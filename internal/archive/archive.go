@@ -31,10 +31,16 @@ type DamageError struct {
 	File   string        // name of the file in the folder
 	Offset int64         // bytes from its start
 	Number header.Number // block that cannot be read
-	What   string
+	// Unknown says that it is not known which blocks stood there; Number is 0.
+	// They are missing, unless they were appended again.
+	Unknown bool
+	What    string
 }
 
 func (e *DamageError) Error() string {
+	if e.Unknown {
+		return fmt.Sprintf("archive: %s is damaged at byte %d: %s", e.File, e.Offset, e.What)
+	}
 	return fmt.Sprintf("archive: %s is damaged at byte %d (block %d): %s", e.File, e.Offset, e.Number, e.What)
 }
 
@@ -178,6 +184,12 @@ func (a *Archive) Missing(limit int) (gaps []Range, err error) {
 // of one that comes again the last entry counts. An error that wraps ErrFull
 // leaves the archive as it was.
 func (a *Archive) Append(e *Entry) error { return a.append(e, true) }
+
+// Write is Append of an entry that a power cut may take back until [Archive.Sync].
+func (a *Archive) Write(e *Entry) error { return a.append(e, false) }
+
+// Sync makes durable what was written. The error wraps ErrFull.
+func (a *Archive) Sync() error { return a.sync() }
 
 // append is Append; without sync a power cut may take the entry back.
 func (a *Archive) append(e *Entry, sync bool) error {

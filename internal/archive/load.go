@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,6 +22,32 @@ const (
 )
 
 func segmentName(n uint32) string { return fmt.Sprintf("%s%08d", segmentPrefix, n) }
+
+// Identify returns what the archive in a folder is of; fs.ErrNotExist if there
+// is none. It takes no lock.
+func Identify(dir string, fsys store.FS) (id Identity, err error) {
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return id, fmt.Errorf("archive: %w", err)
+	}
+	err = fmt.Errorf("archive: no segment in %s: %w", dir, fs.ErrNotExist)
+	for _, name := range names {
+		if !strings.HasPrefix(name, segmentPrefix) {
+			continue
+		}
+		f, openErr := fsys.Open(filepath.Join(dir, name))
+		if openErr != nil {
+			return id, fmt.Errorf("archive: %w", openErr)
+		}
+		b := make([]byte, fileHeaderSize)
+		c, _ := f.ReadAt(b, 0)
+		f.Close()
+		if id, err = decodeFileHeader(b[:c]); !errors.Is(err, ErrMalformed) {
+			return id, err
+		}
+	}
+	return id, err
+}
 
 // load finds the segments, opens the index and reads what it does not cover.
 func (a *Archive) load() error {
@@ -39,7 +66,7 @@ func (a *Archive) load() error {
 			return err
 		}
 		if !good {
-			a.damage = append(a.damage, &DamageError{File: name, What: "its header"})
+			a.damage = append(a.damage, &DamageError{File: name, Unknown: true, What: "its header"})
 		}
 		a.files = append(a.files, uint32(n))
 	}
@@ -180,7 +207,7 @@ func (a *Archive) scanSegment(f store.File, number uint32) (end, size int64, err
 			if next < 0 {
 				break // a torn tail
 			}
-			a.damage = append(a.damage, &DamageError{File: name, Offset: off, What: fmt.Sprintf("%d bytes are not readable", next-off)})
+			a.damage = append(a.damage, &DamageError{File: name, Offset: off, Unknown: true, What: fmt.Sprintf("%d bytes are not readable", next-off)})
 			off = next
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
@@ -23,6 +24,9 @@ type FollowOptions struct {
 	// nil means that no proof is wanted. It is called by any goroutine, when the
 	// block is fetched, which may be long before Next returns it.
 	Keys func(header.Number) [][]byte
+	// Fetch, if set, obtains a block whose hash the node told; ask asks the node
+	// for it. Like Keys, it is called by any goroutine.
+	Fetch func(ctx context.Context, n header.Number, hash hashing.Hash, ask func() (*UnverifiedBlock, error)) (*UnverifiedBlock, error)
 	// Poll is how often the finalized head is asked for besides the
 	// subscription; 0 is DefaultPoll.
 	Poll time.Duration
@@ -246,18 +250,15 @@ func (f *Follower) fetch(ctx context.Context, n header.Number) (*UnverifiedBlock
 	if err != nil {
 		return nil, 0, fmt.Errorf("block %d: %w", n, err)
 	}
-	b, err := f.client.Block(ctx, hash)
+	ask := func() (*UnverifiedBlock, error) { return f.ask(ctx, n, hash) }
+	var b *UnverifiedBlock
+	if f.opts.Fetch != nil {
+		b, err = f.opts.Fetch(ctx, n, hash, ask)
+	} else {
+		b, err = ask()
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("block %d: %w", n, err)
-	}
-	if b.Header.Number != n {
-		return nil, 0, fmt.Errorf("%w: block %d has number %d", ErrNonsense, n, b.Header.Number)
-	}
-	if f.opts.Keys != nil {
-		b.Keys = f.opts.Keys(n)
-		if b.Proof, err = f.client.ReadProof(ctx, b.Keys, hash); err != nil {
-			return nil, 0, fmt.Errorf("block %d: %w", n, err)
-		}
 	}
 	size := int64(len(b.Justification))
 	for _, list := range [][][]byte{b.Extrinsics, b.Proof} {
@@ -266,4 +267,20 @@ func (f *Follower) fetch(ctx context.Context, n header.Number) (*UnverifiedBlock
 		}
 	}
 	return b, size, nil
+}
+
+// ask asks the node for a block.
+func (f *Follower) ask(ctx context.Context, n header.Number, hash hashing.Hash) (*UnverifiedBlock, error) {
+	b, err := f.client.Block(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	if b.Header.Number != n {
+		return nil, fmt.Errorf("%w: it has number %d", ErrNonsense, b.Header.Number)
+	}
+	if f.opts.Keys != nil {
+		b.Keys = f.opts.Keys(n)
+		b.Proof, err = f.client.ReadProof(ctx, b.Keys, hash)
+	}
+	return b, err
 }

@@ -23,6 +23,8 @@ type UnverifiedBlock struct {
 	Justification []byte       // encoded GRANDPA justification of this very block; nil if the node sent none
 	Proof         [][]byte     // read proof of Keys; nil from Block
 	Keys          [][]byte     // those that FollowOptions.Keys gave when the block was fetched
+	// Archived says that FollowOptions.Fetch took it from its own archive.
+	Archived bool
 }
 
 // RuntimeVersion is the version of a runtime.
