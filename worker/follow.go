@@ -23,8 +23,8 @@ type follower struct {
 	code codeProof
 	// finality proves the blocks that come; nil before the first attempt.
 	finality finality
-	// unproven is up to which block the archive has no justification.
-	unproven header.Number
+	// unjustified is up to which block the archive has no justification.
+	unjustified header.Number
 }
 
 // run follows until ctx ends or the core or the store fails.
@@ -118,10 +118,10 @@ func (f *follower) attempt(ctx context.Context) error {
 // advance proves a block final: one from the archive with the justification that
 // is kept there, if that does it, without asking anybody.
 func (f *follower) advance(ctx context.Context, b *parentchain.UnverifiedBlock) ([]lightclient.FinalHeader, error) {
-	if solo, ok := f.finality.(*soloFinality); ok && b.Archived && b.Justification == nil && b.Header.Number > f.unproven {
+	if solo, ok := f.finality.(*soloFinality); ok && b.Archived && b.Justification == nil && b.Header.Number > f.unjustified {
 		headers, justification := f.w.blocks.Load().evidence(b.Header)
 		if justification == nil {
-			f.unproven = b.Header.Number + maxReplay/8 // not to look again for each
+			f.unjustified = b.Header.Number + maxReplay/8 // not to look again for each
 		} else if final, err := solo.finalize(headers, justification); err == nil {
 			return final, nil
 		} else {
