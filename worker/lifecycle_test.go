@@ -327,7 +327,7 @@ func TestWithoutDev(t *testing.T) {
 	n.ready(w)
 	stopped(t, w)
 	// Another trust config for the same folder.
-	trust.Insecure = enclave.TrustParentchainRPC
+	trust.Upgrade = enclave.UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{alice.AccountID()}}
 	write(trust, "")
 	n.startFailing(cfg, "belongs to shard")
 }
