@@ -141,13 +141,16 @@ func forgotten(err error) bool {
 	return errors.Is(err, parentchain.ErrStateUnavailable) || errors.Is(err, parentchain.ErrNotFound)
 }
 
-// remedy says what to do about a block that nobody has.
+// errBehind starts the errors of remedy.
+var errBehind = errors.New("behind")
+
+// remedy says what to do about a block that nobody has, once.
 func (b *blocks) remedy(n header.Number, err error) error {
-	if !forgotten(err) {
+	if !forgotten(err) || errors.Is(err, errBehind) {
 		return err
 	}
-	return fmt.Errorf("behind: block %d is not available: the node keeps recent states only, and no block archive has it. "+
-		"Use an archive node (-u), import a block archive (integritee-service archive import FILE), or name a worker that has it (--archive-peer URL): %w", n, err)
+	return fmt.Errorf("%w: block %d is not available: the node keeps recent states only, and no block archive has it. "+
+		"Use an archive node (-u), import a block archive (integritee-service archive import FILE), or name a worker that has it (--archive-peer URL): %w", errBehind, n, err)
 }
 
 // unverified gives an entry the form of what a node says.

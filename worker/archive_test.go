@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -88,9 +90,14 @@ func TestBlockArchive(t *testing.T) {
 	second := n.config("2", t.TempDir())
 	watch := &logText{Handler: second.Logger.Handler()}
 	second.Logger = slogOf(watch)
+	second.NoBlockArchive = true
 	w2 := n.start(second)
 	n.until(w2, "not behind", func() bool { return w2.Status().HealthCode == "chain-pruned" })
 	n.stop(w2)
+	if _, err := os.Stat(filepath.Join(second.DataDir, archiveDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is an archive: %v", err)
+	}
+	second.NoBlockArchive = false
 	for _, want := range []string{"block 0 is not available", "archive import FILE", "--archive-peer URL"} {
 		if !strings.Contains(watch.text(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, watch.text())
@@ -105,9 +112,6 @@ func TestBlockArchive(t *testing.T) {
 	}
 	n.command(cfg.DataDir, 0, "export", file)
 	n.command(cfg.DataDir, 1, "export", file) // it is there
-	if err := os.RemoveAll(n.folder(second.DataDir)); err != nil {
-		t.Fatal(err)
-	}
 	if out := n.command(second.DataDir, 0, "import", file); !strings.Contains(out, "blocks imported") {
 		t.Error(out)
 	}

@@ -61,7 +61,7 @@ func (f *follower) describe(err error) error {
 		if !f.j.core.NeedsRuntime() { // else its state proves the runtime of the next
 			n++
 		}
-		return fmt.Errorf("block %d: %w", n, f.w.blocks.Load().remedy(n, err))
+		return f.w.blocks.Load().remedy(n, err)
 	}
 	return err
 }

@@ -71,6 +71,9 @@ func TestFlags(t *testing.T) {
 		{"-u ws://a,wss://b:1/path -u wss://c/path -p 7 run --dev --skip-ra",
 			with(func(c *Config) { c.NodeURL = "ws://a:7,wss://b:1/path,wss://c:7/path" })},
 		{"run --dev --skip-ra --parentchain solo", base},
+		{"run --dev --skip-ra --block-archive a --archive-peer wss://x:1 --archive-peer wss://y:2",
+			with(func(c *Config) { c.BlockArchive, c.ArchivePeers = "a", []string{"wss://x:1", "wss://y:2"} })},
+		{"run --dev --skip-ra --no-block-archive", with(func(c *Config) { c.NoBlockArchive = true })},
 		{"run --dev --skip-ra --parentchain para --relay-url ws://a:1,ws://b:2 --relay-url wss://c --para-id 2039",
 			with(func(c *Config) { c.Parentchain, c.RelayURL, c.ParaID = Para, "ws://a:1,ws://b:2,wss://c", 2039 })},
 	}
@@ -125,7 +128,11 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra --relay-url ws://a:1":                    "no effect",
 		"run --dev --skip-ra --para-id 5":                             "no effect",
 		"run --dev --skip-ra --parentchain para --relay-url ws://a:x": "relay chain: URL 1 of 1",
-		"run --dev --skip-ra --confirm-interval 0":                    "at least 1",
+		"run --dev --skip-ra --no-block-archive --block-archive a":    "exclude each other",
+		"run --dev --skip-ra --archive-peer http://x":                 "trusted RPC",
+		"archive":        "needs a subcommand",
+		"archive export": "accepts 1 arg",
+		"run --dev --skip-ra --confirm-interval 0": "at least 1",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := Main(sampleApp(t), strings.Fields(line), &stdout, &stderr); code != 2 || !strings.Contains(stderr.String(), want) || stdout.Len() > 0 {
