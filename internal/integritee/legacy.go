@@ -17,6 +17,28 @@ type LegacyRegisterArgs struct {
 	WorkerURL []byte `metadata:"worker_url"`
 }
 
+// MaxLegacyReportBytes is the longest report that the pallet of 2022 takes.
+const MaxLegacyReportBytes = 4096
+
+// LegacyEnclave is the value of Teerex.EnclaveRegistry. Timestamp counts
+// milliseconds since 1970.
+type LegacyEnclave struct {
+	Pubkey    keyring.AccountID
+	MrEnclave [32]byte
+	Timestamp uint64
+	URL       []byte
+	SgxMode   SgxBuildMode
+}
+
+// MetadataPath is the type's path in runtime metadata.
+func (LegacyEnclave) MetadataPath() []string { return []string{"teerex_primitives", "Enclave"} }
+
+// LegacyRequest is [Request] under its path of 2022.
+type LegacyRequest Request
+
+// MetadataPath is the type's path in runtime metadata.
+func (LegacyRequest) MetadataPath() []string { return []string{"teerex_primitives", "Request"} }
+
 // LegacyConfirmArgs are the arguments of
 // Teerex.confirm_processed_parentchain_block.
 type LegacyConfirmArgs struct {
@@ -37,6 +59,16 @@ type LegacyUnshieldFundsArgs struct {
 	Amount         scale.U128
 	BondingAccount keyring.AccountID
 	CallHash       hashing.Hash
+}
+
+// EventLegacyRemovedEnclave is the event Teerex.RemovedEnclave.
+type EventLegacyRemovedEnclave struct {
+	Account keyring.AccountID `metadata:"_"`
+}
+
+// EventLegacyForwarded is the event Teerex.Forwarded: a call_worker was taken.
+type EventLegacyForwarded struct {
+	Shard ShardID `metadata:"_"`
 }
 
 // EventLegacyShieldFunds is the event Teerex.ShieldFunds: nothing but the

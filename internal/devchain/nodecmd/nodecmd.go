@@ -33,6 +33,7 @@ type options struct {
 	manual      bool
 	authorities int
 	bareV4      bool
+	legacy      bool
 	para        bool
 	paraID      uint32
 	relayPort   uint16
@@ -84,6 +85,7 @@ that need older blocks than that must have another source of them.`,
 	f.BoolVar(&o.manual, "manual", false, "make blocks only when dev_newBlock asks for them")
 	f.IntVar(&o.authorities, "authorities", 1, "number of GRANDPA authorities; changes the genesis")
 	f.BoolVar(&o.bareV4, "inherents-v4", false, "write inherents in extrinsic format 4 (0x04) instead of 5 (0x05)")
+	f.BoolVar(&o.legacy, "legacy", false, "play a chain of 2022: one pallet Teerex with call_worker, inherents in format 4; changes the genesis")
 	f.BoolVar(&o.para, "para", false, "run a relay chain and a parachain; prints the parachain's URL and then the relay chain's")
 	f.Uint32Var(&o.paraID, "para-id", uint32(devchain.DefaultParaID), "id of the parachain; changes both geneses")
 	f.Uint16Var(&o.relayPort, "relay-rpc-port", 9945, "port of the relay chain's JSON-RPC server; 0 takes a free one")
@@ -94,6 +96,7 @@ that need older blocks than that must have another source of them.`,
 	f.StringArrayVarP(&o.logFilters, "log", "l", nil, "accepted as by integritee-node, without effect; see --verbose")
 	f.StringVar(&o.rpcMethods, "rpc-methods", "auto", "accepted as by integritee-node (auto, safe, unsafe), without effect: all methods are served")
 	cmd.MarkFlagsMutuallyExclusive("instant", "manual", "block-time")
+	cmd.MarkFlagsMutuallyExclusive("legacy", "para")
 	return cmd
 }
 
@@ -129,6 +132,7 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 	cfg := devchain.Config{
 		BasePath: o.basePath, BlockTime: o.blockTime, Manual: o.manual, Authorities: o.authorities, BareV4: o.bareV4, Logger: log,
+		Runtime: runtime.Options{Legacy: o.legacy},
 	}
 	var err error
 	if cfg.StatePruning, err = pruning("state-pruning", o.states); err != nil {

@@ -361,6 +361,12 @@ func (b *Balances) TransferAllowDeath(ctx *Context, args transferArgs) error {
 	return b.transfer(ctx, args, false)
 }
 
+// Transfer is TransferAllowDeath under the name that it had until 2023. It is a
+// call with Options.Legacy only.
+func (b *Balances) Transfer(ctx *Context, args transferArgs) error {
+	return b.transfer(ctx, args, false)
+}
+
 // TransferKeepAlive transfers free balance unless that kills the sender.
 func (b *Balances) TransferKeepAlive(ctx *Context, args transferArgs) error {
 	return b.transfer(ctx, args, true)

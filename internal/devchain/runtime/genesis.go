@@ -37,11 +37,14 @@ func (r *Runtime) Genesis(g Genesis) ([]state.Change, error) {
 	if r.opts.Role == Para {
 		r.ParachainInfo.ParachainID.Set(x.ctx, g.ParaID)
 	}
-	if r.opts.Role == Relay {
+	switch {
+	case r.opts.Role == Relay:
 		for _, p := range g.Paras {
 			r.Paras.register(x.ctx, p.Para, p.Head)
 		}
-	} else {
+	case r.opts.Legacy:
+		r.LegacyTeerex.AllowSGXDebugMode.Set(x.ctx, true)
+	default:
 		r.Teerex.AllowSkippingAttestation.Set(x.ctx, true)
 		r.Teerex.SgxAllowDebugMode.Set(x.ctx, true)
 	}

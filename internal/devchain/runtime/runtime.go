@@ -62,6 +62,7 @@ type Runtime struct {
 	ParachainInfo      ParachainInfo
 	ParaInherent       ParaInherent // this and the next with Role Relay
 	Paras              Paras
+	LegacyTeerex       LegacyTeerex // with Options.Legacy, instead of the two before it
 
 	opts    Options
 	pallets []*pallet.Descriptor
@@ -77,8 +78,9 @@ var extrinsicIndexKey = []byte(":extrinsic_index")
 
 // New builds the runtime of options; [Shared] does so once.
 func New(opts Options) (*Runtime, error) {
-	if opts.SpecVersion == 0 {
-		opts.SpecVersion = SpecVersion
+	opts = opts.normal()
+	if opts.Legacy && opts.Role != Solo {
+		return nil, fmt.Errorf("devchain: only a solo chain can be of 2022, not one of role %s", opts.Role)
 	}
 	r := &Runtime{opts: opts, owners: map[reflect.Type]*pallet.Descriptor{}, encoded: map[uint8][]byte{}}
 	r.Version = system.RuntimeVersion{
@@ -96,11 +98,11 @@ func New(opts Options) (*Runtime, error) {
 	r.ParaInherent.paras = &r.Paras
 
 	b := metadata.NewBuilder("ocw_dev_runtime")
-	for _, d := range r.ofItsRole([]pallet.Declaration{
+	for _, d := range r.ofItsTime(r.ofItsRole([]pallet.Declaration{
 		r.System.declare(r.Version), r.Timestamp.declare(), r.Sudo.declare(), r.Multisig.declare(), r.Proxy.declare(),
 		r.Scheduler.declare(), r.Utility.declare(), r.Balances.declare(), r.TransactionPayment.declare(),
 		r.Grandpa.declare(), r.Teerex.declare(), r.EnclaveBridge.declare(),
-	}) {
+	})) {
 		opts.move(&d)
 		p, err := pallet.Describe(d)
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 type Timestamp struct {
 	Now       pallet.Value[uint64] // ms since 1970
 	DidUpdate pallet.Value[bool]   // within a block only
+
+	onSet func(ctx *Context, now uint64) error // nil for nothing
 }
 
 // minimumPeriod is the least time between two blocks in ms. It lets instant
@@ -38,5 +40,8 @@ func (t *Timestamp) Set(ctx *Context, args struct {
 	}
 	t.Now.Set(ctx, now)
 	t.DidUpdate.Set(ctx, true)
+	if t.onSet != nil {
+		return t.onSet(ctx, now)
+	}
 	return nil
 }

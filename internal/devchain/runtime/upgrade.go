@@ -25,8 +25,22 @@ type Options struct {
 	// NoMetadataHash leaves out the transaction extension CheckMetadataHash,
 	// as chains did before it was invented.
 	NoMetadataHash bool
-	// Role is that of the chain, see Role.section. An upgrade cannot change it.
+	// Legacy plays a solo chain of 2022: the one pallet Teerex of that time instead
+	// of Teerex and EnclaveBridge, Balances.transfer, and what BareV4 and
+	// NoMetadataHash say.
+	Legacy bool `scale:"-"` // see legacySection
+	// Role is that of the chain, see roleSection. An upgrade cannot change it.
 	Role Role `scale:"-"`
+}
+
+// normal fills in what options imply, so that equal runtimes have equal options.
+func (o Options) normal() Options {
+	if o.SpecVersion == 0 {
+		o.SpecVersion = SpecVersion
+	}
+	o.BareV4 = o.BareV4 || o.Legacy
+	o.NoMetadataHash = o.NoMetadataHash || o.Legacy
+	return o
 }
 
 // movedBy is what MoveCalls adds to indexes.
@@ -53,9 +67,7 @@ var shared sync.Map // Options to func() (*Runtime, error)
 
 // Shared returns the runtime of options, building it once.
 func Shared(o Options) (*Runtime, error) {
-	if o.SpecVersion == 0 {
-		o.SpecVersion = SpecVersion
-	}
+	o = o.normal()
 	build, _ := shared.LoadOrStore(o, sync.OnceValues(func() (*Runtime, error) { return New(o) }))
 	return build.(func() (*Runtime, error))()
 }
@@ -63,8 +75,16 @@ func Shared(o Options) (*Runtime, error) {
 // optionsSection is the custom section of `:code` that holds the Options.
 const optionsSection = "ocw_options"
 
+// legacySection is the custom section, empty, that stands before the options
+// with Options.Legacy: the options themselves must not grow, since the code
+// decides the genesis hash.
+var legacySection = append([]byte{0, 11, 10}, "ocw_legacy"...)
+
 // withOptions appends the section to a module.
 func withOptions(code []byte, o Options) []byte {
+	if o.Legacy {
+		code = append(bytes.Clone(code), legacySection...)
+	}
 	code = append(bytes.Clone(code), o.Role.section()...)
 	content := append([]byte{byte(len(optionsSection))}, optionsSection...)
 	content = append(content, scale.MustMarshal(o)...)
@@ -85,6 +105,8 @@ func FromCode(code []byte) (*Runtime, error) {
 	if err := scale.Unmarshal(code[len(code)-size:], &o); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeignCode, err)
 	}
+	// The header of a section is size, length of the name, and name.
+	o.Legacy = bytes.HasSuffix(code[:max(0, len(code)-size-len(optionsSection)-3)], legacySection)
 	o.Role = roleOf(code[:max(0, len(code)-size-len(optionsSection)-3)])
 	r, err := Shared(o)
 	if err != nil {
