@@ -2,6 +2,7 @@ package parentchain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -123,6 +124,9 @@ func (f *Follower) Next(ctx context.Context) (*UnverifiedBlock, error) {
 	case r := <-f.first:
 		f.first = nil
 		f.update(func() { f.held -= r.bytes })
+		if _, ended := f.state(); ended != nil && errors.Is(r.err, context.Canceled) {
+			return nil, ended // a fetch was given up because of it
+		}
 		return r.block, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
