@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +25,14 @@ type proxy struct {
 	swallow atomic.Pointer[func(method string, params json.RawMessage) (result any)]
 	lies    atomic.Int64
 }
+
+// What a swallowed call can be answered with besides a result.
+type (
+	hangUp   struct{} // nothing, and the connection is closed
+	silence  struct{} // nothing
+	rawFrame string   // a whole message
+	rawReply string   // members of the reply after its id
+)
 
 func newProxy(t *testing.T, upstream string) *proxy {
 	p := &proxy{upstream: upstream}
@@ -81,8 +90,20 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 			}
 			if swallow := p.swallow.Load(); swallow != nil {
 				if result := (*swallow)(f.Method, f.Params); result != nil {
-					raw, _ := json.Marshal(result)
-					out, _ := json.Marshal(frame{Version: "2.0", ID: f.ID, Result: raw})
+					var out []byte
+					switch r := result.(type) {
+					case hangUp:
+						return
+					case silence:
+						continue
+					case rawFrame:
+						out = []byte(r)
+					case rawReply:
+						out = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,%s}`, f.ID, r)
+					default:
+						raw, _ := json.Marshal(result)
+						out, _ = json.Marshal(frame{Version: "2.0", ID: f.ID, Result: raw})
+					}
 					mu.Lock()
 					err := down.Write(ctx, websocket.MessageText, out)
 					mu.Unlock()
