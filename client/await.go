@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -85,9 +84,11 @@ func (c *Chain) AwaitConfirmation(ctx context.Context, shard ShardID, at *Inclus
 				return false, err
 			}
 			for _, e := range events {
-				var ev integritee.EventProcessedParentchainBlock
-				if e.Is("EnclaveBridge", "ProcessedParentchainBlock") && scale.Unmarshal(e.Data, &ev) == nil &&
-					ev.Shard == shard && ev.BlockHash == at.Block {
+				ok, err := c.confirms(ctx, e, shard, at.Block)
+				if err != nil {
+					return false, err
+				}
+				if ok {
 					in = number
 					return true, nil
 				}

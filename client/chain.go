@@ -147,6 +147,9 @@ func (c *Chain) Account(ctx context.Context, who AccountID) (info AccountInfo, e
 // ShardConfig returns the registered configuration of a shard after the best
 // block, nil if there is none.
 func (c *Chain) ShardConfig(ctx context.Context, shard ShardID) (*integritee.UpgradableShardConfig, error) {
+	if legacy, err := c.Legacy(ctx); err != nil || legacy {
+		return nil, err
+	}
 	var config integritee.UpgradableShardConfig
 	present, err := c.storage(ctx, Hash{}, &config, "EnclaveBridge", "ShardConfigRegistry", shard[:])
 	if err != nil || !present {
@@ -158,6 +161,11 @@ func (c *Chain) ShardConfig(ctx context.Context, shard ShardID) (*integritee.Upg
 // Enclave returns the registration of a sovereign enclave after the best
 // block, nil if there is none. It makes Chain a [Registry].
 func (c *Chain) Enclave(ctx context.Context, who AccountID) (*Enclave, error) {
+	if legacy, err := c.Legacy(ctx); err != nil {
+		return nil, err
+	} else if legacy {
+		return c.legacyEnclave(ctx, who)
+	}
 	var m integritee.MultiEnclave
 	present, err := c.storage(ctx, Hash{}, &m, "Teerex", "SovereignEnclaves", who[:])
 	if err != nil || !present {
@@ -180,6 +188,9 @@ func (c *Chain) Enclaves(ctx context.Context) ([]*Enclave, error) {
 	r, err := c.runtimeAt(ctx, at.Hash())
 	if err != nil {
 		return nil, err
+	}
+	if isLegacy(r.meta) {
+		return c.legacyEnclaves(ctx, at.Hash())
 	}
 	var list []*Enclave
 	for _, item := range []string{"SovereignEnclaves", "ProxiedEnclaves"} {

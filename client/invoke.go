@@ -63,6 +63,9 @@ type Invocation struct {
 	// differ for session proxies only.
 	Sender AccountID
 	Signer *keyring.Pair
+	// Legacy says that the app takes operations of the form of 2022, which have
+	// no delegate: Sender is Signer's account.
+	Legacy bool
 	// Payer signs and pays the public extrinsic on the parentchain. Its
 	// account is public, so it should not be the sender's.
 	Payer *keyring.Pair
@@ -106,7 +109,7 @@ func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) 
 	if err != nil {
 		return nil, err
 	}
-	call, err := s.Chain.Compose(ctx, "EnclaveBridge", "invoke", integritee.InvokeArgs{Request: integritee.Request{Shard: inv.Shard, Cyphertext: cyphertext}})
+	call, err := s.Chain.composeInvoke(ctx, integritee.Request{Shard: inv.Shard, Cyphertext: cyphertext})
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +125,9 @@ func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) 
 // sign signs the call, naming the signer as delegate if it is not the sender.
 func sign(inv Invocation) *integritee.TrustedCallSigned {
 	signed := integritee.SignCall(inv.Call, inv.Nonce, inv.Fingerprint, inv.Shard, inv.Signer)
+	if signed.Legacy = inv.Legacy; inv.Legacy {
+		return signed
+	}
 	// The signature does not cover the delegate.
 	if who := inv.Signer.AccountID(); who != inv.Sender {
 		signed.Delegate = &who
@@ -169,7 +175,7 @@ func (s *Session) Shield(ctx context.Context, sh Shielding) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	call, err := s.Chain.Compose(ctx, "EnclaveBridge", "shield_funds", integritee.ShieldFundsArgs{Shard: sh.Shard, AccountEncrypted: encrypted, Amount: sh.Amount})
+	call, err := s.Chain.composeShield(ctx, integritee.ShieldFundsArgs{Shard: sh.Shard, AccountEncrypted: encrypted, Amount: sh.Amount})
 	if err != nil {
 		return nil, err
 	}

@@ -51,20 +51,32 @@ type shardState struct {
 	signers    []integritee.ShardSignerStatus
 	config     *integritee.UpgradableShardConfig
 	registered bool // this worker's account, with whatever program
+	legacy     bool // layout of 2022
 	at         verified
 }
 
 func (w *Worker) shardState(ctx context.Context) (s shardState, err error) {
-	values, at, err := w.chain.prove(ctx, shardStatusKey(w.shard), shardConfigKey(w.shard), enclaveKey(w.account.AccountID()))
+	at, ok := w.chain.latest()
+	if !ok {
+		return s, errors.New("no block verified yet")
+	}
+	own, values, err := w.lookup(ctx, at, w.account.AccountID(), shardStatusKey(w.shard), shardConfigKey(w.shard))
 	if err != nil {
 		return s, err
 	}
-	s.at, s.registered = at, values[2].Present
+	s.at, s.registered = at, own != nil
+	if s.legacy, err = w.legacy(ctx); err != nil {
+		return s, err
+	}
+	if s.legacy {
+		s.signers, err = w.legacySigners(ctx, at)
+		return s, err
+	}
 	if _, err := decodeProven(values[0], &s.signers); err != nil {
 		return s, fmt.Errorf("shard status: %w", err)
 	}
 	var c integritee.UpgradableShardConfig
-	ok, err := decodeProven(values[1], &c)
+	ok, err = decodeProven(values[1], &c)
 	if err != nil {
 		return s, fmt.Errorf("shard configuration: %w", err)
 	}
@@ -172,6 +184,9 @@ func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 
 // checkShardConfig refuses a shard that others configured for another program.
 func (w *Worker) checkShardConfig(s shardState) error {
+	if own := w.fingerprint(); s.legacy && w.shard != integritee.ShardID(own) {
+		return fatal("a shard of this chain (pallet Teerex of 2022) is the fingerprint of its program: this one is %s, not %s. Leave the shard out", own, w.shard)
+	}
 	if s.config == nil {
 		return nil
 	}
@@ -186,6 +201,8 @@ func (w *Worker) checkShardConfig(s shardState) error {
 // mayClaim says why the shard without signers must not be claimed.
 func (w *Worker) mayClaim(s shardState, own *ownKeys) error {
 	switch {
+	case s.legacy:
+		return fmt.Errorf("account %s has lost its registration: start this worker again, which registers it", w.account.AccountID())
 	case s.config != nil:
 		return fmt.Errorf("shard %s is configured but has no signer: its keys were made by workers that were removed. One that has them "+
 			"must confirm a block, or choose another shard", w.shard)
@@ -226,7 +243,7 @@ func (w *Worker) reclaimShard(ctx context.Context) error {
 	}
 	return w.health.retry(ctx, "keys", func(ctx context.Context) error {
 		s, err := w.shardState(ctx)
-		if err != nil || s.config != nil || len(s.signers) > 0 {
+		if err != nil || s.legacy || s.config != nil || len(s.signers) > 0 {
 			return err
 		}
 		return w.claimShard(ctx)
@@ -287,19 +304,16 @@ func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerSta
 // muRaAddress asks a registered worker where it hands out keys. The answer
 // needs no proof: whoever answers there has to prove who he is.
 func (w *Worker) muRaAddress(ctx context.Context, peer keyring.AccountID) (string, error) {
-	values, _, err := w.chain.prove(ctx, enclaveKey(peer))
+	e, _, err := w.enrolled(ctx, peer)
 	if err != nil {
 		return "", err
 	}
-	var e integritee.MultiEnclave
-	if ok, err := decodeProven(values[0], &e); err != nil {
-		return "", err
-	} else if !ok || e.Sgx == nil || e.Sgx.URL == nil {
+	if e == nil || e.url == "" {
 		return "", errors.New("it is not registered any more, or without URL")
 	}
 	ctx, stop := context.WithTimeout(ctx, peerTimeout)
 	defer stop()
-	c, err := rpcclient.Dial(ctx, string(*e.Sgx.URL), rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true}, ReadLimit: 1 << 20})
+	c, err := rpcclient.Dial(ctx, e.url, rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true}, ReadLimit: 1 << 20})
 	if err != nil {
 		return "", err
 	}
@@ -342,15 +356,14 @@ func (w *Worker) provider() *ratls.Provider {
 }
 
 func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
-	values, at, err := w.chain.prove(ctx, enclaveKey(peer.Account))
+	e, at, err := w.enrolled(ctx, peer.Account)
 	if err != nil {
 		return errors.New("the parentchain cannot be read now")
 	}
-	var e integritee.MultiEnclave
-	if ok, err := decodeProven(values[0], &e); err != nil || !ok {
-		return fmt.Errorf("not in Teerex.SovereignEnclaves at block %d", at.header.Number)
+	if e == nil {
+		return fmt.Errorf("not in the enclave registry at block %d", at.header.Number)
 	}
-	if e.Fingerprint() != integritee.Fingerprint(peer.Claims.Measurement) {
+	if e.fingerprint != integritee.Fingerprint(peer.Claims.Measurement) {
 		return errors.New("registered with another fingerprint")
 	}
 	return nil

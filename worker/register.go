@@ -47,13 +47,11 @@ func (w *Worker) register(ctx context.Context) error {
 			return err
 		}
 		measurement := w.platform.Measurement()
-		url := []byte(w.urls.trusted)
-		call, err := encodeCall(rt.Metadata(), "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
-			Proof: measurement[:], WorkerURL: &url, Method: integritee.SkipAttestation()})
+		call, err := registerCall(rt.Metadata(), measurement[:], []byte(w.urls.trusted))
 		if err != nil {
 			return err
 		}
-		err = w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) { return w.isOwnRegistration(v[0]) }, enclaveKey(w.account.AccountID()))
+		err = w.sender.transact(ctx, rt, call, func([]trie.ProofValue) (bool, error) { return w.registered(ctx) })
 		if err == nil {
 			w.metrics.registered.Set(1)
 			w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
@@ -64,20 +62,8 @@ func (w *Worker) register(ctx context.Context) error {
 
 // registered reports whether the proven state has this worker as it is.
 func (w *Worker) registered(ctx context.Context) (bool, error) {
-	values, _, err := w.chain.prove(ctx, enclaveKey(w.account.AccountID()))
-	if err != nil {
-		return false, err
-	}
-	return w.isOwnRegistration(values[0])
-}
-
-func (w *Worker) isOwnRegistration(v trie.ProofValue) (bool, error) {
-	var e integritee.MultiEnclave
-	if ok, err := decodeProven(v, &e); !ok || err != nil {
-		return false, err
-	}
-	return e.Sgx != nil && e.Sgx.URL != nil && string(*e.Sgx.URL) == w.urls.trusted &&
-		e.Fingerprint() == integritee.Fingerprint(w.platform.Measurement()), nil
+	e, _, err := w.enrolled(ctx, w.account.AccountID())
+	return e != nil && e.url == w.urls.trusted && e.fingerprint == w.fingerprint(), err
 }
 
 // fund waits until the account can pay for registration and a long time of
@@ -184,9 +170,7 @@ func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int
 	if err != nil {
 		return nil, err
 	}
-	url := make([]byte, integritee.MaxURLBytes)
-	register, err := fee(encodeCall(rt.Metadata(), "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
-		Proof: make([]byte, integritee.MaxProofBytes), WorkerURL: &url, Method: integritee.SkipAttestation()}))
+	register, err := fee(registerCall(rt.Metadata(), make([]byte, integritee.MaxProofBytes), make([]byte, integritee.MaxURLBytes)))
 	if err != nil {
 		return nil, err
 	}

@@ -224,31 +224,30 @@ func (s *submitter) round(ctx context.Context) error {
 // can be foreseen.
 func (s *submitter) standing(ctx context.Context, at verified) (info system.AccountInfo, refused, err error) {
 	own, shard := s.w.account.AccountID(), s.w.shard
-	values, err := s.w.chain.proveAt(ctx, at, accountKey(own), enclaveKey(own), shardStatusKey(shard), shardConfigKey(shard))
+	e, values, err := s.w.lookup(ctx, at, own, accountKey(own), shardStatusKey(shard), shardConfigKey(shard))
 	if err != nil {
 		return info, nil, err
 	}
-	var e integritee.MultiEnclave
 	var signers []integritee.ShardSignerStatus
 	var c integritee.UpgradableShardConfig
-	var present [4]bool
-	for i, v := range []any{&info, &e, &signers, &c} {
+	var present [3]bool
+	for i, v := range []any{&info, &signers, &c} {
 		if present[i], err = decodeProven(values[i], v); err != nil {
 			return info, nil, err
 		}
 	}
 	var config *integritee.UpgradableShardConfig
-	if present[3] {
+	if present[2] {
 		config = &c
 	}
 	inForce := integritee.FingerprintAt(shard, config, at.header.Number+1)
 	switch {
-	case !present[1]:
+	case e == nil:
 		s.w.metrics.registered.Set(0)
-		refused = fmt.Errorf("account %s is not registered any more (Teerex.SovereignEnclaves), and nothing can be confirmed or paid: "+
+		refused = fmt.Errorf("account %s is not registered any more (pallet Teerex), and nothing can be confirmed or paid: "+
 			"start this worker again, which registers it", own)
-	case e.Fingerprint() != inForce:
-		refused = fmt.Errorf("the shard's program is now %s, this worker is registered with %s: nothing can be confirmed or paid", inForce, e.Fingerprint())
+	case e.fingerprint != inForce:
+		refused = fmt.Errorf("the shard's program is now %s, this worker is registered with %s: nothing can be confirmed or paid", inForce, e.fingerprint)
 	case len(signers) >= maxSigners && !slices.ContainsFunc(signers, func(p integritee.ShardSignerStatus) bool { return p.Signer == own }):
 		refused = fmt.Errorf("the shard has its %d signers already and evicts none, so that this worker can neither confirm nor pay; it goes on serving. "+
 			"EnclaveBridge.purge_enclave_from_shard_status (root) makes room", maxSigners)

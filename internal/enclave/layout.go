@@ -84,6 +84,9 @@ func layoutOf(m *metadata.Metadata) *layout {
 	return &bridgeLayout
 }
 
+// IsLegacy reports whether a runtime has the one pallet Teerex of 2022 (P 3.7).
+func IsLegacy(m *metadata.Metadata) bool { return layoutOf(m).legacy }
+
 // spentKey is the storage key under which a used call hash is counted.
 func (l *layout) spentKey(hash hashing.Hash) []byte {
 	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix(l.spent[0], l.spent[1]), hash[:])
