@@ -248,12 +248,14 @@ func decodeAnswer(v []byte) (value []byte, some bool, err error) {
 
 // Status is what a worker says about its progress.
 type Status struct {
-	Phase     string      `json:"phase"`     // what it is at: catching up, running, …
-	Health    string      `json:"health"`    // "ok", or in a sentence what is wrong
-	Number    BlockNumber `json:"number"`    // last committed block
-	Hash      Hash        `json:"hash"`      // its hash
-	StateRoot Hash        `json:"stateRoot"` // of the private state after it
-	Finalized BlockNumber `json:"finalized"` // last block that its node holds final
+	Phase  string `json:"phase"`  // what it is at: catching up, running, …
+	Health string `json:"health"` // "ok", or in a sentence what is wrong
+	// HealthCode is "ok" or a word for what is wrong, for programs.
+	HealthCode string      `json:"healthCode"`
+	Number     BlockNumber `json:"number"`    // last committed block
+	Hash       Hash        `json:"hash"`      // its hash
+	StateRoot  Hash        `json:"stateRoot"` // of the private state after it
+	Finalized  BlockNumber `json:"finalized"` // last block that its node holds final
 	// Insecure says what protections the shard gives up, a sentence each: none
 	// if it is empty. It is the worker's text: print nothing of it unquoted.
 	Insecure []string `json:"insecure"`

@@ -94,7 +94,13 @@ func (a *app) transfer() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		at, err := a.transact(ctx, chain, from, "transfer_allow_death", transferArgs{keyring.AddressOf(to), scale.CompactU128(value)})
+		name := "transfer_allow_death"
+		if legacy, err := chain.Legacy(ctx); err != nil {
+			return err
+		} else if legacy {
+			name = "transfer"
+		}
+		at, err := a.transact(ctx, chain, from, name, transferArgs{keyring.AddressOf(to), scale.CompactU128(value)})
 		if err != nil {
 			return err
 		}

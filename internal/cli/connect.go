@@ -18,7 +18,7 @@ func (a *app) chain(ctx context.Context) (*client.Chain, error) {
 	if a.openChain != nil {
 		return a.openChain, nil
 	}
-	c, err := client.DialChain(ctx, a.nodeURL+":"+a.nodePort)
+	c, err := client.DialChain(ctx, withPort(a.nodeURL, a.nodePort))
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,15 @@ func (a *app) chain(ctx context.Context) (*client.Chain, error) {
 	return c, nil
 }
 
-func (a *app) workerAddress() string { return a.workerURL + ":" + a.trusted }
+func (a *app) workerAddress() string { return withPort(a.workerURL, a.trusted) }
+
+// withPort appends a port to a URL that names none.
+func withPort(raw, port string) string {
+	if u, err := url.Parse(raw); err == nil && u.Port() != "" {
+		return raw
+	}
+	return raw + ":" + port
+}
 
 // worker returns the connection to the worker, which has passed the policy.
 // want is the fingerprint that the user pinned, nil for none.

@@ -23,6 +23,8 @@ type trusted struct {
 
 var errDirect = errors.New("direct invocation needs a sidechain validateer: an offchain worker takes calls from the parentchain only, so leave out --direct")
 
+var errNoProxies = errors.New("--session-proxy: this version's app has no session proxies, so the call would be refused; nothing was submitted")
+
 func (a *app) trustedGroup() *cobra.Command {
 	t := &trusted{app: a}
 	cmd := group("trusted [OPTIONS] <SUBCOMMAND>", "trusted calls to worker enclave")
@@ -247,6 +249,9 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy, name string, to cli
 	compose func(from client.AccountID, shard client.ShardID) []byte) error {
 	if t.direct {
 		return errDirect
+	}
+	if proxy != "" {
+		return errNoProxies // before an extrinsic is paid for
 	}
 	payer, err := signer(t.xtSigner, keystore.New(keystoreDir), keystoreDir)
 	if err != nil {
