@@ -48,6 +48,20 @@ type refusal struct {
 	is   func(error) bool
 }
 
+// healthy is a refusal that the worker's health tells.
+func healthy(code string) refusal {
+	return refusal{"health " + code, func(error) bool { return false }}
+}
+
+// inTable checks that an attack which is run elsewhere is listed with what
+// refuses it.
+func inTable(t *testing.T, list []attack, name string, want refusal) {
+	t.Helper()
+	if !slices.ContainsFunc(list, func(a attack) bool { return a.name == name && a.want.name == want.name }) {
+		t.Errorf("%q, refused with %s, is not in the table of attacks", name, want.name)
+	}
+}
+
 // refused is a refusal with an error.
 func refused(name string, want error) refusal {
 	return refusal{name, func(err error) bool { return errors.Is(err, want) }}
@@ -199,6 +213,9 @@ type scene struct {
 	proxy          *proxy
 	errors         *errorWatch
 	nonce          uint32
+	alone          bool // the honest worker was stopped
+	// always is what the proxy does between attacks too; nil is the truth.
+	always *func(method string, params json.RawMessage) any
 }
 
 func newScene(t *testing.T, cfg devchain.Config, options ...func(*Config)) *scene {
@@ -225,7 +242,8 @@ func newScene(t *testing.T, cfg devchain.Config, options ...func(*Config)) *scen
 // nothing is owed: then nothing happens by itself.
 func (s *scene) quiet() {
 	s.t.Helper()
-	for {
+	s.caughtUp()
+	for !s.alone {
 		s.sameState(s.honest, s.victim)
 		a, b := s.honest.Status(), s.victim.Status()
 		if a.Pending == 0 && b.Pending == 0 && a.Number == b.Number && a.Number == s.chain.Best().Number() {
@@ -295,6 +313,9 @@ func hashFolder(t *testing.T, dir string) hashing.Hash {
 	t.Helper()
 	var all bytes.Buffer
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // there is no store yet
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -332,7 +353,18 @@ func (s *scene) attackWith(t *testing.T, a attack, lie func(method string, param
 		t.Errorf("the worker has changed: %+v, before: %+v", after, before)
 	}
 	s.truth()
-	s.sameState(s.honest, s.victim)
+	s.caughtUp()
+}
+
+// caughtUp waits until the deceived worker is where the chain, or the honest
+// worker, is.
+func (s *scene) caughtUp() {
+	s.t.Helper()
+	if !s.alone {
+		s.sameState(s.honest, s.victim)
+		return
+	}
+	s.until(s.victim, "the worker does not go on", func() bool { return s.victim.Status().Number == s.chain.Best().Number() })
 }
 
 // lie has the proxy answer with what lie returns; nil passes the call on.
@@ -348,14 +380,19 @@ func (s *scene) lie(lie func(method string, params json.RawMessage) any) {
 	s.proxy.swallow.Store(&swallow)
 }
 
-func (s *scene) truth() { s.proxy.swallow.Store(nil) }
+// truth ends the lie of an attack.
+func (s *scene) truth() { s.proxy.swallow.Store(s.always) }
 
 // attackGroups lists the whole suite.
 func attackGroups() []group {
-	return slices.Concat([]group{
+	return []group{
 		listed("Blocks and headers", blockAttacks(), func(a chainAttack) attack { return a.attack }),
 		listed("Finality", voteAttacks(), func(a chainAttack) attack { return a.attack }),
 		listed("State, events, effects", stateAttacks(), func(a chainAttack) attack { return a.attack }),
 		listed("The node as a partner", nodeAttacks(), func(a nodeAttack) attack { return a.attack }),
-	})
+		listed("Payouts", payoutAttacks(), func(a chainAttack) attack { return a.attack }),
+		{"Runtime code, on the way to an upgrade (TestRestartAtUpgrade)", codeAttacks()},
+		{"The relay chain of a parachain (TestLyingRelay, TestParaHeld, TestParaConflict)", relayAttacks()},
+		listed("Disk and command line", startAttacks(), func(a startAttack) attack { return a.attack }),
+	}
 }

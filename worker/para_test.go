@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -174,13 +175,13 @@ func TestParaHeld(t *testing.T) {
 	transfer := sample.BalanceTransfer(alice.AccountID(), ferdie.AccountID(), amount(unit))
 	for nonce, test := range []struct {
 		hold func(bool)
-		lie  bool // the parachain's node calls its best block final
+		lie  string // of the parachain's node, which calls its best block final
 		code string
 	}{
-		{n.pair.HoldInclusion, false, "chain-stalled"},
-		{n.pair.Relay.HoldFinality, false, "chain-stalled"},
-		{n.pair.HoldInclusion, true, "relay-not-included"},
-		{n.pair.Relay.HoldFinality, true, "relay-not-included"},
+		{n.pair.HoldInclusion, "", "chain-stalled"},
+		{n.pair.Relay.HoldFinality, "", "chain-stalled"},
+		{n.pair.HoldInclusion, "a parachain block that is not included", "relay-not-included"},
+		{n.pair.Relay.HoldFinality, "a parachain block whose inclusion is not final", "relay-not-included"},
 	} {
 		// What it still has to send would be another block.
 		n.until(w, "effects are left", func() bool { return w.Status().Pending == 0 && w.Status().Number == n.pair.Para.Best().Number() })
@@ -190,7 +191,8 @@ func TestParaHeld(t *testing.T) {
 		if _, err := n.pair.Para.Wait(n.ctx, final+1); err != nil {
 			t.Fatal(err)
 		}
-		if test.lie {
+		if test.lie != "" {
+			inTable(t, relayAttacks(), test.lie, healthy(test.code))
 			p.tell(func(m string, _, r json.RawMessage) (json.RawMessage, bool) {
 				if m == "chain_getFinalizedHead" {
 					r, _ = json.Marshal(n.pair.Para.Best().Hash)
@@ -333,9 +335,9 @@ func TestLyingRelay(t *testing.T) {
 	}{
 		{"flipped head", "relay-unverified", only("state_getReadProof", flip)},
 		{"no head", "relay-unverified", only("state_getReadProof", say(map[string]any{"at": n.pair.Relay.Genesis(), "proof": []string{}}))},
-		{"flipped header", "relay-unverified", only("chain_getHeader", flip)},
-		{"genesis of another chain", "relay-other", only("chain_getBlockHash", say(other.pair.Relay.Genesis()))},
-		{"proof of an earlier block", "relay-unverified", only("state_getReadProof", func(r json.RawMessage) json.RawMessage {
+		{"flipped relay header", "relay-unverified", only("chain_getHeader", flip)},
+		{"another relay chain", "relay-other", only("chain_getBlockHash", say(other.pair.Relay.Genesis()))},
+		{"proof of an earlier relay block", "relay-unverified", only("state_getReadProof", func(r json.RawMessage) json.RawMessage {
 			mu.Lock()
 			defer mu.Unlock()
 			if old == nil {
@@ -344,11 +346,12 @@ func TestLyingRelay(t *testing.T) {
 			}
 			return old
 		})},
-		{"withheld headers", "relay", only("chain_getBlockHash", say(nil))},
-		{"stale head", "", only("chain_getFinalizedHead", say(n.pair.Relay.Genesis()))},
-		{"connection lost", "relay-unreachable", func(string, json.RawMessage, json.RawMessage) (json.RawMessage, bool) { return nil, false }},
+		{"withheld relay headers", "relay", only("chain_getBlockHash", say(nil))},
+		{"stale relay head", "", only("chain_getFinalizedHead", say(n.pair.Relay.Genesis()))},
+		{"relay connection lost", "relay-unreachable", func(string, json.RawMessage, json.RawMessage) (json.RawMessage, bool) { return nil, false }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			inTable(t, relayAttacks(), test.name, healthy(cmp.Or(test.code, "behind")))
 			before := w.Status().Number
 			p.tell(test.lie)
 			w.relay.Reset()

@@ -19,6 +19,13 @@ import (
 var devGenesis = hashing.Hash{0xc8, 0xab, 0x30, 0xac, 0xcd, 0x26, 0x37, 0x28, 0x38, 0xf2, 0x08, 0xbe, 0x4f, 0x53, 0xca, 0xc4,
 	0x76, 0xeb, 0x78, 0x8a, 0x10, 0xf7, 0xa5, 0x84, 0x9e, 0xf9, 0x84, 0x05, 0xa3, 0xe4, 0x3e, 0xf6}
 
+// Why a trust config is refused.
+var (
+	errClass      = errors.New("a shard of this class cannot be served on the simulated TEE")
+	errOtherTrust = errors.New("the trust config is not the one that the state was made under")
+	errInsecure   = errors.New("the trust config and the command line disagree on whether a node's word is enough")
+)
+
 // loadTrust finds the trust config: from Config.TrustConfig, or with
 // Config.Dev from the connected chain's genesis (RULES 1). What was found is
 // sealed, and another one later is refused.
@@ -61,7 +68,7 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 		}
 	}
 	if t.Class != enclave.InsecureDev {
-		return fatal("a shard of class %s cannot be served on the simulated TEE", t.Class)
+		return fatal("%w: %s", errClass, t.Class)
 	}
 	if err := w.cfg.checkKind(&t); err != nil {
 		return err
@@ -79,8 +86,8 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 			return fatal("trust config: %w", err)
 		}
 	} else if stored.Hash() != t.Hash() {
-		return fatal("data folder %s belongs to shard %s of app %q on the chain with genesis %s: use another folder, "+
-			"or --clean-reset to forget its state (not its keys)", w.cfg.DataDir, stored.Shard, stored.App, stored.Genesis)
+		return fatal("%w: data folder %s belongs to shard %s of app %q on the chain with genesis %s: use another folder, "+
+			"or --clean-reset to forget its state (not its keys)", errOtherTrust, w.cfg.DataDir, stored.Shard, stored.App, stored.Genesis)
 	}
 	if w.defaultName && t.Genesis != devGenesis {
 		w.log.Warn("the simulated measurement is made of the app's bare name: another project of this name on this chain would take "+

@@ -233,12 +233,12 @@ func TestRestartAtUpgrade(t *testing.T) {
 			items[i] = items[i][:1000] + flipDigit(items[i][1000:])
 			return items
 		},
-		"swapped code":    func(items []string) []string { items[longest(items)] = swapped; return items },
-		"truncated proof": func(items []string) []string { return items[1:] },
-		"no code":         func(items []string) []string { i := longest(items); return slices.Delete(items, i, i+1) },
-		"padded proof":    func(items []string) []string { return append(items, "0x00112233") },
-		"an item twice":   func(items []string) []string { return append(items, items[0]) },
-		"empty proof":     func([]string) []string { return []string{} },
+		"swapped code":                           func(items []string) []string { items[longest(items)] = swapped; return items },
+		"truncated proof of the code":            func(items []string) []string { return items[1:] },
+		"no code":                                func(items []string) []string { i := longest(items); return slices.Delete(items, i, i+1) },
+		"padded proof of the code":               func(items []string) []string { return append(items, "0x00112233") },
+		"an item of the proof of the code twice": func(items []string) []string { return append(items, items[0]) },
+		"empty proof of the code":                func([]string) []string { return []string{} },
 	}
 	codeLie := func(change func([]string) []string) { p.tell(onProof(asksForCode, change)) }
 	noticed := watch.next("trouble, will retry")
@@ -257,6 +257,7 @@ func TestRestartAtUpgrade(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	for name, lie := range lies {
+		inTable(t, codeAttacks(), name, healthy("chain-unverified"))
 		if err := w.Stop(); err != nil {
 			t.Fatal(err)
 		}

@@ -46,11 +46,11 @@ func (c *Config) insecureFlags() enclave.Insecure {
 func (c *Config) checkInsecure(t *enclave.TrustConfig, what string) error {
 	switch word := t.Insecure&enclave.TrustParentchainRPC != 0; {
 	case word && !c.InsecureTrustParentchainRPC:
-		return fatal("%s is of a shard that took the parentchain node's word (insecure flag %d): without --insecure-trust-parentchain-rpc it cannot go on. "+
-			"Use another folder, or --clean-reset to forget its state (not its keys)", what, enclave.TrustParentchainRPC)
+		return fatal("%w: %s is of a shard that took the parentchain node's word (insecure flag %d): without --insecure-trust-parentchain-rpc it cannot go on. "+
+			"Use another folder, or --clean-reset to forget its state (not its keys)", errInsecure, what, enclave.TrustParentchainRPC)
 	case !word && c.InsecureTrustParentchainRPC:
-		return fatal("%s is of a shard whose parentchain is proven: with --insecure-trust-parentchain-rpc it cannot go on. "+
-			"Use another folder, or --clean-reset to forget its state (not its keys)", what)
+		return fatal("%w: %s is of a shard whose parentchain is proven: with --insecure-trust-parentchain-rpc it cannot go on. "+
+			"Use another folder, or --clean-reset to forget its state (not its keys)", errInsecure, what)
 	}
 	return nil
 }
