@@ -159,7 +159,7 @@ func unverified(e *archive.Entry, hash hashing.Hash, own bool) (*parentchain.Unv
 	if err != nil {
 		return nil, err
 	}
-	u := &parentchain.UnverifiedBlock{Header: *h, Hash: hash, Extrinsics: e.Extrinsics, Archived: own}
+	u := &parentchain.UnverifiedBlock{Header: *h, Hash: hash, Extrinsics: e.Extrinsics, Archived: own, Elsewhere: true}
 	if e.Evidence.Kind == archive.Justification {
 		u.Justification = e.Evidence.Data
 	}

@@ -144,8 +144,9 @@ type prover struct {
 	poll  time.Duration
 	polls int
 
-	tip    header.Number // what a node called final lately
-	missed header.Number // a milestone whose justification the node does not have
+	turn   parentchain.Turn // of the node that said what follows, which no other one is asked to stand for
+	tip    header.Number    // what it called final lately
+	missed header.Number    // a milestone whose justification it does not have
 }
 
 func (w *Worker) newProver(node *parentchain.Client) *prover {
@@ -199,6 +200,9 @@ func (p *prover) prove(ctx context.Context, first header.Header, justification [
 // toMilestone returns the headers from first to the next milestone with its
 // justification; nil if there is none.
 func (p *prover) toMilestone(ctx context.Context, first header.Header) ([]header.Header, []byte, error) {
+	if turn := p.node.Turn(); turn != p.turn {
+		p.turn, p.tip, p.missed = turn, 0, 0
+	}
 	at := (first.Number + milestone - 1) / milestone * milestone
 	if at == p.missed || at < first.Number {
 		return nil, nil, nil

@@ -118,6 +118,16 @@ func (f *follower) attempt(ctx context.Context) error {
 // advance proves a block final: one from the archive with the justification that
 // is kept there, if that does it, without asking anybody.
 func (f *follower) advance(ctx context.Context, b *parentchain.UnverifiedBlock) ([]lightclient.FinalHeader, error) {
+	if solo, ok := f.finality.(*soloFinality); ok && b.Elsewhere && b.Justification != nil {
+		final, err := solo.finalize([]header.Header{b.Header}, b.Justification)
+		if err == nil {
+			return final, nil
+		}
+		// No part of what an entry proves by itself, so a file or a peer can hold
+		// anything. The node has said nothing wrong.
+		f.w.log.Warn("a justification in an archive does not prove its block: the node is asked", "number", b.Header.Number, "error", err)
+		b.Justification = nil
+	}
 	if solo, ok := f.finality.(*soloFinality); ok && b.Archived && b.Justification == nil && b.Header.Number > f.unjustified {
 		headers, justification := f.w.blocks.Load().evidence(b.Header)
 		if justification == nil {

@@ -25,6 +25,8 @@ type UnverifiedBlock struct {
 	Keys          [][]byte     // those that FollowOptions.Keys gave when the block was fetched
 	// Archived says that FollowOptions.Fetch took it from its own archive.
 	Archived bool
+	// Elsewhere says that FollowOptions.Fetch did not take it from the node.
+	Elsewhere bool
 }
 
 // RuntimeVersion is the version of a runtime.
