@@ -222,12 +222,12 @@ func (b *blocks) header(ctx context.Context, n header.Number, hash hashing.Hash)
 }
 
 // codeProof obtains a read proof of `:code` after block n, which is kept with
-// the block after it.
-func (b *blocks) codeProof(ctx context.Context, n header.Number, hash hashing.Hash) ([][]byte, error) {
+// the block after it. That does not prove itself: check says whether it does.
+func (b *blocks) codeProof(ctx context.Context, n header.Number, hash hashing.Hash, check func([][]byte) error) ([][]byte, error) {
 	if b.archive != nil && b.archive.Has(n+1) {
 		if e, err := b.archive.Get(n + 1); err == nil {
 			if h, err := e.DecodeHeader(); err == nil && h.ParentHash == hash {
-				if proof, ok := findRead(e.Before, enclave.CodeKeys()); ok {
+				if proof, ok := findRead(e.Before, enclave.CodeKeys()); ok && check(proof) == nil {
 					return proof, nil
 				}
 			}
@@ -239,10 +239,11 @@ func (b *blocks) codeProof(ctx context.Context, n header.Number, hash hashing.Ha
 	if err != nil && forgotten(err) {
 		if e := b.peers.block(ctx, n+1, hashing.Hash{}); e != nil {
 			if h, headErr := e.DecodeHeader(); headErr == nil && h.ParentHash == hash {
-				if proof, ok := findRead(e.Before, enclave.CodeKeys()); ok {
+				if proof, ok := findRead(e.Before, enclave.CodeKeys()); ok && check(proof) == nil {
 					return proof, nil
 				}
 			}
+			b.peers.leave(n+1, errors.New("it lacks a read proof of the runtime's code before the block"))
 		}
 		return nil, b.remedy(n, err)
 	}

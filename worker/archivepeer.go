@@ -23,6 +23,7 @@ import (
 const (
 	archiveAnswer = 384 << 10 // bytes of one answer, twice as many in hex
 	archiveBlocks = 64        // blocks of one answer
+	archiveHeld   = 32 << 20  // bytes of peers' blocks that are held, besides those of the last answer
 	archivePause  = 5 * time.Minute
 	archiveTime   = 30 * time.Second
 )
@@ -215,6 +216,16 @@ func (p *archivePeers) ask(ctx context.Context, n header.Number) (cachedEntry, b
 			if old+2*archiveBlocks < n || old > n+2*archiveBlocks {
 				delete(p.cache, old)
 			}
+		}
+		var held int64
+		for _, c := range p.cache {
+			held += c.entry.Size()
+		}
+		for _, e := range entries {
+			held += e.Size()
+		}
+		if held > archiveHeld { // entries can be far larger than blocks
+			clear(p.cache)
 		}
 		for i, e := range entries {
 			p.cache[n+header.Number(i)] = cachedEntry{peer, e}

@@ -50,18 +50,26 @@ func TestForgedArchiveJustification(t *testing.T) {
 		t.Fatal(err)
 	}
 	last, _ := a.Last()
+	forged := 0
 	for i := id.StartNumber + 1; i <= last; i++ {
 		e, err := a.Get(i)
 		if err != nil {
 			t.Fatal(err)
 		}
 		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: []byte{1, 2, 3}}
+		for i := range e.Before { // nor do these prove themselves
+			e.Before[i].Proof = [][]byte{{0}}
+			forged++
+		}
 		if err := a.Append(e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if forged == 0 {
+		t.Fatal("no proof of code to forge")
 	}
 	cfg.CleanReset = true
 	watch := &logText{Handler: n.log.Handler()}

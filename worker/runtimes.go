@@ -258,5 +258,8 @@ func (f *follower) ensureRuntime(ctx context.Context) error {
 
 // proveCode fetches a read proof of enclave.CodeKeys: 1 to 2 MB on real chains.
 func (f *follower) proveCode(ctx context.Context, n header.Number, at hashing.Hash) ([][]byte, error) {
-	return f.w.blocks.Load().codeProof(ctx, n, at)
+	return f.w.blocks.Load().codeProof(ctx, n, at, func(proof [][]byte) error {
+		_, err := f.j.core.ProveCode(proof)
+		return err
+	})
 }
