@@ -651,3 +651,22 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+// TestItemsInAll: what an entry holds is bounded in all, not list by list.
+func TestItemsInAll(t *testing.T) {
+	encoded := func(reads, items int) []byte {
+		e := &Entry{Header: make([]byte, 100)}
+		for range reads {
+			e.Reads = append(e.Reads, Read{Proof: make([][]byte, items)})
+		}
+		raw, _, _ := e.encode()
+		return raw
+	}
+	none := func(hashing.Hash) ([]byte, error) { return nil, nil }
+	if _, err := Decode(encoded(4, maxItems/4), none); err != nil {
+		t.Error(err)
+	}
+	if _, err := Decode(encoded(5, maxItems/4), none); !errors.Is(err, ErrMalformed) {
+		t.Error("too many items were read:", err)
+	}
+}

@@ -153,7 +153,7 @@ func (e *Entry) Check(hash hashing.Hash, parent *hashing.Hash, start bool) error
 // Limits of lists in an encoded entry, for each item takes memory besides its
 // bytes.
 const (
-	maxItems = 1 << 18 // extrinsics, or keys or nodes of one read
+	maxItems = 1 << 18 // extrinsics, and keys and nodes of reads, in all
 	maxReads = 1 << 12
 )
 
@@ -222,8 +222,11 @@ func Decode(raw []byte, big func(hashing.Hash) ([]byte, error)) (*Entry, error) 
 		}
 		return n
 	}
+	left := maxItems // an empty item takes a byte here and a slice in memory
 	list := func() (items [][]byte) {
-		for range count(maxItems) {
+		n := count(left)
+		left -= n
+		for range n {
 			items = append(items, d.BytesNoCopy())
 		}
 		return items
