@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/archive"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
@@ -153,17 +154,24 @@ func TestBlockArchive(t *testing.T) {
 	n.sameState(w, w3)
 }
 
+// archived starts an honest worker and another one, and has both see a history.
+func (n *network) archived() (honest *Worker, cfg Config, w *Worker) {
+	n.t.Helper()
+	honest = n.start(n.config("honest", n.t.TempDir()))
+	n.ready(honest)
+	cfg = n.config("1", n.t.TempDir())
+	w = n.start(cfg)
+	n.ready(w)
+	n.history(honest)
+	n.sameState(honest, w)
+	return honest, cfg, w
+}
+
 // TestBlockArchiveDamage damages the archive of a worker in each way, and has
 // its disk fail: the worker goes on, says so, and gets what it lacks from the node.
 func TestBlockArchiveDamage(t *testing.T) {
 	n := newNetwork(t, devchain.Config{Runtime: oldRuntime})
-	honest := n.start(n.config("honest", t.TempDir()))
-	n.ready(honest)
-	cfg := n.config("1", t.TempDir())
-	w := n.start(cfg)
-	n.ready(w)
-	n.history(honest)
-	n.sameState(honest, w)
+	honest, cfg, w := n.archived()
 	n.stop(w)
 	cfg.CleanReset = true
 	segment := func() string { return filepath.Join(n.folder(cfg.DataDir), "segment-00000001") }
@@ -261,4 +269,49 @@ func (l *logText) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
+}
+
+// TestForgedArchiveJustification: an archive may hold anything for a
+// justification, and entries prove themselves all the same; a worker that
+// replays must ask the node then, not stand still.
+func TestForgedArchiveJustification(t *testing.T) {
+	n := newNetwork(t, devchain.Config{Runtime: oldRuntime})
+	honest, cfg, w := n.archived()
+	id := w.archiveIdentity()
+	n.stop(w)
+	a, err := archive.Open(n.folder(cfg.DataDir), id, archive.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _ := a.Last()
+	forged := 0
+	for i := id.StartNumber + 1; i <= last; i++ {
+		e, err := a.Get(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: []byte{1, 2, 3}}
+		for i := range e.Before { // nor do these prove themselves
+			e.Before[i].Proof = [][]byte{{0}}
+			forged++
+		}
+		if err := a.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if forged == 0 {
+		t.Fatal("no proof of code to forge")
+	}
+	cfg.CleanReset = true
+	watch := &logText{Handler: n.log.Handler()}
+	cfg.Logger = slogOf(watch)
+	w = n.start(cfg)
+	n.ready(w)
+	n.sameState(honest, w)
+	if !strings.Contains(watch.text(), "does not prove its block: the node is asked") {
+		t.Error("the log does not tell of the justification")
+	}
 }
