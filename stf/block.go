@@ -59,6 +59,7 @@ func (a *App) hooks(o *state.Overlay, env *Env, name string, run func(m any, h H
 			continue
 		}
 		child.Merge()
+		env.Effects.add(f.effects)
 	}
 	return errors.Join(all...)
 }

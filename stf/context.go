@@ -239,6 +239,19 @@ func (h Hook) Query() Query { return Query(h) }
 // Random returns 32 bytes like [Query.Random].
 func (h Hook) Random(label string) [32]byte { return h.Query().Random(label) }
 
+// Unshield asks the parentchain to pay amount to beneficiary from the shard's
+// funds, like [Call.Unshield]. from is credited ([Config].Refund) if the payout
+// proves impossible. Nothing can be paid at genesis: there the hook fails.
+func (h Hook) Unshield(from, beneficiary AccountID, amount Balance) {
+	h.f.charge(GasUnshield)
+	if h.f.env.Effects == nil {
+		panic("stf: nothing can be unshielded here")
+	}
+	k := uint32(len(h.f.env.Effects.list) + len(h.f.effects))
+	hash := h.f.env.CallHash(Identity{h.f.env.Number, hookIndex}, k)
+	h.f.effects = append(h.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash, From: from}})
+}
+
 // noLimit is the ceiling of hooks, which are the app's own and run on all
 // workers alike.
 const noLimit = math.MaxUint64

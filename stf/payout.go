@@ -3,6 +3,8 @@ package stf
 import (
 	"cmp"
 	"iter"
+	"math"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/state"
@@ -19,6 +21,33 @@ type PayoutID struct {
 func (id PayoutID) Compare(o PayoutID) int {
 	return cmp.Or(cmp.Compare(id.Block, o.Block), cmp.Compare(id.Index, o.Index))
 }
+
+// hookIndex stands for the index of an event in the identity of what hooks and
+// triggers unshield: no block has so many events.
+const hookIndex = math.MaxUint32
+
+// Effects are what the hooks and triggers of one block ask of the parentchain.
+type Effects struct {
+	list  []Effect
+	taken int
+}
+
+// add keeps the effects of a hook that succeeded.
+func (e *Effects) add(more []Effect) {
+	if len(more) > 0 { // then there is an e
+		e.list = append(e.list, more...)
+	}
+}
+
+// Take returns what was added since the last time.
+func (e *Effects) Take() []Effect {
+	fresh := e.list[e.taken:]
+	e.taken = len(e.list)
+	return fresh
+}
+
+// Clone returns a copy, for a trial.
+func (e *Effects) Clone() *Effects { return &Effects{slices.Clone(e.list), e.taken} }
 
 // OpenPayout records an unshield until the parentchain has settled it. It is
 // part of the state, because what becomes of the payout can change the state:

@@ -42,7 +42,8 @@ func (i Identity) bytes() []byte {
 
 // CallHash returns the call hash of the k-th unshield of an operation for
 // k >= 1, and with k = 0 that of one that no trusted call asked for, such as a
-// refund (RULES 21):
+// refund (RULES 21). Hooks and triggers have index 2^32-1, and their unshields
+// are counted through the block from 0.
 //
 //	BLAKE2b-256(x ++ PRF(x))
 //

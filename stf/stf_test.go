@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"reflect"
@@ -507,6 +508,52 @@ func TestPayouts(t *testing.T) {
 	}
 	if a.Compare(b) >= 0 || b.Compare(stf.PayoutID{Block: 2}) >= 0 || b.Compare(b) != 0 {
 		t.Error("the order is wrong")
+	}
+}
+
+// TestHookUnshields: hooks and triggers ask for payouts, too, numbered through
+// the block; one that fails asks for nothing, and at genesis nobody can.
+func TestHookUnshields(t *testing.T) {
+	s, p, app := probe(t, nil)
+	from, to := stftest.Account("from"), stftest.Account("to")
+	pay := func(h stf.Hook, value uint64) { h.Unshield(from, to, scale.NewU128(value)) }
+	p.hooks = func(h stf.Hook, name string) error {
+		if name == "begin" {
+			pay(h, 1)
+			pay(h, 2)
+		} else {
+			pay(h, 3)
+			return ErrNo
+		}
+		return nil
+	}
+	o := state.NewOverlay(s.State())
+	env := s.Env
+	env.Effects = new(stf.Effects)
+	if err := app.BeginBlock(o, env); err != nil {
+		t.Fatal(err)
+	}
+	first := env.Effects.Take()
+	if err := app.EndBlock(o, env, nil); !errors.Is(err, ErrNo) {
+		t.Fatal(err)
+	}
+	if more := env.Effects.Take(); len(first) != 2 || len(more) != 0 {
+		t.Fatalf("effects %v, then %v", first, more)
+	}
+	p.hooks = func(h stf.Hook, name string) error { pay(h, 4); return nil }
+	if err := app.EndBlock(o, env, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range append(first, env.Effects.Take()...) {
+		id := stf.Identity{Block: env.Number, Index: math.MaxUint32}
+		want := stf.Unshield{Beneficiary: to, Amount: scale.NewU128([]uint64{1, 2, 4}[i]), CallHash: env.CallHash(id, uint32(i)), From: from}
+		if *e.Unshield != want {
+			t.Errorf("unshield %d: %+v, want %+v", i, *e.Unshield, want)
+		}
+	}
+	env.Effects = nil
+	if err := app.Genesis(o, env); err == nil || !strings.Contains(err.Error(), "nothing can be unshielded here") {
+		t.Errorf("at genesis: %v", err)
 	}
 }
 

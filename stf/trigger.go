@@ -130,6 +130,7 @@ func (a *App) RunTriggers(o *state.Overlay, env Env, index uint32) (failures []T
 			})
 			if err == nil {
 				child.Merge()
+				env.Effects.add(f.effects)
 				continue
 			}
 			outcome := Outcome{Code: Panicked}

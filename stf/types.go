@@ -77,4 +77,7 @@ type Env struct {
 	// Parentchain is what the block proves besides, for calls, hooks and
 	// triggers; nil in queries and at genesis.
 	Parentchain *Parentchain
+	// Effects collects what hooks and triggers of the block ask for; nil where
+	// they cannot ask: in queries and at genesis.
+	Effects *Effects
 }

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
-	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -23,7 +22,7 @@ const (
 
 // stage sets up a shard with one rich user, after one segment of blocks.
 type stage struct {
-	chain  *fabricate.Chain
+	chain  *chain
 	engine *engine
 	keys   *enclave.KeyMaterial
 	alice  *user
@@ -36,7 +35,7 @@ func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error
 		return nil, err
 	}
 	s := &stage{keys: keys}
-	if s.chain, err = fabricate.New(fabricate.Options{Authorities: sparseVoters, Accounts: sparseAccounts}); err != nil {
+	if s.chain, err = newChain(chainOptions{authorities: sparseVoters, accounts: sparseAccounts}); err != nil {
 		return nil, err
 	}
 	if s.alice, err = newUser("//Alice"); err != nil {
@@ -52,7 +51,7 @@ func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error
 	id := s.alice.AccountID()
 	deposit, err := seal(keys, id[:])
 	if err == nil {
-		err = s.run(1, 1, func(b *fabricate.Builder) { b.Shield(shard, deposit, scale.NewU128(1<<62)) })
+		err = s.run(1, 1, func(b *builder) { b.shield(shard, deposit, scale.NewU128(1<<62)) })
 	}
 	if err != nil {
 		s.close()
@@ -66,12 +65,12 @@ func (s *stage) close() {
 	os.RemoveAll(s.dir)
 }
 
-func (s *stage) segment(n int, fill func(*fabricate.Builder)) (*fabricate.Segment, error) {
-	return s.chain.Segment(n, s.engine.core.RequiredKeys(s.engine.core.View().Number()+1), fill)
+func (s *stage) segment(n int, fill func(*builder)) (*segment, error) {
+	return s.chain.segment(n, s.engine.core.RequiredKeys(s.engine.core.View().Number()+1), fill)
 }
 
 // run makes n blocks and processes them, in which so many operations are.
-func (s *stage) run(n, operations int, fill func(*fabricate.Builder)) error {
+func (s *stage) run(n, operations int, fill func(*builder)) error {
 	seg, err := s.segment(n, fill)
 	if err != nil {
 		return err
@@ -79,7 +78,7 @@ func (s *stage) run(n, operations int, fill func(*fabricate.Builder)) error {
 	return s.process(seg, operations)
 }
 
-func (s *stage) process(seg *fabricate.Segment, operations int) error {
+func (s *stage) process(seg *segment, operations int) error {
 	got, err := s.engine.process(seg)
 	if err == nil && got != operations {
 		err = fmt.Errorf("%d operations were executed, want %d", got, operations)
@@ -147,14 +146,14 @@ func catchUpBench(ctx context.Context, o *Options) ([]Result, error) {
 // and the bare decryptions, either first.
 func (s *stage) turn(blocks int, workerFirst bool) (whole, decrypt span, err error) {
 	var ciphertexts [][]byte
-	seg, err := s.segment(blocks, func(b *fabricate.Builder) {
+	seg, err := s.segment(blocks, func(b *builder) {
 		for range catchUpPerBlock {
 			// A thousand beneficiaries and some.
 			n := s.alice.nonce
 			ct, err := s.alice.transfer(s.keys, keyring.AccountID{byte(n), byte(n >> 8 & 3), 1}, 1_000_000_000_000)
-			b.Fail(err)
+			b.fail(err)
 			ciphertexts = append(ciphertexts, ct)
-			b.Invoke(shard, ct)
+			b.invoke(shard, ct)
 		}
 	})
 	if err != nil {
@@ -189,7 +188,7 @@ func emptyBench(ctx context.Context, o *Options) ([]Result, error) {
 	defer s.close()
 	s.engine.group = 1
 	took, err := best(rounds, func() (span, error) {
-		seg, err := s.segment(blocks, func(*fabricate.Builder) {})
+		seg, err := s.segment(blocks, func(*builder) {})
 		if err != nil {
 			return span{}, err
 		}

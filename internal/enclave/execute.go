@@ -37,15 +37,17 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, chain *stf.Parentchain) {
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
-	env.Parentchain = chain
+	env.Parentchain, env.Effects = chain, new(stf.Effects)
 	triggers := triggering{core: c, commit: commit, env: env}
 	o := state.NewOverlay(c.state.Snapshot())
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
+	commit.unshield(env.Effects.Take())
 	for i := range s.operations {
 		op := &s.operations[i]
 		triggers.run(o, op.event)
+		commit.unshield(env.Effects.Take())
 		if op.panicked || op.beneficiary != nil && op.beneficiary.panicked {
 			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmPanic, Event: &op.event})
 		}
@@ -57,21 +59,17 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, chain *stf.Parent
 			Block: commit.Number, Index: op.event, OperationHash: op.hash, Sender: op.sender,
 			Outcome: r.Outcome, Gas: r.Gas, Events: r.Events,
 		})
-		if !r.Outcome.OK() && r.Outcome.Code != stf.Refunded {
-			continue
-		}
-		for _, e := range r.Effects {
-			if e.Unshield != nil {
-				commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash, e.Unshield.From}})
-			}
+		if r.Outcome.OK() || r.Outcome.Code == stf.Refunded {
+			commit.unshield(r.Effects)
 		}
 	}
 	triggers.run(o, s.events)
 	c.refund(commit, o, env, refunds, s.events)
-	c.recordPayouts(commit, o)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
+	commit.unshield(env.Effects.Take())
+	c.recordPayouts(commit, o)
 	commit.Changes = o.Changes()
 	commit.next = c.state.Clone()
 	commit.next.Apply(commit.Number, commit.Changes)
@@ -126,6 +124,15 @@ func (c *Core) owe(commit *Commit, named bool) {
 	}
 	if named || c.cfg.ConfirmAll || uint32(commit.Number)%c.cfg.ConfirmInterval == 0 {
 		commit.add(Effect{Confirm: &Confirm{commit.Number, commit.Hash, commit.ConfirmationRoot}})
+	}
+}
+
+// unshield owes the payouts that an operation or a hook asked for.
+func (commit *Commit) unshield(effects []stf.Effect) {
+	for _, e := range effects {
+		if e.Unshield != nil {
+			commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash, e.Unshield.From}})
+		}
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/substrate/system"
 )
@@ -368,6 +370,70 @@ func TestWindow(t *testing.T) {
 	if err != nil || fmt.Sprint(restored.RequiredKeys(0)) != fmt.Sprint(w.core.RequiredKeys(0)) {
 		t.Errorf("after a restart: other keys, %v", err)
 	}
+}
+
+// timerModule pays what nobody called for: in hooks of block 2 and on each
+// shielding.
+type timerModule struct {
+	Credit stf.Map[stf.AccountID, stf.Balance]
+}
+
+// plainState lets a test read storage items of a state.
+type plainState struct{ kv pallet.ReadKV }
+
+func (p plainState) StorageReader() pallet.ReadKV { return p.kv }
+
+var timerPayee = stf.AccountID{0xaa}
+
+func (m *timerModule) pay(h stf.Hook, value uint64) error {
+	if h.BlockNumber() == 2 {
+		h.Unshield(h.EnclaveAccount(), timerPayee, amount(value))
+	}
+	return nil
+}
+
+func (m *timerModule) BeginBlock(h stf.Hook) error { return m.pay(h, 1) }
+func (m *timerModule) EndBlock(h stf.Hook) error   { return m.pay(h, 3) }
+
+func (m *timerModule) credit(ctx stf.Call, who stf.AccountID, value stf.Balance) error {
+	m.Credit.Set(ctx, who, m.Credit.Get(ctx, who).SaturatingAdd(value))
+	return nil
+}
+
+// TestPayoutsOfHooks: what hooks and triggers unshield is owed like what calls
+// do, in the order of the block, each under a hash of its own; what is not paid
+// goes to whom the hook named.
+func TestPayoutsOfHooks(t *testing.T) {
+	m := new(timerModule)
+	app, err := stf.NewApp(stf.Config{Name: "timer", Shield: m.credit, Modules: []stf.ModuleDecl{stf.Module("Timer", m, stf.At(1),
+		stf.OnChainEvent(chainShielded, func(tr stf.Trigger, _ integritee.EventShieldFunds) error { return m.pay(tr.Hook, 2) }))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *Config) { c.App, c.Trust.App = app, "timer" })
+	other, who := pair(t, "//OtherWorker"), keyring.AccountID{7}
+	w.block().run()
+	c := w.block().shield(testShard, w.encrypt(who[:]), unit).run()
+	env, id := w.core.env(&w.core.tip, nil), stf.Identity{Block: 2, Index: 1<<32 - 1}
+	if len(c.Added) != 3 || len(c.Alarms) != 0 {
+		t.Fatalf("owed %+v, alarms %v", c.Added, c.Alarms)
+	}
+	for k, e := range c.Added {
+		want := Payout{timerPayee, amount(uint64(k + 1)), env.CallHash(id, uint32(k)), env.EnclaveAccount}
+		if e.Payout == nil || *e.Payout != want {
+			t.Errorf("payout %d: %+v, want %+v", k, e.Payout, want)
+		}
+	}
+	p := c.Added[0].Payout
+	c = w.block().pay(other, testShard, p, paid(testShard, p), success).spend(c.Added[2].Payout.CallHash).run()
+	if len(w.payouts()) != 1 || !slices.Equal(outcomes(c), []stf.Code{stf.Returned}) {
+		t.Errorf("owed %+v, outcomes %v", w.payouts(), outcomes(c))
+	}
+	if got := m.Credit.Get(plainState{w.core.View().state}, env.EnclaveAccount); got != amount(3) {
+		t.Errorf("refunded %v", got)
+	}
+	var commits = map[header.Number][]byte{c.Number: c.Encode()}
+	replay(t, w.newCore(), w.blocks, 1, commits)
 }
 
 // TestPayoutsOfAnyWorker executes a history with payments, tombstones and thefts

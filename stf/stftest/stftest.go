@@ -36,6 +36,7 @@ type Shard struct {
 	state    *state.State
 	block    *state.Overlay
 	receipts []stf.Receipt
+	effects  []stf.Effect // of hooks and triggers
 	chain    parentchain
 }
 
@@ -71,6 +72,7 @@ func (s *Shard) begin() {
 	s.Env.Hash = hashing.Blake2b256(s.Env.Hash[:], scale.AppendU32(nil, uint32(s.Env.Number)))
 	s.Env.Now = Start + BlockTime*stf.Moment(s.Env.Number-1)
 	s.block, s.receipts = state.NewOverlay(s.state.Snapshot()), nil
+	s.Env.Effects, s.effects = new(stf.Effects), nil
 	s.chain.begin(s)
 	if err := s.app.BeginBlock(s.block, s.Env); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
@@ -87,6 +89,13 @@ func (s *Shard) NextBlock() stf.Hash {
 	root := s.state.Root()
 	s.begin()
 	return root
+}
+
+// Effects returns what hooks and triggers of the open block have asked of the
+// parentchain so far. Those of calls are in their results.
+func (s *Shard) Effects() []stf.Effect {
+	s.effects = append(s.effects, s.Env.Effects.Take()...)
+	return s.effects
 }
 
 // Receipts returns those of the open block.
@@ -167,8 +176,10 @@ func (s *Shard) identity() stf.Identity {
 // twice runs fn on the same state twice and compares what it did.
 func (s *Shard) twice(fn func(*state.Overlay) stf.Result) stf.Result {
 	s.t.Helper()
-	trial := state.NewOverlay(s.block)
+	trial, effects := state.NewOverlay(s.block), s.Env.Effects
+	s.Env.Effects = effects.Clone()
 	first := fn(trial)
+	s.Env.Effects = effects
 	final := state.NewOverlay(s.block)
 	res := fn(final)
 	changes := final.Changes()
