@@ -262,7 +262,7 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.blocks.Load().close()) }()
 	w.runtimes.trust, w.chain.trust = w.trust.LightClient(), w.trust.LightClient()
-	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account}
+	w.sender = &sender{node: w.node, chain: w.chain, runtimes: w.runtimes, genesis: w.trust.Genesis, pair: w.account, again: w.cfg.resubmit}
 	if err := w.renewCertificate(tee.PurposeJoin); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ type sender struct {
 	runtimes *runtimes
 	genesis  hashing.Hash
 	pair     *keyring.Pair
+	again    time.Duration // after which the same bytes are handed to the node again
 }
 
 // signed is an extrinsic with what decides its life.
@@ -129,8 +130,9 @@ func accountKey(who keyring.AccountID) []byte {
 }
 
 // transact sends a call and waits until done finds its effect in the proven
-// values of keys. It returns an error if the extrinsic came into a block
-// without that effect, or did not come into one.
+// values of keys. It returns an error if the node refuses the extrinsic, if it
+// came into a block without that effect, or if it did not come into one. That
+// no answer came says nothing: it is on its way, then, until its era is over.
 func (s *sender) transact(ctx context.Context, rt *enclave.Runtime, call []byte, done func(values []trie.ProofValue) (bool, error), keys ...[]byte) error {
 	nonce, err := s.node.AccountNextIndex(ctx, s.pair.AccountID())
 	if err != nil {
@@ -141,19 +143,25 @@ func (s *sender) transact(ctx context.Context, rt *enclave.Runtime, call []byte,
 	if err != nil {
 		return err
 	}
-	if err := s.submit(ctx, x); err != nil {
+	sent := time.Now()
+	if err := s.submit(ctx, x); isReply(err) {
 		return err
+	} else if err != nil {
+		sent = time.Time{}
 	}
 	keys = append([][]byte{accountKey(s.pair.AccountID())}, keys...)
 	for last := anchor.header.Number; ; {
-		waiting, stop := context.WithTimeout(ctx, resubmitAfter)
+		if time.Since(sent) >= s.again { // the pool may have lost it
+			sent = time.Now()
+			_ = s.resubmit(ctx, x) // what is wrong shows when its era is over
+		}
+		waiting, stop := context.WithTimeout(ctx, s.again)
 		_, err := s.chain.waitPast(waiting, last)
 		stop()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil: // no block for a while: the pool may have lost it
-			_ = s.resubmit(ctx, x) // what is wrong shows when its era is over
+		case err != nil:
 			continue
 		}
 		values, at, err := s.chain.prove(ctx, keys...)

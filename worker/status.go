@@ -187,11 +187,17 @@ func (h *health) read() (phase, code, text string, since time.Time) {
 
 // backoff spaces retries: from 200 ms, doubled each time, to 10 s, with a
 // quarter of jitter so that several workers do not retry in step.
-type backoff struct{ next time.Duration }
+type backoff struct {
+	next time.Duration
+	most time.Duration // another bound; 0: 10 s
+}
 
 func (b *backoff) wait(ctx context.Context) error {
-	const first, most = 200 * time.Millisecond, 10 * time.Second
-	d := min(max(b.next, first), most)
+	const first, last = 200 * time.Millisecond, 10 * time.Second
+	d := min(max(b.next, first), last)
+	if b.most > 0 {
+		d = min(d, b.most)
+	}
 	b.next = 2 * d
 	return sleep(ctx, d-time.Duration(rand.Int64N(int64(d)/4)))
 }

@@ -136,7 +136,7 @@ func newSubmitter(w *Worker) *submitter {
 func (s *submitter) run(ctx context.Context) error {
 	tick := time.NewTicker(min(submitTick, s.w.cfg.resubmit))
 	defer tick.Stop()
-	var b backoff
+	b := backoff{most: s.w.cfg.resubmit}
 	for {
 		_, changed := s.w.published.read()
 		turn := s.w.node.Turn()
