@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/offchain-worker/sdk/internal/fabricate"
 )
 
 // TestQuick runs the quick forms of what needs no minutes: each result belongs
@@ -18,7 +20,7 @@ func TestQuick(t *testing.T) {
 		}
 		names[b.Name] = true
 	}
-	o := &Options{Quick: true, Blocks: 2 * period, Dir: t.TempDir(), Log: io.Discard}
+	o := &Options{Quick: true, Blocks: 2 * fabricate.Period, Dir: t.TempDir(), Log: io.Discard}
 	list, err := byName([]string{"headers", "sparse-blocks", "catchup", "empty-block"})
 	if err != nil {
 		t.Fatal(err)

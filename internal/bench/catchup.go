@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -22,7 +23,7 @@ const (
 
 // stage sets up a shard with one rich user, after one segment of blocks.
 type stage struct {
-	chain  *chain
+	chain  *fabricate.Chain
 	engine *engine
 	keys   *enclave.KeyMaterial
 	alice  *user
@@ -35,7 +36,7 @@ func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error
 		return nil, err
 	}
 	s := &stage{keys: keys}
-	if s.chain, err = newChain(chainOptions{authorities: sparseVoters, accounts: sparseAccounts}); err != nil {
+	if s.chain, err = fabricate.New(fabricate.Options{Authorities: sparseVoters, Accounts: sparseAccounts}); err != nil {
 		return nil, err
 	}
 	if s.alice, err = newUser("//Alice"); err != nil {
@@ -51,7 +52,7 @@ func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error
 	id := s.alice.AccountID()
 	deposit, err := seal(keys, id[:])
 	if err == nil {
-		err = s.run(1, 1, func(b *builder) { b.shield(shard, deposit, scale.NewU128(1<<62)) })
+		err = s.run(1, 1, func(b *fabricate.Builder) { b.Shield(shard, deposit, scale.NewU128(1<<62)) })
 	}
 	if err != nil {
 		s.close()
@@ -65,12 +66,12 @@ func (s *stage) close() {
 	os.RemoveAll(s.dir)
 }
 
-func (s *stage) segment(n int, fill func(*builder)) (*segment, error) {
-	return s.chain.segment(n, s.engine.core.RequiredKeys(s.engine.core.View().Number()+1), fill)
+func (s *stage) segment(n int, fill func(*fabricate.Builder)) (*fabricate.Segment, error) {
+	return s.chain.Segment(n, s.engine.core.RequiredKeys(s.engine.core.View().Number()+1), fill)
 }
 
 // run makes n blocks and processes them, in which so many operations are.
-func (s *stage) run(n, operations int, fill func(*builder)) error {
+func (s *stage) run(n, operations int, fill func(*fabricate.Builder)) error {
 	seg, err := s.segment(n, fill)
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func (s *stage) run(n, operations int, fill func(*builder)) error {
 	return s.process(seg, operations)
 }
 
-func (s *stage) process(seg *segment, operations int) error {
+func (s *stage) process(seg *fabricate.Segment, operations int) error {
 	got, err := s.engine.process(seg)
 	if err == nil && got != operations {
 		err = fmt.Errorf("%d operations were executed, want %d", got, operations)
@@ -146,14 +147,14 @@ func catchUpBench(ctx context.Context, o *Options) ([]Result, error) {
 // and the bare decryptions, either first.
 func (s *stage) turn(blocks int, workerFirst bool) (whole, decrypt span, err error) {
 	var ciphertexts [][]byte
-	seg, err := s.segment(blocks, func(b *builder) {
+	seg, err := s.segment(blocks, func(b *fabricate.Builder) {
 		for range catchUpPerBlock {
 			// A thousand beneficiaries and some.
 			n := s.alice.nonce
 			ct, err := s.alice.transfer(s.keys, keyring.AccountID{byte(n), byte(n >> 8 & 3), 1}, 1_000_000_000_000)
-			b.fail(err)
+			b.Fail(err)
 			ciphertexts = append(ciphertexts, ct)
-			b.invoke(shard, ct)
+			b.Invoke(shard, ct)
 		}
 	})
 	if err != nil {
@@ -188,7 +189,7 @@ func emptyBench(ctx context.Context, o *Options) ([]Result, error) {
 	defer s.close()
 	s.engine.group = 1
 	took, err := best(rounds, func() (span, error) {
-		seg, err := s.segment(blocks, func(*builder) {})
+		seg, err := s.segment(blocks, func(*fabricate.Builder) {})
 		if err != nil {
 			return span{}, err
 		}

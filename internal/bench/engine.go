@@ -9,6 +9,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/shielding"
@@ -40,14 +41,15 @@ type engine struct {
 }
 
 // newEngine starts at block 0 of a chain, with a store in dir.
-func newEngine(ctx context.Context, c *chain, app *stf.App, keys *enclave.KeyMaterial, dir string) (*engine, error) {
-	start, err := c.lightStart()
+func newEngine(ctx context.Context, c *fabricate.Chain, app *stf.App, keys *enclave.KeyMaterial, dir string) (*engine, error) {
+	start, err := c.LightStart()
 	if err != nil {
 		return nil, err
 	}
+	head := c.Start()
 	e := &engine{lc: lightclient.New(start), keys: keys, group: store.MaxGroup}
-	cfg := enclave.Config{App: app, Trust: enclave.DevTrustConfig(c.start.Hash(), shard, app.Name()), Keys: keys, Fingerprint: fingerprint}
-	e.core, err = enclave.New(cfg, enclave.Start{Header: c.start, Proof: c.genesis.Prove(trie.V1, enclave.RequiredKeys(shard, 0)...), LightClient: e.lc.State()})
+	cfg := enclave.Config{App: app, Trust: enclave.DevTrustConfig(head.Hash(), shard, app.Name()), Keys: keys, Fingerprint: fingerprint}
+	e.core, err = enclave.New(cfg, enclave.Start{Header: head, Proof: c.ProveStart(enclave.RequiredKeys(shard, 0)...), LightClient: e.lc.State()})
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +70,14 @@ func (e *engine) close() error { return e.log.Close() }
 
 // process does with a segment what a worker does, from the justification to
 // the commit: all but fetching and JSON. It returns the commits' receipts.
-func (e *engine) process(s *segment) (receipts int, err error) {
-	final, err := e.lc.Finalize(s.headers(), s.justification)
+func (e *engine) process(s *fabricate.Segment) (receipts int, err error) {
+	final, err := e.lc.Finalize(s.Headers(), s.Justification)
 	if err != nil {
 		return 0, err
 	}
 	for i, f := range final {
-		b := &s.blocks[i]
-		vb, err := f.Verify(trie.V0, b.body, b.proof, e.core.RequiredKeys(f.Number())...)
+		b := &s.Blocks[i]
+		vb, err := f.Verify(trie.V0, b.Body, b.Proof, e.core.RequiredKeys(f.Number())...)
 		if err != nil {
 			return 0, err
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
-	"github.com/offchain-worker/sdk/substrate/trie"
+	"github.com/offchain-worker/sdk/internal/fabricate"
 )
 
 // giveRuntime proves the code of block 0 to a core and gives it what that says
 // of itself.
-func giveRuntime(ctx context.Context, core *enclave.Core, c *chain) error {
-	code, err := core.ProveCode(c.genesis.Prove(trie.V1, enclave.CodeKeys()...))
+func giveRuntime(ctx context.Context, core *enclave.Core, c *fabricate.Chain) error {
+	code, err := core.ProveCode(c.ProveStart(enclave.CodeKeys()...))
 	if err != nil {
 		return err
 	}

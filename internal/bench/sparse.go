@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -17,7 +18,7 @@ const (
 	sparseEvery       = 1000 // blocks for one with a call for the shard
 	foreignEvery      = 10   // blocks for one with a transfer that concerns no shard
 	sparseVoters      = 20
-	sparseSession     = 5 * period
+	sparseSession     = 5 * fabricate.Period
 	sparseAccounts    = 20_000 // of the parentchain, which make the proofs as long as real ones
 )
 
@@ -27,7 +28,7 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 	blocks := sparseBlocks
 	switch {
 	case o.Blocks > 0:
-		blocks = (o.Blocks + period - 1) / period * period
+		blocks = (o.Blocks + fabricate.Period - 1) / fabricate.Period * fabricate.Period
 	case o.Quick:
 		blocks = sparseBlocksQuick
 	}
@@ -35,7 +36,7 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newChain(chainOptions{authorities: sparseVoters, session: sparseSession, accounts: sparseAccounts})
+	c, err := fabricate.New(fabricate.Options{Authorities: sparseVoters, Session: sparseSession, Accounts: sparseAccounts})
 	if err != nil {
 		return nil, err
 	}
@@ -58,28 +59,28 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	fill := func(b *builder) {
+	fill := func(b *fabricate.Builder) {
 		switch {
-		case b.number == 1:
-			b.shield(shard, deposit, scale.NewU128(1<<60))
-		case b.number%sparseEvery == 0:
-			ciphertext, err := alice.transfer(keys, keyring.AccountID{byte(b.number >> 8), byte(b.number >> 16), 1}, 1_000_000_000_000)
-			b.fail(err)
-			b.invoke(shard, ciphertext)
-		case b.number%foreignEvery == 0:
-			b.foreign()
+		case b.Number() == 1:
+			b.Shield(shard, deposit, scale.NewU128(1<<60))
+		case b.Number()%sparseEvery == 0:
+			ciphertext, err := alice.transfer(keys, keyring.AccountID{byte(b.Number() >> 8), byte(b.Number() >> 16), 1}, 1_000_000_000_000)
+			b.Fail(err)
+			b.Invoke(shard, ciphertext)
+		case b.Number()%foreignEvery == 0:
+			b.Foreign()
 		}
 	}
 
 	var total span
 	var heaps []float64
 	receipts, began := 0, time.Now()
-	heapEvery := max(blocks/period/10, 1)
-	for n := 0; n*period < blocks; n++ {
+	heapEvery := max(blocks/fabricate.Period/10, 1)
+	for n := 0; n*fabricate.Period < blocks; n++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s, err := c.segment(period, e.core.RequiredKeys(e.core.View().Number()+1), fill)
+		s, err := c.Segment(fabricate.Period, e.core.RequiredKeys(e.core.View().Number()+1), fill)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,7 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 		if (n+1)%heapEvery == 0 {
 			heaps = append(heaps, float64(liveHeap())/mib)
 			o.logf("sparse-blocks: %d blocks, %.1f µs of CPU each, live heap %.1f MiB, peak RSS %.0f MiB, %.0f s in all",
-				(n+1)*period, total.cpu.Seconds()*1e6/float64((n+1)*period), heaps[len(heaps)-1], float64(peakRSS())/mib, time.Since(began).Seconds())
+				(n+1)*fabricate.Period, total.cpu.Seconds()*1e6/float64((n+1)*fabricate.Period), heaps[len(heaps)-1], float64(peakRSS())/mib, time.Since(began).Seconds())
 		}
 	}
 	done := int(e.core.View().Number())

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/offchain-worker/sdk/internal/enclave/internal/envelope"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/state"
@@ -61,6 +62,15 @@ type Config struct {
 	// Watch is called when a stage of a block begins, and what it returns when
 	// that ends: the core has no clock. Nil measures nothing.
 	Watch func(Stage) func()
+	// Envelope is for simulations, which can make one; nil, as everywhere else,
+	// has the shielding key of Keys open ciphertexts.
+	Envelope *envelope.None
+}
+
+// opener is all that the core knows of RSA: it opens a ciphertext of at most
+// maxChunks chunks, as [shielding.PrivateKey.Decrypt] does.
+type opener interface {
+	Decrypt(ciphertext []byte, maxChunks int) ([]byte, error)
 }
 
 // check fills in defaults and reports every problem.
@@ -123,6 +133,7 @@ type tip struct {
 // Core executes blocks. Its methods belong to one goroutine, except View.
 type Core struct {
 	cfg       Config
+	opener    opener
 	appSecret [32]byte
 	fees      keyring.AccountID // the enclave account
 	tip       tip
@@ -165,8 +176,13 @@ func New(cfg Config, start Start) (*Core, error) {
 }
 
 func newCore(cfg Config, t tip) *Core {
+	var o opener = cfg.Keys.Shielding
+	if cfg.Envelope != nil {
+		o = cfg.Envelope
+	}
 	return &Core{
 		cfg:       cfg,
+		opener:    o,
 		appSecret: cfg.Keys.prf(labelPRFApp),
 		fees:      cfg.Keys.EnclaveAccount(),
 		tip:       t,

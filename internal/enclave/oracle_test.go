@@ -179,9 +179,7 @@ func TestPanicInPreparation(t *testing.T) {
 		w.fund(alice, 10*unit)
 		good := w.transfer(alice, bob, unit, 0)
 		c := w.block().invoke(good).shield(testShard, w.encrypt(id[:]), unit).invoke([]byte("x")).seal()
-		keys := *w.cfg.Keys
-		keys.Shielding = new(shielding.PrivateKey) // panics where it is used
-		w.core.cfg.Keys = &keys
+		w.core.opener = new(shielding.PrivateKey) // panics where it is used
 		commit, err := w.core.Execute(c)
 		if err != nil {
 			t.Fatal(err)

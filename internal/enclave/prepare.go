@@ -128,7 +128,7 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 	b := new(beneficiary)
 	p.beneficiaries[key] = b
 	p.jobs = append(p.jobs, job{failed: func() { *b = beneficiary{panicked: true} }, do: func() {
-		plain, err := p.core.cfg.Keys.Shielding.Decrypt(ciphertext, chunks)
+		plain, err := p.core.opener.Decrypt(ciphertext, chunks)
 		// Bytes behind the account are ignored, as upstream does.
 		if err == nil && len(plain) >= len(b.account) {
 			b.ok = true
@@ -174,7 +174,7 @@ func told(code stf.Code) stf.Code {
 // (RULES 11). Only if all is well does the receipt become the sender's, under
 // the operation's hash.
 func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) stf.Code {
-	plain, err := c.cfg.Keys.Shielding.Decrypt(op.ciphertext, shielding.MaxChunks)
+	plain, err := c.opener.Decrypt(op.ciphertext, shielding.MaxChunks)
 	switch {
 	case errors.Is(err, shielding.ErrTooLong):
 		return stf.TooLong

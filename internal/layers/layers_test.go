@@ -46,6 +46,7 @@ var table = map[string]int{
 	"internal/archive":     adapter,
 	"internal/keystore":    adapter,
 	"internal/devchain":    assembly,
+	"internal/fabricate":   assembly,
 	"worker":               assembly,
 	"client":               assembly,
 	"internal/demo":        assembly,

@@ -7,8 +7,6 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
-	"github.com/offchain-worker/sdk/substrate/header"
-	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // The domains of the commitment. Path and salt have equal lengths, so that no
@@ -19,10 +17,12 @@ const (
 	leafLabel = "ocw/state/leaf/1"
 )
 
-// committer computes paths and leaves. It reuses its hashers and is therefore
-// for one goroutine; copies of a State make their own.
+// committer computes paths, leaves and nodes. It reuses its hashers and is
+// therefore for one goroutine.
 type committer struct {
-	keyed, plain hash.Hash
+	prfKey [32]byte
+	keyed  hash.Hash
+	buf    []byte
 }
 
 func newCommitter(prfKey [32]byte) *committer {
@@ -30,51 +30,26 @@ func newCommitter(prfKey [32]byte) *committer {
 	if err != nil {
 		panic("state: " + err.Error()) // for keys above 64 bytes only
 	}
-	plain, _ := blake2b.New256(nil)
-	return &committer{keyed: keyed, plain: plain}
+	return &committer{prfKey: prfKey, keyed: keyed}
 }
 
 // path returns where the key stands in the trie.
 func (c *committer) path(key []byte) (out hashing.Hash) {
 	c.keyed.Reset()
-	c.keyed.Write([]byte(pathLabel))
-	c.keyed.Write(key)
+	c.buf = append(append(c.buf[:0], pathLabel...), key...)
+	c.keyed.Write(c.buf)
 	c.keyed.Sum(out[:0])
 	return out
 }
 
 // leaf returns what stands there.
-func (c *committer) leaf(key []byte, e Entry) (out hashing.Hash) {
-	salt := c.salt(key, e.Block)
-	var n [4]byte
-	binary.LittleEndian.PutUint32(n[:], uint32(len(key)))
-	c.plain.Reset()
-	c.plain.Write([]byte(leafLabel))
-	c.plain.Write(salt[:])
-	c.plain.Write(n[:])
-	c.plain.Write(key)
-	c.plain.Write(e.Value)
-	c.plain.Sum(out[:0])
-	return out
-}
-
-func (c *committer) salt(key []byte, block header.Number) (out hashing.Hash) {
-	var n [4]byte
-	binary.LittleEndian.PutUint32(n[:], uint32(block))
+func (c *committer) leaf(it *item) (out hashing.Hash) {
 	c.keyed.Reset()
-	c.keyed.Write([]byte(saltLabel))
-	c.keyed.Write(n[:])
-	c.keyed.Write(key)
-	c.keyed.Sum(out[:0])
-	return out
-}
-
-func (c *committer) set(t trie.Trie, key []byte, e Entry) trie.Trie {
-	path, leaf := c.path(key), c.leaf(key, e)
-	return t.Set(path[:], leaf[:])
-}
-
-func (c *committer) remove(t trie.Trie, key []byte) trie.Trie {
-	path := c.path(key)
-	return t.Delete(path[:])
+	c.buf = binary.LittleEndian.AppendUint32(append(c.buf[:0], saltLabel...), uint32(it.block))
+	c.buf = append(c.buf, it.key()...)
+	c.keyed.Write(c.buf)
+	c.buf = c.keyed.Sum(append(c.buf[:0], leafLabel...))
+	c.buf = binary.LittleEndian.AppendUint32(c.buf, it.split)
+	c.buf = append(c.buf, it.data...)
+	return blake2b.Sum256(c.buf)
 }

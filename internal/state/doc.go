@@ -22,4 +22,11 @@
 // key differs from the one before it. The root is that of a base-16 trie in
 // layout V1 holding leaf at path for every key. Neither a root nor the
 // siblings in a proof allow guessing a key or a value.
+//
+// Its nodes are specialised, since there are millions: an entry exists once in
+// memory, under the plain view and the commitment alike; a branch holds its
+// children's hashes and nothing of their paths; all of it is immutable, so that
+// views of earlier blocks cost what has changed since. The root is computed
+// from many changes at once, each branch on their ways hashed once, on all cores
+// if there are many.
 package state

@@ -111,15 +111,16 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// TestFaults lets every operation fail once, without effect, with effect and
-// half done (disk full), and goes on in the same process where the log allows.
+// TestFaults lets every operation fail once, without effect, with effect, half
+// done (disk full), and by a sync that loses what it was to write, and goes on
+// in the same process: every later write succeeds.
 func TestFaults(t *testing.T) {
-	for _, fault := range []Fault{FailsBefore, FailsAfter, FailsHalf} {
+	for _, fault := range []Fault{FailsBefore, FailsAfter, FailsHalf, SyncLoses} {
 		for point := 0; ; point++ {
 			m := &MemFS{}
 			l, _ := open(t, m, testDir)
 			appendTo(t, l, 2)
-			ops, hit := 0, false
+			ops, hit, failed := 0, false, false
 			m.Before = func(string, string) Fault {
 				ops++
 				if ops == point+1 {
@@ -136,12 +137,18 @@ func TestFaults(t *testing.T) {
 				} else if err = l.Append(record(n + 1)); err == nil {
 					n++
 				}
-				if err != nil && !errors.Is(err, ErrFault) {
+				if err != nil && (!errors.Is(err, ErrFault) || failed) {
 					t.Fatalf("fault %d at %d: %v", fault, point, err)
 				}
+				failed = failed || err != nil
 				if l.Position() != n {
 					t.Fatalf("fault %d at %d: position %d, want %d (%v)", fault, point, l.Position(), n, err)
 				}
+			}
+			if hit { // until then, what failed may turn up
+				m.Before = nil
+				n++
+				appendTo(t, l, n)
 			}
 			_ = l.Close()
 			// Whatever failed, a power cut must not lose what was acknowledged.
@@ -166,16 +173,37 @@ func TestBroken(t *testing.T) {
 	if err := l.Append(record(4)); !errors.Is(err, ErrBroken) {
 		t.Fatalf("got %v, want ErrBroken", err)
 	}
-	m.Before = nil
 	if err := l.Append(record(4)); !errors.Is(err, ErrBroken) {
 		t.Fatalf("got %v, want ErrBroken", err)
 	}
-	_ = l.Close()
-	l, c := open(t, m, testDir)
+	l, c := open(t, m.Clone(), testDir)
 	check(t, c, 3)
 	if l.Dropped() == 0 {
 		t.Error("the half frame was not dropped")
 	}
+}
+
+// TestLostPages has an fsync fail for good: what the system forgot is written
+// again, although it says that it was.
+func TestLostPages(t *testing.T) {
+	m := &MemFS{}
+	l, _ := open(t, m, testDir)
+	appendTo(t, l, 6)
+	m.Before = func(op, _ string) Fault {
+		if op == "sync" {
+			return SyncLoses
+		}
+		return Works
+	}
+	for range 3 {
+		if err := l.Append(record(7)); !errors.Is(err, ErrBroken) {
+			t.Fatalf("got %v, want ErrBroken", err)
+		}
+	}
+	m.Before = nil
+	appendTo(t, l, 9)
+	_, c := open(t, m.Crash(rand.New(rand.NewPCG(1, 1))), testDir)
+	check(t, c, 9)
 }
 
 func damaged(t *testing.T, base *MemFS, name string, change func([]byte) []byte) (content, error) {

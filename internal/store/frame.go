@@ -95,6 +95,11 @@ func (k *keys) encodeHeader(h fileHeader) []byte {
 	return append(b, mac(k.header[:], 32, b)...)
 }
 
+// authentic checks the MAC of a header.
+func (k *keys) authentic(b []byte) bool {
+	return subtle.ConstantTimeCompare(b[headerSize-32:headerSize], mac(k.header[:], 32, b[:headerSize-32])) == 1
+}
+
 // decodeHeader reads and authenticates the header of a file of the given
 // kind. name is for the error.
 func (k *keys) decodeHeader(b []byte, kind uint8, name string) (fileHeader, error) {
@@ -102,16 +107,25 @@ func (k *keys) decodeHeader(b []byte, kind uint8, name string) (fileHeader, erro
 	if len(b) < headerSize || !bytes.Equal(b[:8], magic[:]) {
 		return fileHeader{}, damage("it does not start like a file of a store")
 	}
-	// The version comes first: a newer one may lay out the rest otherwise.
-	if v := binary.LittleEndian.Uint16(b[8:]); v > FormatVersion {
-		return fileHeader{}, fmt.Errorf("%w: %s has format %d, this program knows %d", ErrNewer, name, v, FormatVersion)
-	} else if v != FormatVersion {
-		return fileHeader{}, damage(fmt.Sprintf("format %d never existed", v))
-	}
-	if !bytes.Equal(b[12:28], k.id[:]) {
+	// The version comes first: a newer one may lay out the rest otherwise. If
+	// version and key are all that keeps the header from being authentic, then
+	// nobody has written such a file: one of them was flipped.
+	version, id := binary.LittleEndian.Uint16(b[8:]), b[12:28]
+	if version != FormatVersion || !bytes.Equal(id, k.id[:]) {
+		ours := bytes.Clone(b[:headerSize])
+		binary.LittleEndian.PutUint16(ours[8:], FormatVersion)
+		copy(ours[12:], k.id[:])
+		switch {
+		case k.authentic(ours):
+			return fileHeader{}, damage("its version or key was changed")
+		case version > FormatVersion:
+			return fileHeader{}, fmt.Errorf("%w: %s has format %d, this program knows %d", ErrNewer, name, version, FormatVersion)
+		case version != FormatVersion:
+			return fileHeader{}, damage(fmt.Sprintf("format %d never existed", version))
+		}
 		return fileHeader{}, fmt.Errorf("%w: %s", ErrKey, name)
 	}
-	if subtle.ConstantTimeCompare(b[headerSize-32:headerSize], mac(k.header[:], 32, b[:headerSize-32])) != 1 {
+	if !k.authentic(b) {
 		return fileHeader{}, damage("its header is not authentic")
 	}
 	h := fileHeader{kind: b[10], position: binary.LittleEndian.Uint64(b[60:])}

@@ -13,6 +13,7 @@ import (
 // paths with the separator of the operating system. Missing files give errors
 // that match [io/fs.ErrNotExist].
 type FS interface {
+	// MkdirAll makes a folder and those above it, durably.
 	MkdirAll(dir string) error
 	// Create makes a new file, or empties an existing one, for reading and writing.
 	Create(name string) (File, error)
@@ -60,7 +61,24 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-func (osFS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
+func (f osFS) MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := f.MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := f.SyncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) { // folders that may be written and not read
+		return err
+	}
+	return nil
+}
 
 func (osFS) Create(name string) (File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

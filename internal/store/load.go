@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -59,53 +60,37 @@ func notExistIsFine(err error) error {
 // load reads the headers of all files, removes what a crash left over, and
 // makes the first segment of a new store.
 func (l *Log) load() error {
-	names, err := l.fs.ReadDir(l.dir)
+	segments, snapshots, stale, err := l.readHeaders()
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
-	var stale []string
-	for _, name := range names { // sorted, so positions ascend
-		switch kindOf(name) {
-		case fileTemporary:
-			stale = append(stale, name)
-		case fileSegment:
-			h, _, err := l.readHeader(name, kindLog)
-			if err != nil {
-				return err
-			}
-			if name != segmentName(h.position) {
-				return &DamageError{File: name, Position: h.position, What: "it was renamed"}
-			}
-			l.segments = append(l.segments, segment{name, h})
-		case fileSnapshot:
-			h, raw, err := l.readHeader(name, kindSnapshot)
-			if err != nil {
-				return err
-			}
-			if name != snapshotName(h.position) {
-				return &DamageError{File: name, Position: h.position, What: "it was renamed"}
-			}
-			if l.snapshot != nil {
-				stale = append(stale, l.snapshot.name)
-			}
-			l.snapshot = &snapshotFile{name, h, raw}
+	// What is older than the previous snapshot was covered by both; a crash
+	// came between making the last one durable and removing it.
+	for len(snapshots) > 2 {
+		stale = append(stale, snapshots[0].name)
+		snapshots = snapshots[1:]
+	}
+	l.segments = segments
+	if n := len(snapshots); n > 0 {
+		l.snapshot = snapshots[n-1]
+		if n > 1 {
+			l.previous = snapshots[0]
 		}
-	}
-	if l.snapshot != nil {
-		// Segments before the snapshot's were covered by it; a crash came
-		// between making it durable and removing them.
 		for len(l.segments) > 0 && l.segments[0].header.position < l.snapshot.header.position {
-			stale = append(stale, l.segments[0].name)
+			if l.previous != nil && l.segments[0].header.position >= l.previous.header.position {
+				l.covered = append(l.covered, l.segments[0].name)
+			} else {
+				stale = append(stale, l.segments[0].name)
+			}
 			l.segments = l.segments[1:]
 		}
 	}
 	if err := l.checkStart(); err != nil {
 		return err
 	}
-	for _, name := range stale {
-		if err := removeIfPresent(l.fs, l.dir, name); err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
+	l.stale = stale
+	if err := l.removeStale(); err != nil {
+		return err
 	}
 	if len(l.segments) == 0 {
 		// The first hash of the chain is random, so that no file of another
@@ -135,6 +120,73 @@ func (l *Log) checkStart() error {
 	}
 	if l.segments[0].header.chain != want.chain {
 		return &DamageError{File: l.segments[0].name, Position: want.position, What: "it does not continue the snapshot"}
+	}
+	return nil
+}
+
+// readHeaders reads the headers of all files before it judges any: that a
+// newer program was here, or that nothing was sealed under this key, says more
+// than what is wrong with one file. Both lists ascend.
+func (l *Log) readHeaders() (segments []segment, snapshots []*snapshotFile, temporary []string, err error) {
+	names, err := l.fs.ReadDir(l.dir)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("store: %w", err)
+	}
+	var damage, foreign, newer error
+	for _, name := range names { // sorted, so positions ascend
+		kind, want := uint8(0), ""
+		switch kindOf(name) {
+		case fileTemporary:
+			temporary = append(temporary, name)
+			continue
+		case fileSegment:
+			kind = kindLog
+		case fileSnapshot:
+			kind = kindSnapshot
+		default:
+			continue
+		}
+		h, raw, err := l.readHeader(name, kind)
+		var d *DamageError
+		switch {
+		case err == nil && kind == kindLog:
+			want = segmentName(h.position)
+			segments = append(segments, segment{name, h})
+		case err == nil:
+			want = snapshotName(h.position)
+			snapshots = append(snapshots, &snapshotFile{name, h, raw})
+		case errors.Is(err, ErrNewer):
+			newer = cmp.Or(newer, err)
+		case errors.Is(err, ErrKey):
+			foreign = cmp.Or(foreign, err)
+			err = &DamageError{File: name, What: "it was sealed under another key"}
+			damage = cmp.Or(damage, err)
+		case errors.As(err, &d):
+			damage = cmp.Or(damage, err)
+		default:
+			return nil, nil, nil, err
+		}
+		if err == nil && name != want {
+			damage = cmp.Or[error](damage, &DamageError{File: name, Position: h.position, What: "it was renamed"})
+		}
+	}
+	switch {
+	case newer != nil:
+		return nil, nil, nil, newer
+	case foreign != nil && len(segments)+len(snapshots) == 0:
+		return nil, nil, nil, foreign
+	}
+	return segments, snapshots, temporary, damage
+}
+
+// removeStale removes files that nothing needs any more. What cannot be
+// removed is tried again the next time.
+func (l *Log) removeStale() error {
+	for len(l.stale) > 0 {
+		if err := removeIfPresent(l.fs, l.dir, l.stale[0]); err != nil {
+			return fmt.Errorf("store: remove what is not needed any more: %w", err)
+		}
+		l.stale = l.stale[1:]
 	}
 	return nil
 }

@@ -31,13 +31,15 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrPending means that another snapshot is being written.
 	ErrPending = errors.New("store: a snapshot is being written already")
-	// ErrBroken means that an earlier write failed and could not be taken
-	// back. Nothing can be appended until the store is opened again.
-	ErrBroken = errors.New("store: broken by a failed write, open it again")
+	// ErrBroken means that a sync failed, or that a failed write could not be
+	// taken back, so that nobody knows what is on the disk. The next Append or
+	// BeginSnapshot writes the last segment anew before anything else, and
+	// fails with ErrBroken for as long as that does.
+	ErrBroken = errors.New("store: broken by a failed write")
 )
 
-// DamageError says that the store is not as it was written, and where. The
-// store cannot be used; see [Delete].
+// DamageError says that the store is not as it was written, and where. It
+// cannot be used before [Heal] has cut it back to the last good point.
 type DamageError struct {
 	File     string // name of the file in the folder
 	Offset   int64  // bytes from its start, of the frame or header that does not open
@@ -64,9 +66,12 @@ type Log struct {
 
 	mu       sync.Mutex
 	state    logState
-	segments []segment // by position, the last one is written to
+	segments []segment // from the snapshot on, by position; the last one is written to
 	snapshot *snapshotFile
-	file     File // of the last segment
+	previous *snapshotFile // what Heal falls back to, nil if there is none
+	covered  []string      // names of the segments between the previous snapshot and the snapshot
+	stale    []string      // names of files to remove
+	file     File          // of the last segment
 	sealer   *sealer
 	size     int64 // of the last segment, in good frames
 	position uint64
@@ -130,8 +135,12 @@ func Open(dir string, key [32]byte, opts Options) (*Log, error) {
 func (l *Log) Replay(snapshot func(position uint64, r io.Reader) error, record func(position uint64, record []byte) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != stateOpened {
-		return l.unusable("replay")
+	switch l.state {
+	case stateOpened:
+	case stateClosed:
+		return ErrClosed
+	default:
+		return errors.New("store: replayed already")
 	}
 	if err := l.replaySnapshot(snapshot); err != nil {
 		return err
@@ -146,13 +155,15 @@ func (l *Log) Replay(snapshot func(position uint64, r io.Reader) error, record f
 }
 
 // Append writes records as one frame and syncs once: after it returns nil all
-// of them are durable, after an error (disk full, say) none is and the log
-// stands where it stood. The records take the positions Position()+1 and on.
+// of them are durable, after an error (disk full, say) the log stands where it
+// stood, and the same call may be made again when there is room. After an
+// error that wraps ErrBroken, and a crash before the next Append that
+// succeeds, the records may turn up. They take the positions Position()+1 and on.
 func (l *Log) Append(records ...[]byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != stateReady {
-		return l.unusable("append")
+	if err := l.ready("append"); err != nil {
+		return err
 	}
 	if len(records) == 0 {
 		return nil
@@ -161,11 +172,12 @@ func (l *Log) Append(records ...[]byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err = l.file.WriteAt(frame, l.size); err == nil {
-		err = l.file.Sync()
-	}
-	if err != nil {
+	if _, err := l.file.WriteAt(frame, l.size); err != nil {
 		return l.takeBack(err)
+	}
+	if err := l.file.Sync(); err != nil {
+		l.state = stateBroken
+		return fmt.Errorf("store: append: %w; %w", err, ErrBroken)
 	}
 	l.size += int64(len(frame))
 	l.since += int64(len(frame))
@@ -174,9 +186,9 @@ func (l *Log) Append(records ...[]byte) error {
 	return nil
 }
 
-// takeBack removes what a failed Append may have written. The cut must be
-// durable too: after a failed sync nobody knows what is on the disk, and half
-// a frame that turns up later would make the frame written over it look torn.
+// takeBack removes what a failed write may have left. The cut must be durable
+// too: half a frame that turns up later would make the frame written over it
+// look torn.
 func (l *Log) takeBack(cause error) error {
 	err := l.file.Truncate(l.size)
 	if err == nil {
@@ -189,16 +201,17 @@ func (l *Log) takeBack(cause error) error {
 	return fmt.Errorf("store: append: %w", cause)
 }
 
-func (l *Log) unusable(what string) error {
+// ready prepares for a write.
+func (l *Log) ready(what string) error {
 	switch l.state {
+	case stateReady:
+		return nil
+	case stateBroken:
+		return l.mend()
 	case stateClosed:
 		return ErrClosed
-	case stateBroken:
-		return ErrBroken
-	case stateOpened:
-		return fmt.Errorf("store: %s before replay", what)
 	}
-	return fmt.Errorf("store: %s after replay", what)
+	return fmt.Errorf("store: %s before replay", what)
 }
 
 // Position returns the position of the last record; 0 in a new store, the
@@ -239,34 +252,4 @@ func (l *Log) Close() error {
 		err = l.file.Close()
 	}
 	return errors.Join(err, l.lock.Close())
-}
-
-// Delete removes the store in dir and nothing else: segments, snapshots,
-// temporary files. A missing folder is no error. It fails with [ErrLocked]
-// while the store is open.
-func Delete(dir string, opts Options) (err error) {
-	fsys := opts.FS
-	if fsys == nil {
-		fsys = OS
-	}
-	if _, err := fsys.ReadDir(dir); err != nil {
-		return notExistIsFine(err)
-	}
-	lock, err := fsys.Lock(filepath.Join(dir, lockName))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	for _, name := range names {
-		if kindOf(name) != fileForeign {
-			if err := removeIfPresent(fsys, dir, name); err != nil {
-				return fmt.Errorf("store: %w", err)
-			}
-		}
-	}
-	return fsys.SyncDir(dir)
 }

@@ -37,7 +37,11 @@ const (
 	FailsBefore       // fails and does nothing
 	FailsAfter        // takes effect and fails all the same
 	FailsHalf         // a write stops in the middle and fails; the same as FailsBefore for others
-	PowerCut          // fails and does nothing, and so does everything after it
+	// SyncLoses is a sync that fails as that of Linux may: what it could not
+	// write counts as written from then on, and later syncs leave it out. The
+	// same as FailsBefore for others.
+	SyncLoses
+	PowerCut // fails and does nothing, and so does everything after it
 )
 
 // ErrFault is the error of operations that fail on purpose.
@@ -46,7 +50,40 @@ var ErrFault = errors.New("memfs: injected fault")
 type memInode struct {
 	data   []byte
 	synced []byte
+	lost   map[int]bool // pages that a later sync leaves out
 }
+
+// page is what a system keeps clean or dirty, in bytes.
+const page = 4096
+
+// lose marks all pages that were not synced.
+func (i *memInode) lose() {
+	i.lost = map[int]bool{}
+	for off := 0; off < len(i.data); off += page {
+		if string(pageOf(i.data, off)) != string(pageOf(i.synced, off)) {
+			i.lost[off/page] = true
+		}
+	}
+}
+
+// dirty takes it back for what is written again.
+func (i *memInode) dirty(from, to int) {
+	for p := from / page; len(i.lost) > 0 && p*page < to; p++ {
+		delete(i.lost, p)
+	}
+}
+
+func (i *memInode) sync() {
+	before := i.synced
+	i.synced = append([]byte{}, i.data...)
+	for p := range i.lost {
+		now := pageOf(i.synced, p*page)
+		clear(now)
+		copy(now, pageOf(before, p*page))
+	}
+}
+
+func pageOf(b []byte, off int) []byte { return b[min(off, len(b)):min(off+page, len(b))] }
 
 type memFile struct {
 	fs    *MemFS
@@ -55,7 +92,7 @@ type memFile struct {
 }
 
 // do runs one changing operation under the lock.
-func (m *MemFS) do(op, name string, effect func() error, half func()) error {
+func (m *MemFS) do(op, name string, effect func() error, half, lose func()) error {
 	fault := Works
 	if m.Before != nil {
 		fault = m.Before(op, name)
@@ -77,7 +114,10 @@ func (m *MemFS) do(op, name string, effect func() error, half func()) error {
 			half()
 		}
 		return fmt.Errorf("%w: %s", ErrFault, op)
-	case FailsBefore:
+	case FailsBefore, SyncLoses:
+		if fault == SyncLoses && lose != nil {
+			lose()
+		}
 		return fmt.Errorf("%w: %s", ErrFault, op)
 	}
 	err := effect()
@@ -100,7 +140,7 @@ func (m *MemFS) Create(name string) (File, error) {
 		m.now[name] = inode
 		f = &memFile{m, name, inode}
 		return nil
-	}, nil)
+	}, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +185,7 @@ func (m *MemFS) Rename(from, to string) error {
 		delete(m.now, from)
 		m.now[to] = inode
 		return nil
-	}, nil)
+	}, nil, nil)
 }
 
 // Remove removes a file.
@@ -156,7 +196,7 @@ func (m *MemFS) Remove(name string) error {
 		}
 		delete(m.now, name)
 		return nil
-	}, nil)
+	}, nil, nil)
 }
 
 // SyncDir makes the names in a folder durable.
@@ -173,7 +213,7 @@ func (m *MemFS) SyncDir(dir string) error {
 			}
 		}
 		return nil
-	}, nil)
+	}, nil, nil)
 }
 
 type memLock struct {
@@ -336,8 +376,9 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 			f.inode.data = append(f.inode.data, make([]byte, need-len(f.inode.data))...)
 		}
 		copy(f.inode.data[off:], p)
+		f.inode.dirty(int(off), int(off)+len(p))
 	}
-	err := f.fs.do("write", f.name, func() error { write(p); return nil }, func() { write(p[:len(p)/2]) })
+	err := f.fs.do("write", f.name, func() error { write(p); return nil }, func() { write(p[:len(p)/2]) }, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -357,15 +398,16 @@ func (f *memFile) Truncate(size int64) error {
 		} else {
 			f.inode.data = append(f.inode.data, make([]byte, int(size)-len(f.inode.data))...)
 		}
+		f.inode.dirty(int(size), int(size)+1)
 		return nil
-	}, nil)
+	}, nil, nil)
 }
 
 func (f *memFile) Sync() error {
 	return f.fs.do("sync", f.name, func() error {
-		f.inode.synced = append([]byte{}, f.inode.data...)
+		f.inode.sync()
 		return nil
-	}, nil)
+	}, nil, f.inode.lose)
 }
 
 func (f *memFile) Close() error { return nil }

@@ -21,8 +21,8 @@ type PendingSnapshot struct {
 func (l *Log) BeginSnapshot() (*PendingSnapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != stateReady {
-		return nil, l.unusable("snapshot")
+	if err := l.ready("snapshot"); err != nil {
+		return nil, err
 	}
 	if l.pending != nil {
 		return nil, ErrPending
@@ -97,10 +97,11 @@ func (l *Log) place(name string, write func(File) error) (File, error) {
 func (p *PendingSnapshot) Position() uint64 { return p.position }
 
 // Write seals what the function writes into a temporary file, makes it
-// durable, puts it in place of the previous snapshot, and only then removes
-// the records that it covers. On error the store is as it was, but for old
-// files that could not be removed and that the next Open removes. The
-// snapshot is over either way.
+// durable, gives it its name, and only then removes the snapshot before the
+// previous one and the records that the previous one covers: if this one turns
+// out to be damaged the previous one and the records since then give the same.
+// On error the store is as it was, but for old files that could not be removed
+// and that are removed later. The snapshot is over either way.
 func (p *PendingSnapshot) Write(write func(io.Writer) error) error {
 	l := p.log
 	l.mu.Lock()
@@ -133,28 +134,35 @@ func (p *PendingSnapshot) Write(write func(io.Writer) error) error {
 	return l.adoptSnapshot(&snapshotFile{name, h, raw})
 }
 
-// adoptSnapshot removes what a durable snapshot covers.
+// adoptSnapshot removes what nothing needs beside a durable snapshot and the
+// one before it.
 func (l *Log) adoptSnapshot(s *snapshotFile) error {
 	l.mu.Lock()
-	var stale []string
 	if l.snapshot != nil && l.snapshot.name != s.name {
-		stale = append(stale, l.snapshot.name)
+		if l.previous != nil {
+			l.stale = append(l.stale, l.previous.name)
+		}
+		l.stale = append(l.stale, l.covered...)
+		l.previous, l.covered = l.snapshot, nil
 	}
 	l.snapshot = s
 	for len(l.segments) > 1 && l.segments[0].header.position < s.header.position {
-		stale = append(stale, l.segments[0].name)
+		if l.previous != nil {
+			l.covered = append(l.covered, l.segments[0].name)
+		} else {
+			l.stale = append(l.stale, l.segments[0].name)
+		}
 		l.segments = l.segments[1:]
 	}
 	l.since = l.size - headerSize // segments after the snapshot's begin with the next snapshot only
 	l.mu.Unlock()
 
-	for _, name := range stale {
-		if err := removeIfPresent(l.fs, l.dir, name); err != nil {
-			return fmt.Errorf("store: remove what the snapshot covers: %w", err)
-		}
+	// Only one snapshot can be pending, so nobody else removes anything.
+	if err := l.removeStale(); err != nil {
+		return err
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return fmt.Errorf("store: remove what the snapshot covers: %w", err)
+		return fmt.Errorf("store: remove what is not needed any more: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -134,19 +135,27 @@ func TestAppendAndReplay(t *testing.T) {
 				t.Errorf("snapshot at %d, want 8", c.At)
 			}
 			// A second snapshot at once, and one at a position that has one.
-			for range 2 {
-				if err := l.Snapshot(writeSnapshot(12)); err != nil {
+			// The last snapshot stays with the previous one, and the records
+			// since that.
+			for _, n := range []uint64{12, 12, 14} {
+				appendTo(t, l, n)
+				if err := l.Snapshot(writeSnapshot(n)); err != nil {
 					t.Fatal(err)
 				}
 			}
+			want := []string{segmentName(12), segmentName(14), snapshotName(12), snapshotName(14)}
+			files := func() []string {
+				names, _ := fsys.ReadDir(dir)
+				return slices.DeleteFunc(names, func(name string) bool { return name == lockName }) // not in memory
+			}
+			if names := files(); !slices.Equal(names, want) {
+				t.Errorf("files %q, want %q", names, want)
+			}
 			_ = l.Close()
 			_, c = open(t, fsys, dir)
-			check(t, c, 12)
-			names, _ := fsys.ReadDir(dir)
-			for _, n := range names {
-				if n != lockName && n != segmentName(12) && n != snapshotName(12) {
-					t.Errorf("%s was left over", n)
-				}
+			check(t, c, 14)
+			if names := files(); !slices.Equal(names, want) {
+				t.Errorf("files after opening %q, want %q", names, want)
 			}
 		})
 	}
@@ -206,39 +215,14 @@ func TestLock(t *testing.T) {
 			if _, err := Open(dir, testKey, Options{FS: fsys}); !errors.Is(err, ErrLocked) {
 				t.Errorf("second open: %v, want ErrLocked", err)
 			}
-			if err := Delete(dir, Options{FS: fsys}); !errors.Is(err, ErrLocked) {
-				t.Errorf("delete of an open store: %v, want ErrLocked", err)
+			if _, err := Heal(dir, testKey, &DamageError{File: segmentName(0)}, Options{FS: fsys}); !errors.Is(err, ErrLocked) {
+				t.Errorf("heal of an open store: %v, want ErrLocked", err)
 			}
 			_ = l.Close()
 			l, _ = open(t, fsys, dir)
 			_ = l.Close()
 		})
 	}
-}
-
-func TestDelete(t *testing.T) {
-	dir := t.TempDir()
-	if err := Delete(filepath.Join(dir, "none"), Options{}); err != nil {
-		t.Fatal(err)
-	}
-	l, _ := open(t, nil, dir)
-	appendTo(t, l, 4)
-	if err := l.Snapshot(writeSnapshot(4)); err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	if f, err := OS.Create(filepath.Join(dir, "log-notes.txt")); err != nil || f.Close() != nil {
-		t.Fatal(err)
-	}
-	if err := Delete(dir, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	names, _ := OS.ReadDir(dir)
-	if len(names) != 2 || names[0] != lockName || names[1] != "log-notes.txt" {
-		t.Errorf("left: %v", names)
-	}
-	_, c := open(t, nil, dir)
-	check(t, c, 0)
 }
 
 func TestMisuse(t *testing.T) {
@@ -294,6 +278,13 @@ func TestWrongKeyAndNewerFormat(t *testing.T) {
 	name := filepath.Join(testDir, segmentName(0))
 	b := m.Content(name)
 	b[8]++
+	m.SetContent(name, b)
+	var d *DamageError
+	if _, _, err := tryOpen(m, testDir, testKey); !errors.As(err, &d) {
+		t.Errorf("version flipped: %v, want a DamageError", err)
+	}
+	k := newKeys(testKey)
+	copy(b[headerSize-32:], mac(k.header[:], 32, b[:headerSize-32]))
 	m.SetContent(name, b)
 	if _, _, err := tryOpen(m, testDir, testKey); !errors.Is(err, ErrNewer) {
 		t.Errorf("newer format: %v, want ErrNewer", err)
