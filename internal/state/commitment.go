@@ -42,12 +42,17 @@ func (c *committer) path(key []byte) (out hashing.Hash) {
 	return out
 }
 
-// leaf returns what stands there.
-func (c *committer) leaf(it *item) (out hashing.Hash) {
+// hashSalt leaves the salt of an entry in c.keyed.
+func (c *committer) hashSalt(it *item) {
 	c.keyed.Reset()
 	c.buf = binary.LittleEndian.AppendUint32(append(c.buf[:0], saltLabel...), uint32(it.block))
 	c.buf = append(c.buf, it.key()...)
 	c.keyed.Write(c.buf)
+}
+
+// leaf returns what stands there.
+func (c *committer) leaf(it *item) (out hashing.Hash) {
+	c.hashSalt(it)
 	c.buf = c.keyed.Sum(append(c.buf[:0], leafLabel...))
 	c.buf = binary.LittleEndian.AppendUint32(c.buf, it.split)
 	c.buf = append(c.buf, it.data...)
