@@ -190,7 +190,8 @@ type runFlags struct {
 	skipRA, dev, insecureRPC            bool
 	teeracleInterval, reregister        string
 	shieldingTarget, confirm, trustFile string
-	confirmInterval                     uint32
+	confirmInterval, publishInterval    uint32
+	receiptBlocks                       uint32
 	finality                            finalityFlags
 	archive                             archiveFlags
 }
@@ -235,6 +236,8 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.StringVarP(&r.shieldingTarget, "shielding-target", "s", "integritee", "integritee, the only parentchain of this mode")
 	o.StringVar(&r.confirm, "confirm", "needed", "which blocks to confirm: needed (those that concern the shard, and one in --confirm-interval) or all")
 	o.Uint32Var(&r.confirmInterval, "confirm-interval", DefaultConfirmInterval, "confirm one block in `N` as a sign of life")
+	o.Uint32Var(&r.publishInterval, "publish-interval", DefaultPublishInterval, "publish the roots of every block whose number `N` divides, a power of two; 0 publishes none")
+	o.Uint32Var(&r.receiptBlocks, "receipt-blocks", DefaultReceiptBlocks, "keep receipts and roots of the last `N` blocks")
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
 	r.finality.register(o)
 	r.archive.register(o)
@@ -277,6 +280,10 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		return c, errors.New("--confirm is needed or all")
 	case r.confirmInterval == 0:
 		return c, errors.New("--confirm-interval must be at least 1")
+	case r.publishInterval&(r.publishInterval-1) != 0:
+		return c, errors.New("--publish-interval must be a power of two, or 0 for no publications")
+	case r.receiptBlocks == 0:
+		return c, errors.New("--receipt-blocks must be at least 1")
 	}
 	host := "127.0.0.1"
 	if f.external {
@@ -286,6 +293,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	c = Config{App: app, DataDir: f.dataDir, NodeURL: f.nodes(),
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
+		PublishInterval: r.publishInterval, NoPublications: r.publishInterval == 0, ReceiptBlocks: r.receiptBlocks,
 		TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
 	r.finality.into(&c)
 	r.archive.into(&c)

@@ -64,13 +64,16 @@ func outcomeClass(c stf.Code) string {
 }
 
 func effectKind(e enclave.Effect) string {
-	if e.Confirm != nil {
+	switch {
+	case e.Confirm != nil:
 		return "confirmation"
+	case e.Publish != nil:
+		return "publication"
 	}
 	return "payout"
 }
 
-var effectKinds = []string{"confirmation", "payout"}
+var effectKinds = []string{"confirmation", "payout", "publication"}
 
 func alarmKind(k enclave.AlarmKind) string { return k.String() }
 

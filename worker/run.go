@@ -100,7 +100,19 @@ func (c *Config) Check() error {
 	if err := c.checkArchive(); err != nil {
 		errs = append(errs, err)
 	}
+	need(c.PublishInterval&(c.PublishInterval-1) == 0, fmt.Sprintf("the interval of publications is %d, want a power of two", c.PublishInterval))
 	return errors.Join(errs...)
+}
+
+// publishInterval is [enclave.Config.PublishInterval].
+func (c *Config) publishInterval() uint32 {
+	switch {
+	case c.NoPublications:
+		return 0
+	case c.PublishInterval == 0:
+		return DefaultPublishInterval
+	}
+	return c.PublishInterval
 }
 
 // Start makes a worker and runs it until Stop or until it fails. It returns

@@ -34,7 +34,8 @@ type journal struct {
 
 func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
 	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: m, Fingerprint: w.fingerprint(), Account: w.account.AccountID(),
-		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval, Watch: w.metrics.watch}
+		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval,
+		PublishInterval: w.cfg.publishInterval(), ReceiptBlocks: w.cfg.ReceiptBlocks, Watch: w.metrics.watch}
 }
 
 // openJournal opens the store of the shard and brings the core to where it

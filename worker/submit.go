@@ -109,7 +109,8 @@ type submitter struct {
 	// inFlight holds own extrinsics by nonce until they are proven in a block
 	// or can no longer come into one.
 	inFlight map[uint32]*attempt
-	// notBefore delays payouts that have failed in a block, each by itself.
+	// notBefore delays payouts and publications that have failed in a block, each
+	// by itself.
 	notBefore map[enclave.EffectID]header.Number
 	// confirmNotBefore delays all confirmations after confirmFailures in a row:
 	// what fails one fails all, and they are to come in block order (RULES 23).
@@ -358,21 +359,24 @@ func isReply(err error) bool {
 }
 
 func effectName(e enclave.Effect) string {
-	if e.Confirm != nil {
+	switch {
+	case e.Confirm != nil:
 		return fmt.Sprintf("confirmation of block %d", e.Confirm.Number)
+	case e.Publish != nil:
+		return fmt.Sprintf("publication of the roots of block %d", e.Publish.Number)
 	}
 	return fmt.Sprintf("payout %d of block %d", e.ID.Index, e.ID.Block)
 }
 
-// settle notes the own extrinsics that came into blocks. A payout that is
-// pending all the same gets a pause, longer after each failure, so that whatever
+// settle notes the own extrinsics that came into blocks. A payout or publication
+// that is pending all the same gets a pause, longer after each failure, so that whatever
 // is wrong does not burn fees in every block. A failed confirmation makes all
 // wait that are not on their way yet.
 func (s *submitter) settle(ctx context.Context, p published) {
 	pending := map[enclave.EffectID]enclave.Effect{}
 	for _, e := range p.pending {
 		pending[e.ID] = e
-		if _, noted := s.notBefore[e.ID]; !noted && e.Payout != nil && e.Attempts > 0 {
+		if _, noted := s.notBefore[e.ID]; !noted && e.Confirm == nil && e.Attempts > 0 {
 			s.notBefore[e.ID] = p.number + pauseAfter(e.Attempts) // it failed in this block or in a former run
 		}
 	}

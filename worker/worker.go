@@ -74,6 +74,14 @@ type Config struct {
 	// ConfirmInterval confirms one block in so many as a sign of life; 0 is
 	// DefaultConfirmInterval.
 	ConfirmInterval uint32
+	// PublishInterval has the roots of every block whose number it divides
+	// published on the parentchain (RULES 20): a power of two; 0 is
+	// DefaultPublishInterval. NoPublications publishes none.
+	PublishInterval uint32
+	NoPublications  bool
+	// ReceiptBlocks is for how many blocks receipts and roots are kept; 0 is
+	// DefaultReceiptBlocks.
+	ReceiptBlocks uint32
 	// TrustConfig is a JSON file with the trust config of the shard; "" with
 	// Dev is block 0 of the connected chain, and an error without.
 	TrustConfig string
@@ -112,6 +120,10 @@ const (
 	DefaultMuRaAddr        = "127.0.0.1:3443"
 	DefaultHTTPAddr        = "127.0.0.1:4545"
 	DefaultConfirmInterval = enclave.DefaultConfirmInterval
+	DefaultReceiptBlocks   = enclave.DefaultReceiptBlocks
+	// DefaultPublishInterval publishes about once in 25 minutes on a chain of 6 s
+	// blocks.
+	DefaultPublishInterval = 256
 )
 
 // Status is what ocw_status answers: how the worker is doing.

@@ -53,6 +53,8 @@ type Commit struct {
 	Registers bool
 	// Own are the extrinsics of the worker's account in this block.
 	Own []OwnExtrinsic
+	// Published are the roots that workers of the shard publish in this block.
+	Published []Published
 	// Alarms are what somebody should look at.
 	Alarms []Alarm
 	Stats  Stats
@@ -117,11 +119,15 @@ const (
 	AlarmLayout AlarmKind = 9
 	// AlarmTrigger: a trigger of the app failed and was undone.
 	AlarmTrigger AlarmKind = 10
+	// AlarmRoots: a worker with the program in force has published other roots
+	// than this core computed. One of the two is wrong.
+	AlarmRoots AlarmKind = 11
 )
 
 var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
 	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"},
-	{Index: 8, Name: "preparation panicked"}, {Index: 9, Name: "the runtime has another layout than the app expects"}, {Index: 10, Name: "trigger failed"}}
+	{Index: 8, Name: "preparation panicked"}, {Index: 9, Name: "the runtime has another layout than the app expects"}, {Index: 10, Name: "trigger failed"},
+	{Index: 11, Name: "another worker has other roots"}}
 
 // SCALEVariants lists the kinds.
 func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }
@@ -161,7 +167,7 @@ func (a Alarm) String() string {
 }
 
 // commitVersion is the first byte of an encoded commit.
-const commitVersion = 3
+const commitVersion = 4
 
 // Encode returns the store's record of the commit: a version byte, SCALE of
 // the fields in order, then the changes as Vec<(Vec<u8>, Option<Vec<u8>>)>.
@@ -215,8 +221,14 @@ func DecodeCommit(b []byte) (*Commit, error) {
 // checkEffects checks what decoding does not: one kind each, ascending IDs.
 func checkEffects(list []Effect) error {
 	for i, e := range list {
-		if (e.Confirm == nil) == (e.Payout == nil) {
-			return fmt.Errorf("%w: effect of no kind or of two", scale.ErrInvalid)
+		kinds := 0
+		for _, is := range []bool{e.Confirm != nil, e.Payout != nil, e.Publish != nil} {
+			if is {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			return fmt.Errorf("%w: effect of %d kinds", scale.ErrInvalid, kinds)
 		}
 		if i > 0 && list[i-1].ID.Compare(e.ID) >= 0 {
 			return fmt.Errorf("%w: effects are not sorted", scale.ErrInvalid)

@@ -11,12 +11,14 @@ import (
 	"github.com/offchain-worker/sdk/internal/enclave/internal/envelope"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // Defaults of Config.
@@ -50,8 +52,12 @@ type Config struct {
 	// ConfirmInterval confirms, as a sign of life, blocks whose number it
 	// divides; default DefaultConfirmInterval.
 	ConfirmInterval uint32
-	// ReceiptBlocks is for how many blocks receipts are kept; default
-	// DefaultReceiptBlocks.
+	// PublishInterval has the roots of blocks whose number it divides published
+	// on the parentchain; 0 publishes none. It must be a power of two, so that
+	// workers with different ones have blocks in common (RULES 20).
+	PublishInterval uint32
+	// ReceiptBlocks is for how many blocks receipts, and the roots to prove them
+	// against, are kept; default DefaultReceiptBlocks.
 	ReceiptBlocks uint32
 	// ReceiptBytes is how much memory receipts may take, about; default
 	// DefaultReceiptBytes. If that is less than those of ReceiptBlocks need, the
@@ -85,6 +91,9 @@ func (cfg *Config) check() error {
 		all = append(all, errors.New("no key material"))
 	}
 	if err := cfg.Trust.Check(); err != nil {
+		all = append(all, err)
+	}
+	if err := checkInterval(cfg.PublishInterval); err != nil {
 		all = append(all, err)
 	}
 	if cfg.ConfirmInterval == 0 {
@@ -140,6 +149,7 @@ type Core struct {
 	state     *state.State
 	outbox    outbox
 	receipts  receiptIndex
+	history   rootsHistory
 	runtime   *Runtime // nil until UseRuntime
 	view      atomic.Pointer[View]
 	// everyBlock is what the app reads of the parentchain in the next block,
@@ -171,6 +181,8 @@ func New(cfg Config, start Start) (*Core, error) {
 	}
 	c.state.Apply(c.tip.Number, o.Changes())
 	c.tip.StateRoot = c.state.Root()
+	c.history.begin(c.tip.Number, blockRoots{Block: c.tip.Hash, State: c.tip.StateRoot, Receipts: trie.EmptyRoot},
+		roots.StartHistory(cfg.Trust.Shard, c.tip.Hash, c.tip.StateRoot))
 	c.publish()
 	return c, nil
 }
@@ -188,6 +200,7 @@ func newCore(cfg Config, t tip) *Core {
 		tip:       t,
 		state:     state.New(cfg.Keys.prf(labelPRFState)),
 		receipts:  newReceiptIndex(cfg.ReceiptBlocks, cfg.ReceiptBytes),
+		history:   rootsHistory{keep: cfg.ReceiptBlocks},
 	}
 }
 
@@ -296,6 +309,7 @@ func (c *Core) publish() {
 		state:       c.state.Snapshot(),
 		root:        c.tip.StateRoot,
 		receipts:    c.receipts.snapshot(),
+		history:     c.history,
 		required:    c.requiredKeys(),
 		fingerprint: integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, c.tip.Number+1),
 	})

@@ -181,6 +181,7 @@ func (c *Core) Adopt(commit *Commit) error {
 	c.state = next
 	c.outbox.apply(commit)
 	c.receipts.add(commit.Number, commit.Receipts)
+	c.history.add(c.rootsAfter(commit, next))
 	if c.runtime != nil && (code == nil || *code != c.runtime.code) {
 		c.runtime = nil
 	}

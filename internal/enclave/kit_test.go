@@ -157,6 +157,12 @@ type event struct {
 	fields       any
 }
 
+// indexed are the fields of an event that has topics.
+type indexed struct {
+	fields any
+	topics []hashing.Hash
+}
+
 var (
 	success = event{"System", "ExtrinsicSuccess", system.DispatchInfo{}}
 	failed  = event{"System", "ExtrinsicFailed", struct {
@@ -204,8 +210,12 @@ func (b *builder) deposit(phase system.Phase, e event) uint32 {
 	}
 	b.events = append(b.events, scale.MustMarshal(phase)...)
 	b.events = append(b.events, at[:]...)
-	b.events = append(b.events, scale.MustMarshal(e.fields)...)
-	b.events = append(b.events, 0) // no topics
+	fields, ok := e.fields.(indexed)
+	if !ok {
+		fields.fields = e.fields
+	}
+	b.events = append(b.events, scale.MustMarshal(fields.fields)...)
+	b.events = append(b.events, scale.MustMarshal(fields.topics)...)
 	b.records++
 	return b.records - 1
 }

@@ -36,6 +36,7 @@ const (
 	eventPaid
 	eventProcessed
 	eventRegistered
+	eventPublished
 )
 
 var bridgeLayout = layout{
@@ -52,6 +53,7 @@ var bridgeLayout = layout{
 		eventPaid:       {bridgePallet, "UnshieldedFunds"},
 		eventProcessed:  {bridgePallet, "ProcessedParentchainBlock"},
 		eventRegistered: {teerexPallet, "AddedSgxEnclave"},
+		eventPublished:  {bridgePallet, "PublishedHash"},
 	},
 	spent: [2]string{bridgePallet, "ExecutedUnshieldCalls"},
 }

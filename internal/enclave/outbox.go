@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -26,8 +27,8 @@ func (id EffectID) Compare(other EffectID) int {
 	return cmp.Or(cmp.Compare(id.Block, other.Block), cmp.Compare(id.Index, other.Index))
 }
 
-// Effect is an extrinsic owed to the parentchain: exactly one of Confirm and
-// Payout is set.
+// Effect is an extrinsic owed to the parentchain: exactly one of Confirm,
+// Payout and Publish is set.
 type Effect struct {
 	ID EffectID
 	// Attempts counts the attempts of this worker that are proven to have failed.
@@ -37,6 +38,9 @@ type Effect struct {
 	Unpayable uint32
 	Confirm   *Confirm
 	Payout    *Payout
+	// Publish asks for EnclaveBridge.publish_hash. It is done once this worker's
+	// account is proven to have published the same; a newer one replaces it.
+	Publish *roots.Publication
 }
 
 // TombstoneAfter is how often a payout is tried before its worker gives it up
@@ -71,9 +75,12 @@ func (e Effect) Call(m *metadata.Metadata, shard integritee.ShardID) ([]byte, er
 	l := layoutOf(m)
 	var name [2]string
 	var args any
-	if e.Confirm != nil {
+	switch {
+	case e.Confirm != nil:
 		name, args = l.calls[callConfirm], l.confirmCall(shard, e.Confirm)
-	} else {
+	case e.Publish != nil:
+		name, args = publishCall, e.Publish.Call(shard)
+	default:
 		amount := e.Payout.Amount
 		if e.Tombstone() {
 			amount = stf.Balance{}
@@ -95,9 +102,11 @@ const maxOpenPayouts = 1024
 
 // outbox holds what is owed, by ascending ID.
 type outbox struct {
-	entries  []*Effect
-	payouts  []*Effect                // those of entries
-	confirms map[hashing.Hash]*Effect // by block hash
+	entries []*Effect
+	payouts []*Effect // those of entries
+	// publications are those of entries, a few.
+	publications []*Effect
+	confirms     map[hashing.Hash]*Effect // by block hash
 }
 
 func (o *outbox) add(e Effect) {
@@ -106,9 +115,12 @@ func (o *outbox) add(e Effect) {
 	}
 	p := &e
 	o.entries = append(o.entries, p)
-	if e.Confirm != nil {
+	switch {
+	case e.Confirm != nil:
 		o.confirms[e.Confirm.Hash] = p
-	} else {
+	case e.Publish != nil:
+		o.publications = append(o.publications, p)
+	default:
 		o.payouts = append(o.payouts, p)
 	}
 }
@@ -149,6 +161,7 @@ func (o *outbox) apply(commit *Commit) {
 		isGone := func(e *Effect) bool { return gone[e] }
 		o.entries = slices.DeleteFunc(o.entries, isGone)
 		o.payouts = slices.DeleteFunc(o.payouts, isGone)
+		o.publications = slices.DeleteFunc(o.publications, isGone)
 	}
 	for _, e := range commit.Added {
 		o.add(e)

@@ -146,7 +146,9 @@ func (p *Prepared) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 	}
 	c.run(commit, p.scan, refunds, p.chain)
 	c.settle(commit, p.scan)
+	c.compare(commit, p.scan)
 	c.owe(commit, p.scan.named)
+	c.owePublication(commit)
 	return commit, nil
 }
 

@@ -27,6 +27,7 @@ type scanned struct {
 	decoded bool
 	signer  *keyring.AccountID
 	nonce   uint32
+	call    []byte // as it is encoded
 	calls   foundCalls
 
 	status   status
@@ -34,6 +35,8 @@ type scanned struct {
 	signals  []signal // what tells which of its calls ran
 	payments []payment
 	confirms []processed
+	// published are roots of the shard that the extrinsic has published.
+	published []publishedHash
 }
 
 // operation is something of our shard that ends in a receipt, found by its
@@ -106,6 +109,7 @@ func (x *scanned) decode(raw []byte, r *runtimeInfo) error {
 	if decoded.Signed != nil {
 		x.signer, x.nonce = decoded.Signed.Signer, decoded.Signed.Nonce
 	}
+	x.call = decoded.Call
 	x.calls, err = r.walk(decoded.Call)
 	x.decoded = err == nil
 	return err
@@ -152,6 +156,12 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 			return err
 		}
 		in.confirms = append(in.confirms, p)
+	case c.runtime.is(r, eventPublished) && in != nil:
+		p, err := c.readPublished(r)
+		if p != nil {
+			in.published = append(in.published, *p)
+		}
+		return err
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ func (c *Core) settle(commit *Commit, s *scan) {
 		switch x.status {
 		case statusSuccess:
 			c.settleConfirms(commit, x, uint32(i), done)
+			c.settlePublications(commit, x)
 		case statusFailed:
 			c.noteFailures(commit, x)
 		}
@@ -40,6 +41,11 @@ func (c *Core) settleConfirms(commit *Commit, x *scanned, index uint32, done map
 
 // noteFailures counts failed attempts of ours.
 func (c *Core) noteFailures(commit *Commit, x *scanned) {
+	for _, e := range c.outbox.publications {
+		if c.runtime.publishes(x.call, c.cfg.Trust.Shard, e.Publish) {
+			commit.Failed = append(commit.Failed, e.ID)
+		}
+	}
 	for _, call := range x.calls.confirms {
 		if e := c.outbox.confirms[call.BlockHash]; e != nil && (c.runtime.layout.legacy || call.Shard == c.cfg.Trust.Shard) {
 			commit.Failed = append(commit.Failed, e.ID)

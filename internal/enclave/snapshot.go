@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -15,7 +16,7 @@ import (
 )
 
 // snapshotVersion is the first field of a snapshot.
-const snapshotVersion = 3
+const snapshotVersion = 4
 
 // Sizes of a snapshot's frames in bytes: one is closed when it is longer than
 // frameTarget, and one of more than maxFrame is refused when read. A single
@@ -30,8 +31,9 @@ const (
 var ErrSnapshot = errors.New("enclave: invalid snapshot")
 
 // A snapshot is a sequence of frames, each a length u32 and that many bytes of
-// SCALE: the head; Vec<blockReceipts> until one is empty; Vec<(key, value,
-// block)> until one is empty. Frames let it be written and read in pieces.
+// SCALE: the head; Vec<blockRoots> until one is empty; Vec<blockReceipts> until
+// one is empty; Vec<(key, value, block)> until one is empty. Frames let it be
+// written and read in pieces.
 
 // snapshotHead is the first frame.
 type snapshotHead struct {
@@ -41,6 +43,10 @@ type snapshotHead struct {
 	Account keyring.AccountID // whose confirmations are owed
 	Tip     tip
 	Outbox  []Effect
+	// RootsFrom is the first block of which there are roots, and History the
+	// history up to there.
+	RootsFrom header.Number
+	History   hashing.Hash
 }
 
 type snapshotEntry struct {
@@ -59,12 +65,21 @@ func (c *Core) SnapshotWriter() func(io.Writer) error {
 		Tip:     c.tip,
 		Outbox:  c.outbox.list(),
 	}
-	// The slice's elements up to its length are never written again.
+	head.RootsFrom, head.History = c.history.first, c.history.blocks[0].history
+	// The elements of both slices up to their lengths are never written again.
+	kept := c.history.blocks
 	receipts := c.receipts.blocks[:len(c.receipts.blocks):len(c.receipts.blocks)]
 	entries := c.state.Snapshot().Entries()
 	return func(w io.Writer) error {
 		fw := frameWriter{w: w}
 		fw.write(scale.MustMarshal(head))
+		writeList(&fw, func(yield func([]byte) bool) {
+			for i := range kept {
+				if !yield(scale.MustMarshal(&kept[i].blockRoots)) {
+					return
+				}
+			}
+		})
 		writeList(&fw, func(yield func([]byte) bool) {
 			for _, b := range receipts {
 				if !yield(scale.MustMarshal(b)) {
@@ -148,6 +163,10 @@ func Restore(cfg Config, r io.Reader) (*Core, error) {
 	c := newCore(cfg, head.Tip)
 	for _, e := range head.Outbox {
 		c.outbox.add(e)
+	}
+	kept := slices.Collect(readList[blockRoots](fr))
+	if fr.err == nil {
+		fr.fail(c.restoreHistory(head.RootsFrom, head.History, kept))
 	}
 	for b := range readList[blockReceipts](fr) {
 		if n := len(c.receipts.blocks); n > 0 && b.Block <= c.receipts.blocks[n-1].Block {

@@ -22,6 +22,7 @@ type View struct {
 	state       *state.Snapshot
 	root        hashing.Hash
 	receipts    *btree.BTreeG[receiptEntry]
+	history     rootsHistory // never written
 	fingerprint integritee.Fingerprint
 	required    [][]byte // storage keys to be proven at the next block
 }

@@ -30,6 +30,7 @@ var table = map[string]int{
 	"internal/layers":      protocol,
 	"internal/pallet":      protocol,
 	"internal/state":       machine,
+	"internal/roots":       machine,
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,

@@ -1,0 +1,141 @@
+package roots
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+func worker(t testing.TB, uri string) *keyring.Pair {
+	t.Helper()
+	p, err := keyring.FromURI(keyring.Ed25519, uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func example() Roots {
+	return Roots{Genesis: hashing.Hash{1}, Shard: integritee.ShardID{2}, Number: 77, Block: hashing.Hash{3}, Time: 4, State: hashing.Hash{5}, Receipts: hashing.Hash{6}, History: hashing.Hash{7}}
+}
+
+// TestSignedRoots: everything that is said is signed, and under a label of its own.
+func TestSignedRoots(t *testing.T) {
+	alice := worker(t, "//Alice")
+	s := Sign(example(), alice)
+	if err := s.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := DecodeSigned(scale.MustMarshal(s))
+	if err != nil || again.Verify() != nil || again.Roots != s.Roots {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	for name, change := range map[string]func(*Signed){
+		"genesis":  func(s *Signed) { s.Genesis[0]++ },
+		"shard":    func(s *Signed) { s.Shard[0]++ },
+		"number":   func(s *Signed) { s.Number++ },
+		"block":    func(s *Signed) { s.Block[0]++ },
+		"time":     func(s *Signed) { s.Time++ },
+		"state":    func(s *Signed) { s.State[0]++ },
+		"receipts": func(s *Signed) { s.Receipts[0]++ },
+		"history":  func(s *Signed) { s.History[0]++ },
+		"account":  func(s *Signed) { s.Account = worker(t, "//Bob").AccountID() },
+		"label":    func(s *Signed) { s.Signature = sign(s.payload(labelAnswer), alice) },
+	} {
+		bad := s
+		change(&bad)
+		if err := bad.Verify(); !errors.Is(err, ErrSignature) {
+			t.Errorf("%s changed: %v", name, err)
+		}
+	}
+}
+
+// TestPublication: what is published is read again, and nothing else is taken
+// for it.
+func TestPublication(t *testing.T) {
+	r := example()
+	p := r.Publish()
+	call := p.Call(r.Shard)
+	if len(call.Data) > integritee.MaxPublishDataBytes || len(call.ExtraTopics) > integritee.MaxPublishTopics || call.Hash != r.State {
+		t.Fatalf("%+v", call)
+	}
+	if want := append(append([]byte("ocw/state-root/1"), r.Shard[:]...), 77, 0, 0, 0); !bytes.Equal(call.Data, want) {
+		t.Fatalf("data %x, want %x", call.Data, want)
+	}
+	e := integritee.EventPublishedHash{Hash: call.Hash, Data: call.Data}
+	topics := append(call.ExtraTopics, hashing.Hash{99}) // the pallet's own
+	if got, ok := Published(r.Shard, &e, topics); !ok || got != p {
+		t.Fatalf("%+v, %v", got, ok)
+	}
+	for name, change := range map[string]func(e *integritee.EventPublishedHash, topics *[]hashing.Hash){
+		"another shard":  func(e *integritee.EventPublishedHash, _ *[]hashing.Hash) { e.Data[20]++ },
+		"another label":  func(e *integritee.EventPublishedHash, _ *[]hashing.Hash) { e.Data[0]++ },
+		"shorter":        func(e *integritee.EventPublishedHash, _ *[]hashing.Hash) { e.Data = e.Data[:51] },
+		"longer":         func(e *integritee.EventPublishedHash, _ *[]hashing.Hash) { e.Data = append(e.Data, 0) },
+		"without topics": func(_ *integritee.EventPublishedHash, t *[]hashing.Hash) { *t = (*t)[:1] },
+	} {
+		other := integritee.EventPublishedHash{Hash: e.Hash, Data: bytes.Clone(e.Data)}
+		changed := topics
+		change(&other, &changed)
+		if _, ok := Published(r.Shard, &other, changed); ok {
+			t.Errorf("%s is taken for a publication", name)
+		}
+	}
+}
+
+// TestHistory: a history depends on every root of every block and on the order.
+func TestHistory(t *testing.T) {
+	seen := map[hashing.Hash]string{}
+	note := func(name string, h hashing.Hash) {
+		if was, ok := seen[h]; ok {
+			t.Errorf("%s and %s have one history", name, was)
+		}
+		seen[h] = name
+	}
+	start := StartHistory(integritee.ShardID{1}, hashing.Hash{2}, hashing.Hash{3})
+	note("start", start)
+	note("of another shard", StartHistory(integritee.ShardID{9}, hashing.Hash{2}, hashing.Hash{3}))
+	note("of another block", StartHistory(integritee.ShardID{1}, hashing.Hash{9}, hashing.Hash{3}))
+	note("of another state", StartHistory(integritee.ShardID{1}, hashing.Hash{2}, hashing.Hash{9}))
+	next := NextHistory(start, 1, hashing.Hash{4}, hashing.Hash{5}, hashing.Hash{6})
+	note("next", next)
+	note("other start", NextHistory(hashing.Hash{9}, 1, hashing.Hash{4}, hashing.Hash{5}, hashing.Hash{6}))
+	note("other number", NextHistory(start, 2, hashing.Hash{4}, hashing.Hash{5}, hashing.Hash{6}))
+	note("other block", NextHistory(start, 1, hashing.Hash{9}, hashing.Hash{5}, hashing.Hash{6}))
+	note("other state", NextHistory(start, 1, hashing.Hash{4}, hashing.Hash{9}, hashing.Hash{6}))
+	note("other receipts", NextHistory(start, 1, hashing.Hash{4}, hashing.Hash{5}, hashing.Hash{9}))
+	note("after next", NextHistory(next, 2, hashing.Hash{4}, hashing.Hash{5}, hashing.Hash{6}))
+}
+
+func FuzzSigned(f *testing.F) {
+	f.Add(scale.MustMarshal(Sign(example(), worker(f, "//Alice"))))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := DecodeSigned(b)
+		if (err == nil) == (s == nil) {
+			t.Fatalf("%v, %v", s, err)
+		}
+		if err == nil && !bytes.Equal(scale.MustMarshal(s), b) {
+			t.Errorf("encodes to %x", scale.MustMarshal(s))
+		}
+		if err == nil {
+			_ = s.Verify()
+		}
+	})
+}
+
+func FuzzPublished(f *testing.F) {
+	f.Add(PublishedData(integritee.ShardID{2}, 7), 3)
+	f.Fuzz(func(t *testing.T, data []byte, topics int) {
+		e := integritee.EventPublishedHash{Hash: hashing.Hash{1}, Data: data}
+		p, ok := Published(integritee.ShardID{2}, &e, make([]hashing.Hash, min(max(topics, 0), 6)))
+		if ok && !bytes.Equal(p.Call(integritee.ShardID{2}).Data, data) {
+			t.Errorf("%x is read as %+v", data, p)
+		}
+	})
+}
