@@ -71,7 +71,7 @@ func (w *Worker) openBlocks() error {
 	if dir == "" {
 		dir = w.dir.file(archiveFolder(w.archiveIdentity()))
 	}
-	a, err := archive.Open(dir, w.archiveIdentity(), archive.Options{})
+	a, err := archive.Open(dir, w.archiveIdentity(), archive.Options{FS: w.cfg.fs})
 	switch {
 	case errors.Is(err, archive.ErrOther), errors.Is(err, archive.ErrNewer), errors.Is(err, store.ErrLocked):
 		return fatal("block archive %s: %w", dir, err)

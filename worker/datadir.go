@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -39,26 +38,42 @@ const operatorLockPoll = 5 * time.Second
 // sealMagic starts sealed files; its end is the version of the format.
 const sealMagic = "OCWSEAL\x01"
 
-// ErrSealed means that a sealed file does not open: another program, another
-// machine, or a damaged file.
-var ErrSealed = errors.New("worker: sealed file does not open")
+// maxSealed bounds a sealed file in bytes. The largest are runtimes, whose
+// metadata has some hundred KB.
+const maxSealed = 64 << 20
+
+var (
+	// ErrSealed means that a sealed file does not open: another program,
+	// another machine, or a damaged file.
+	ErrSealed = errors.New("worker: sealed file does not open")
+	// errNewerFile means that a newer version of this program sealed a file.
+	errNewerFile = errors.New("worker: written by a newer version")
+)
 
 // dataDir is the folder of one worker.
 type dataDir struct {
 	path string
+	fs   store.FS
 	lock io.Closer
 }
 
-// openDataDir makes the folder if needed and takes it for this process.
-func openDataDir(path string) (*dataDir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+// openDataDir makes the folder if needed, takes it for this process, and
+// removes what a crash left half written.
+func openDataDir(path string, fsys store.FS) (*dataDir, error) {
+	if err := fsys.MkdirAll(path); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	lock, err := store.OS.Lock(filepath.Join(path, instanceLock))
+	lock, err := fsys.Lock(filepath.Join(path, instanceLock))
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", path, err)
 	}
-	return &dataDir{path: path, lock: lock}, nil
+	d := &dataDir{path: path, fs: fsys, lock: lock}
+	for _, dir := range []string{path, d.file(chainDir), d.file(runtimesDir)} {
+		if err := store.RemoveTemporary(fsys, dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("data folder: %w", err), lock.Close())
+		}
+	}
+	return d, nil
 }
 
 func (d *dataDir) close() error { return d.lock.Close() }
@@ -111,18 +126,21 @@ func (d *dataDir) seal(p tee.Platform, plain []byte, name ...string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(d.file(name...), aead.Seal([]byte(sealMagic), nil, plain, []byte(sealMagic)))
+	return store.WriteFile(d.fs, d.file(name...), aead.Seal([]byte(sealMagic), nil, plain, []byte(sealMagic)))
 }
 
 // unseal reads what seal wrote. A missing file is fs.ErrNotExist.
 func (d *dataDir) unseal(p tee.Platform, name ...string) ([]byte, error) {
-	b, err := os.ReadFile(d.file(name...))
+	b, err := store.ReadFile(d.fs, d.file(name...), maxSealed)
 	if err != nil {
 		return nil, err
 	}
 	aead, err := sealer(p, name)
 	if err != nil {
 		return nil, err
+	}
+	if version := len(sealMagic) - 1; len(b) > version && string(b[:version]) == sealMagic[:version] && b[version] > sealMagic[version] {
+		return nil, fmt.Errorf("%w: %s has format %d, this program knows %d", errNewerFile, d.file(name...), b[version], sealMagic[version])
 	}
 	if len(b) < len(sealMagic) || string(b[:len(sealMagic)]) != sealMagic {
 		return nil, fmt.Errorf("%w: %s is not of a known format", ErrSealed, d.file(name...))
@@ -146,30 +164,13 @@ func sealer(p tee.Platform, name []string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// writeFile replaces a file in one step and makes that durable.
-func writeFile(path string, b []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// remove removes a file for good; it may be gone already.
+func (d *dataDir) remove(name ...string) error {
+	path := d.file(name...)
+	if err := d.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	var suffix [8]byte
-	rand.Read(suffix[:])
-	f, err := os.OpenFile(fmt.Sprintf("%s.new-%x", path, suffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return store.OS.SyncDir(dir)
+	return d.fs.SyncDir(filepath.Dir(path))
 }
 
 // sleep waits, or returns the error of ctx when that ends first.

@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -164,7 +162,7 @@ func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 		}
 		if own != nil && s.signers[0].Signer != w.account.AccountID() {
 			// Another came first, and whatever becomes of its entry, ours are not the shard's keys.
-			if err := os.Remove(w.dir.file(materialFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := w.dir.remove(materialFile); err != nil {
 				return fatal("the keys made for nothing: %w", err)
 			}
 			own = nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/tee"
@@ -372,9 +373,9 @@ func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p
 	if err != nil {
 		return err
 	}
-	d := &dataDir{path: f.dataDir}
+	d := &dataDir{path: f.dataDir, fs: store.OS}
 	if !exists(d.file(accountFile)) {
-		if d, err = openDataDir(f.dataDir); err != nil {
+		if d, err = openDataDir(f.dataDir, store.OS); err != nil {
 			return err
 		}
 		defer d.close()

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee/sim"
@@ -200,7 +202,7 @@ func TestSubcommands(t *testing.T) {
 		t.Errorf("missing trust config: %q", diag)
 	}
 
-	d, p := &dataDir{path: dir}, openSim(t, dir)
+	d, p := &dataDir{path: dir, fs: store.OS}, openSim(t, dir)
 	k, err := newKeys([32]byte{1})
 	if err != nil {
 		t.Fatal(err)
@@ -229,14 +231,14 @@ func openSim(t *testing.T, dir string) *sim.Platform {
 }
 
 func TestCleanReset(t *testing.T) {
-	d, err := openDataDir(t.TempDir())
+	d, err := openDataDir(t.TempDir(), store.OS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.close()
 	make := func() {
 		for _, name := range []string{accountFile, materialFile, filepath.Join(chainDir, trustFile), filepath.Join(shardsDir, "a", "b")} {
-			if err := writeFile(d.file(name), []byte("x")); err != nil {
+			if err := store.WriteFile(d.fs, d.file(name), []byte("x")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -252,7 +254,7 @@ func TestCleanReset(t *testing.T) {
 		guarded := map[string]bool{}
 		for _, g := range guards {
 			guarded[g] = true
-			if err := writeFile(d.file(g), nil); err != nil {
+			if err := store.WriteFile(d.fs, d.file(g), nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -271,7 +273,7 @@ func TestCleanReset(t *testing.T) {
 
 // TestSealedFiles changes sealed files and puts them in each other's place.
 func TestSealedFiles(t *testing.T) {
-	d, p := &dataDir{path: t.TempDir()}, sim.New("app", [32]byte{1})
+	d, p := &dataDir{path: t.TempDir(), fs: store.OS}, sim.New("app", [32]byte{1})
 	if err := d.seal(p, []byte("secret"), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -302,6 +304,13 @@ func TestSealedFiles(t *testing.T) {
 		t.Error("a cut file opens")
 	}
 	os.WriteFile(d.file("a"), sealed, 0o600)
+	newer := bytes.Clone(sealed)
+	newer[len(sealMagic)-1]++
+	os.WriteFile(d.file("a"), newer, 0o600)
+	if _, err := d.unseal(p, "a"); !errors.Is(err, errNewerFile) {
+		t.Errorf("a newer format: %v", err)
+	}
+	os.WriteFile(d.file("a"), sealed, 0o600)
 	for _, other := range []*sim.Platform{sim.New("app", [32]byte{2}), sim.New("other", [32]byte{1})} {
 		if _, err := d.unseal(other, "a"); err == nil {
 			t.Error("another platform opens it")
@@ -311,7 +320,7 @@ func TestSealedFiles(t *testing.T) {
 
 // TestNoSecretsInLogs runs keys through the logger as a careless line would.
 func TestNoSecretsInLogs(t *testing.T) {
-	d, p := &dataDir{path: t.TempDir()}, sim.New("app", [32]byte{1})
+	d, p := &dataDir{path: t.TempDir(), fs: store.OS}, sim.New("app", [32]byte{1})
 	pair, err := loadAccount(d, p)
 	if err != nil {
 		t.Fatal(err)

@@ -262,8 +262,8 @@ func (m *metrics) timed(f func([]string) (integritee.ReturnValue, error)) func([
 	}
 }
 
-// fs returns the machine's file system with fsyncs measured.
-func (m *metrics) fs() store.FS { return timedFS{store.OS, m.syncs} }
+// fs returns a file system with its fsyncs measured.
+func (m *metrics) fs(fsys store.FS) store.FS { return timedFS{fsys, m.syncs} }
 
 type timedFS struct {
 	store.FS

@@ -16,6 +16,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
@@ -133,6 +134,9 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	if cfg.ConfirmInterval == 0 {
 		cfg.ConfirmInterval = DefaultConfirmInterval
 	}
+	if cfg.fs == nil {
+		cfg.fs = store.OS
+	}
 	if cfg.resubmit == 0 {
 		cfg.resubmit = resubmitAfter
 	}
@@ -163,7 +167,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 // prepare does all that needs no parentchain.
 func (w *Worker) prepare(ctx context.Context) (err error) {
 	cfg := &w.cfg
-	if w.dir, err = openDataDir(cfg.DataDir); err != nil {
+	if w.dir, err = openDataDir(cfg.DataDir, cfg.fs); err != nil {
 		return err
 	}
 	if err := w.dir.waitForOperator(ctx, w.log); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,8 +26,7 @@ import (
 // about a chain.
 const runtimesDir = "runtimes"
 
-// maxRuntimes bounds the files in runtimesDir; the least recently written go.
-// Each has some hundred KB.
+// maxRuntimes bounds the files in runtimesDir, of some hundred KB each.
 const maxRuntimes = 16
 
 // runtimeCache keeps runtimes by the hash of their code, sealed (RULES 26). The
@@ -66,7 +64,7 @@ func (c *runtimeCache) get(code hashing.Hash) *enclave.Runtime {
 		return nil
 	case err != nil:
 		c.log.Warn("what was kept of a runtime cannot be used: its code is executed again", "code", code, "error", err)
-		_ = os.Remove(c.dir.file(runtimesDir, runtimeFile(code))) // else it is replaced
+		_ = c.dir.remove(runtimesDir, runtimeFile(code)) // else it is replaced
 		return nil
 	}
 	c.last = rt
@@ -88,36 +86,24 @@ func (c *runtimeCache) put(rt *enclave.Runtime) {
 	}
 }
 
-// evict removes files over maxRuntimes, and what a crash left half written.
+// evict removes files over maxRuntimes, whichever, but not that of last.
 func (c *runtimeCache) evict() error {
-	dir := c.dir.file(runtimesDir)
-	list, err := os.ReadDir(dir)
+	names, err := c.dir.fs.ReadDir(c.dir.file(runtimesDir))
 	if err != nil {
 		return err
 	}
-	type file struct {
-		name    string
-		written time.Time
-	}
-	var files []file
-	for _, e := range list {
-		info, err := e.Info()
-		if err != nil {
-			return err
+	names = slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) != ".bin" })
+	for _, name := range names {
+		if len(names) <= maxRuntimes {
+			break
 		}
-		if !strings.HasSuffix(e.Name(), ".bin") {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
+		if name == runtimeFile(c.last.CodeHash()) {
 			continue
 		}
-		files = append(files, file{e.Name(), info.ModTime()})
-	}
-	slices.SortFunc(files, func(a, b file) int { return b.written.Compare(a.written) })
-	for _, f := range files[min(maxRuntimes, len(files)):] {
-		if err := os.Remove(filepath.Join(dir, f.name)); err != nil {
+		if err := c.dir.remove(runtimesDir, name); err != nil {
 			return err
 		}
+		names = names[1:]
 	}
 	return nil
 }

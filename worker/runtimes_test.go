@@ -13,6 +13,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/substrate/extrinsic"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/tee/sim"
@@ -69,7 +70,11 @@ func TestRuntimeCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := &dataDir{path: t.TempDir()}
+	dir, err := openDataDir(t.TempDir(), store.OS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { dir.close() }()
 	newCache := func() *runtimeCache { return &runtimeCache{dir: dir, platform: platform, log: testLog(t)} }
 	cache := newCache()
 	if rt := cache.get(hashing.Hash{1}); rt != nil {
@@ -100,7 +105,11 @@ func TestRuntimeCache(t *testing.T) {
 		}
 		return other
 	}
-	if err := os.WriteFile(dir.file(runtimesDir, "x.bin.new-12"), nil, 0o600); err != nil {
+	if err := os.WriteFile(dir.file(runtimesDir, "x.bin.new-0123456789abcdef"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir.close()
+	if dir, err = openDataDir(dir.path, store.OS); err != nil {
 		t.Fatal(err)
 	}
 	for i := range byte(maxRuntimes + 5) {

@@ -46,7 +46,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 	if err != nil {
 		return nil, fatal("sealing key: %w", err)
 	}
-	log, err := store.Open(dir, key, store.Options{FS: w.metrics.fs()})
+	log, err := store.Open(dir, key, store.Options{FS: w.metrics.fs(w.cfg.fs)})
 	if err != nil {
 		return nil, storeError(dir, err)
 	}

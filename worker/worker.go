@@ -22,6 +22,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/parentchain"
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -101,6 +102,9 @@ type Config struct {
 
 	// terminal shows the progress of a catch-up; nil has it logged.
 	terminal *statusLine
+	// fs is what the data folder is on, but for what tee/sim keeps there; nil is
+	// the machine's.
+	fs store.FS
 	// For tests: resubmit shortens resubmitAfter, endpoints the times of comparing
 	// them, finalityPoll what prover calls so.
 	resubmit     time.Duration

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/tee"
@@ -76,7 +77,7 @@ func Open(dir, name string, log *slog.Logger) (*Platform, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, 32)
 		rand.Read(b)
-		err = writeNew(path, b)
+		err = store.WriteFile(store.OS, path, b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("simulated platform: %w", err)
@@ -85,29 +86,6 @@ func Open(dir, name string, log *slog.Logger) (*Platform, error) {
 		return nil, fmt.Errorf("simulated platform: %s has %d bytes instead of 32", path, len(b))
 	}
 	return New(name, [32]byte(b)), nil
-}
-
-// writeNew makes a file that survives a power cut once it has its name.
-func writeNew(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(b); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }
 
 // Kind returns tee.Sim.
