@@ -33,10 +33,14 @@ func (f *follower) run(ctx context.Context) error {
 	var b backoff
 	for {
 		before, turn := f.j.number(), f.w.node.Turn()
-		err := f.attempt(ctx)
-		if failed := f.j.flush(); failed != nil {
-			return failed
+		err := f.j.flush() // what the disk has not taken yet
+		if err == nil {
+			err = f.attempt(ctx)
+			if failed := f.j.flush(); failed != nil && !isFatal(err) {
+				err = failed
+			}
 		}
+		f.w.published.update(func(p *published) { p.volatile = f.j.volatile() })
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -46,8 +50,12 @@ func (f *follower) run(ctx context.Context) error {
 		if f.j.number() > before {
 			b.reset()
 		}
-		f.w.health.trouble("parentchain", f.describe(err))
-		leave(f.w.node, turn, err)
+		if errors.Is(err, errDisk) {
+			f.w.health.trouble(diskPart, err)
+		} else {
+			f.w.health.trouble("parentchain", f.describe(err))
+			leave(f.w.node, turn, err)
+		}
 		if err := b.wait(ctx); err != nil {
 			return nil
 		}
@@ -83,6 +91,7 @@ func (f *follower) attempt(ctx context.Context) error {
 	} else if head.Number <= f.j.number() {
 		w.published.update(func(p *published) { p.head, p.heard = f.j.number(), true })
 		w.health.well("parentchain")
+		w.recovery.caughtUp()
 	}
 	if err := f.resume(); err != nil {
 		return err
@@ -110,6 +119,9 @@ func (f *follower) attempt(ctx context.Context) error {
 		}
 		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
 		w.progress.update(f.j.number(), blocks.Head())
+		if f.j.number() >= blocks.Head() {
+			w.recovery.caughtUp()
+		}
 		w.node.Good()
 		w.health.well("parentchain")
 	}
@@ -257,10 +269,15 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 	committed := w.metrics.stage(stageCommit)
 	f.keep(b, append([]archive.Read{{Keys: b.Keys, Proof: proof}}, reads...))
 	p, _ := w.published.read()
+	var owed []enclave.Effect
+	if len(commit.Settled) > 0 {
+		owed = core.Pending()
+	}
 	if err := f.j.commit(commit, max(p.head, commit.Number)-commit.Number); err != nil {
 		return err
 	}
 	committed()
+	w.recovery.committed(commit, owed)
 	w.metrics.committed(commit)
 	w.chain.add(vb.Header(), vb.Hash())
 	if commit.NewRuntime {
@@ -280,7 +297,7 @@ func (f *follower) publish(c *enclave.Commit) {
 	core := f.j.core
 	pending := core.Pending()
 	f.w.published.update(func(p *published) {
-		p.number, p.hash, p.pending = core.View().Number(), core.View().Hash(), pending
+		p.number, p.hash, p.pending, p.volatile = core.View().Number(), core.View().Hash(), pending, f.j.volatile()
 		if c != nil {
 			p.own = append(p.own, c.Own...)
 			if n := len(p.own); n > maxOwn {

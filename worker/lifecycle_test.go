@@ -96,8 +96,8 @@ func (n *network) events(pallet, name string) (list []found) {
 	return list
 }
 
-// confirmations counts how often each block was confirmed.
-func (n *network) confirmations() map[header.Number]int {
+// confirmations counts how often each block was confirmed, by anybody or by one worker.
+func (n *network) confirmations(by ...*Worker) map[header.Number]int {
 	n.t.Helper()
 	count := map[header.Number]int{}
 	for _, e := range n.events("EnclaveBridge", "ProcessedParentchainBlock") {
@@ -105,7 +105,9 @@ func (n *network) confirmations() map[header.Number]int {
 		if err := scale.Unmarshal(e.Data, &p); err != nil {
 			n.t.Fatal(err)
 		}
-		count[p.BlockNumber]++
+		if len(by) == 0 || n.signedBy(e, by[0]) {
+			count[p.BlockNumber]++
+		}
 	}
 	return count
 }

@@ -183,6 +183,16 @@ func (l *errorWatch) forget() {
 	l.errs = nil
 }
 
+// find returns the first error as wanted.
+func (l *errorWatch) find(want refusal) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.IndexFunc(l.errs, want.is); i >= 0 {
+		return l.errs[i]
+	}
+	return nil
+}
+
 // await waits until lies were told and an error as wanted is logged.
 func (l *errorWatch) await(t *testing.T, ctx context.Context, told *atomic.Int64, want refusal) {
 	t.Helper()

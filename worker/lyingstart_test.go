@@ -28,6 +28,11 @@ type startAttack struct {
 	prepare func(t *testing.T, s *startScene, cfg *Config)
 }
 
+// heals says that the worker goes on by itself, and comes to the state of the others.
+func (a startAttack) heals() bool {
+	return a.want.name == damaged.name || a.want.name == rolledBack.name || a.want.name == unhurt.name
+}
+
 // startScene is a worker that was stopped, and another one's data folder.
 type startScene struct {
 	*network
@@ -37,7 +42,9 @@ type startScene struct {
 
 var (
 	sealed        = refused("ErrSealed", ErrSealed)
-	damaged       = refusedAs[*store.DamageError]("store.DamageError")
+	damaged       = refusedAs[*store.DamageError]("store.DamageError, healed by replay")
+	rolledBack    = refused("errRolledBack, healed by replay", errRolledBack)
+	unhurt        = refusal{"nothing, no harm comes of it", func(err error) bool { return err == nil }}
 	otherKey      = refused("store.ErrKey", store.ErrKey)
 	otherTrust    = refused("errOtherTrust", errOtherTrust)
 	wrongClass    = refused("errClass", errClass)
@@ -136,6 +143,31 @@ func startAttacks() []startAttack {
 			copyFile(t, filepath.Join(s.other, name), filepath.Join(cfg.DataDir, name))
 		}
 	}
+	older := func(names ...string) func(*testing.T, *startScene, *Config) {
+		return func(t *testing.T, s *startScene, cfg *Config) {
+			for _, name := range names {
+				to := filepath.Join(cfg.DataDir, name)
+				if err := os.RemoveAll(to); err != nil {
+					t.Fatal(err)
+				}
+				from := filepath.Join(s.older, name)
+				if info, err := os.Stat(from); err != nil {
+					t.Fatal(err)
+				} else if !info.IsDir() {
+					copyFile(t, from, to)
+				} else if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	remove := func(begin string) func(*testing.T, *startScene, *Config) {
+		return func(t *testing.T, _ *startScene, cfg *Config) {
+			if err := os.Remove(storeFile(t, cfg.DataDir, begin)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	return []startAttack{
 		{attack{"account key flipped", "flips a bit of the sealed account key", sealed}, file(accountFile, -1)},
 		{attack{"account key of another worker", "puts another worker's account key in", sealed}, others(accountFile)},
@@ -184,6 +216,16 @@ func startAttacks() []startAttack {
 				t.Fatal(err)
 			}
 		}},
+		{attack{"log removed", "removes the blocks since a snapshot", damaged}, remove("log-")},
+		{attack{"snapshot removed", "removes the snapshot", damaged}, remove("snapshot-")},
+		{attack{"format of the log changed", "has a file pass for one of a later version", damaged}, func(t *testing.T, _ *startScene, cfg *Config) {
+			flipByte(t, storeFile(t, cfg.DataDir, "log-"), 9)
+		}},
+		{attack{"store rolled back", "puts an older copy of the store in its place", rolledBack}, older(shardsDir)},
+		{attack{"data folder rolled back", "puts an older copy of the whole folder in its place", rolledBack},
+			func(t *testing.T, s *startScene, cfg *Config) { cfg.DataDir = copyFolder(t, s.older) }},
+		{attack{"sealed files rolled back", "puts older copies of account key, keys and trust config in their places", unhurt},
+			older(accountFile, materialFile, chainDir)},
 		{attack{"store of another worker", "puts another worker's store in", otherKey}, func(t *testing.T, s *startScene, cfg *Config) {
 			dir := filepath.Join(cfg.DataDir, shardsDir)
 			if err := os.RemoveAll(dir); err != nil {
@@ -228,9 +270,11 @@ func startAttacks() []startAttack {
 	}
 }
 
-// TestLyingStart starts a worker from what a host has changed. It must end, or
-// say that it is behind, with the right error, and must not run; the same
-// worker goes on from its true folder.
+// TestLyingStart starts a worker from what a host has changed. Where it can heal
+// it does, names what was wrong, and comes to the others' state. Else it must
+// end, or say that it is behind, with the right error, and must not run; the
+// same worker goes on from its true folder. However often it starts from an old
+// state, it confirms no block twice.
 func TestLyingStart(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, devchain.Config{})
@@ -249,6 +293,7 @@ func TestLyingStart(t *testing.T) {
 	for nonce := range uint32(3) {
 		n.invoke(session, alice, nonce, sample.BalanceTransfer(alice.AccountID(), ferdie.AccountID(), amount(unit)))
 	}
+	n.until(w, "its confirmations are not proven", func() bool { return w.Status().Pending == 0 })
 	stopped(t, w)
 	for _, a := range startAttacks() {
 		t.Run(a.name, func(t *testing.T) {
@@ -258,6 +303,15 @@ func TestLyingStart(t *testing.T) {
 			a.prepare(t, s, &cfg)
 			before := hashFolder(t, filepath.Join(cfg.DataDir, shardsDir))
 			w, err := Start(n.ctx, cfg)
+			if err == nil && a.heals() {
+				n.ready(w)
+				n.sameState(second, w)
+				stopped(t, w)
+				if got := errs.find(a.want); got == nil && a.want.name != unhurt.name {
+					t.Errorf("the log does not say %s", a.want.name)
+				}
+				return
+			}
 			if err == nil {
 				err = s.ends(w, errs, a.want)
 			}
@@ -272,6 +326,11 @@ func TestLyingStart(t *testing.T) {
 	w = n.start(n.config("1", s.dir))
 	n.ready(w)
 	n.sameState(second, w)
+	for number, times := range n.confirmations(w) {
+		if times > 1 {
+			t.Errorf("block %d was confirmed %d times", number, times)
+		}
+	}
 }
 
 // ends waits until a worker ends or logs an error as wanted, and stops it.

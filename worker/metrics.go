@@ -29,6 +29,7 @@ type metrics struct {
 	blocks       prometheus.Counter
 	stages       *prometheus.HistogramVec // by stage
 	syncs        prometheus.Histogram
+	recoveries   *prometheus.CounterVec // by cause
 	operations   *prometheus.CounterVec // by outcome
 	alarms       *prometheus.CounterVec // by kind
 	sent, failed *prometheus.CounterVec // extrinsics by effect
@@ -172,6 +173,8 @@ func newMetrics(w *Worker) *metrics {
 	m.syncs = prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricPrefix + "store_sync_seconds", Help: "Time of one fsync of the store.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9)})
 	m.add(m.syncs)
+
+	m.recoveries = counters("state_recoveries_total", "How often the state on disk was found damaged or rolled back, and was executed again.", "cause", recoveryCauses)
 
 	gauge("state_entries", "Entries of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.Entries) }))
 	gauge("state_bytes", "Bytes of keys and values of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.StateBytes) }))

@@ -47,6 +47,7 @@ type Worker struct {
 	health    *health
 	metrics   *metrics
 	progress  *progress
+	recovery  *recovery
 	published *board
 	node      *parentchain.Client
 	relay     *parentchain.Client // nil if the parentchain has finality of its own
@@ -144,6 +145,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
 	w.progress = newProgress(log, cfg.terminal)
 	w.metrics = newMetrics(w)
+	w.recovery = &recovery{log: log, health: w.health, count: w.metrics.recoveries}
 	if err := w.prepare(ctx); err != nil {
 		w.listeners.close()
 		if w.dir != nil {

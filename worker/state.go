@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"sync"
@@ -16,20 +17,38 @@ import (
 // restart reads it all.
 const snapshotBytes = 32 << 20
 
+// Parts of health.
+const (
+	diskPart     = "disk"
+	snapshotPart = "disk: snapshots"
+)
+
+// errDisk marks what the disk does wrong: it is full, or fails. The worker
+// stands still until it works again; what it has counts.
+var errDisk = errors.New("the disk is full or fails")
+
 // journal ties the core to its store, which holds a snapshot of the core and
 // then one record per block. It belongs to the follower.
 type journal struct {
-	core *enclave.Core
-	log  *store.Log
-	dir  string
+	core     *enclave.Core
+	log      *store.Log // nil if it was damaged while in use and could not be made anew yet
+	dir      string
+	key      [32]byte
+	fs       store.FS
+	health   *health
+	recovery *recovery
 	// blocks is made durable before the log; nil in tests.
 	blocks *blocks
-	// waiting are commits that count already and are not stored yet, encoded.
+	// waiting are commits that are not stored yet, encoded. The first adopted
+	// of them count already.
 	waiting      [][]byte
 	waitingBytes int
+	adopted      int
 
-	snapshots sync.WaitGroup
-	failed    chan error // first failure of a snapshot in the background
+	snapshots  sync.WaitGroup
+	written    chan error // how the snapshot in the background ended
+	writing    bool       // until it was read from there
+	snapshotAt int64      // bytes of log at which to take the next
 }
 
 func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
@@ -39,44 +58,29 @@ func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
 }
 
 // openJournal opens the store of the shard and brings the core to where it
-// was. A new store gets a core at the start block, for which start is asked.
+// was, or to the last good point before a damage. A new store gets a core at
+// the start block, for which the node is asked.
 func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *journal, err error) {
-	dir := w.dir.shard(w.shard)
 	key, err := w.platform.SealingKey("ocw/worker/store/1/" + w.trustHash.String())
 	if err != nil {
 		return nil, fatal("sealing key: %w", err)
 	}
-	log, err := store.Open(dir, key, store.Options{FS: w.metrics.fs(w.cfg.fs)})
-	if err != nil {
-		return nil, storeError(dir, err)
-	}
-	j := &journal{log: log, dir: dir, blocks: w.blocks.Load(), failed: make(chan error, 1)}
+	j := &journal{dir: w.dir.shard(w.shard), key: key, fs: w.metrics.fs(w.cfg.fs), health: w.health, recovery: w.recovery, blocks: w.blocks.Load(),
+		written: make(chan error, 1), snapshotAt: snapshotBytes}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, log.Close())
+			err = errors.Join(err, j.close())
 		}
 	}()
 	cfg := w.coreConfig(m)
-	err = log.Replay(func(_ uint64, r io.Reader) (err error) {
-		j.core, err = enclave.Restore(cfg, r)
-		return err
-	}, func(_ uint64, record []byte) error {
-		if j.core == nil {
-			return errors.New("a record without a snapshot before it")
-		}
-		c, err := enclave.DecodeCommit(record)
-		if err != nil {
-			return err
-		}
-		return j.core.Adopt(c)
-	})
-	if err != nil {
-		return nil, storeError(dir, err)
+	if err := w.health.retry(ctx, diskPart, func(context.Context) error { return j.load(cfg) }); err != nil {
+		return nil, err
 	}
-	if n := log.Dropped(); n > 0 {
+	if n := j.log.Dropped(); n > 0 {
 		w.log.Warn("the end of the store was half written and was dropped: that block is done again", "bytes", n)
 	}
 	if j.core != nil {
+		w.recovery.loaded(j.number(), false)
 		w.log.Info("state loaded", "number", j.core.View().Number(), "state_root", j.core.View().StateRoot())
 		return j, nil
 	}
@@ -92,22 +96,78 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 		return nil, err
 	}
 	// From here on a restart finds a snapshot and needs nothing of the node.
-	if err := log.Snapshot(j.core.SnapshotWriter()); err != nil {
-		return nil, storeError(dir, err)
+	if err := w.health.retry(ctx, diskPart, func(context.Context) error { return diskError(j.log.Snapshot(j.core.SnapshotWriter())) }); err != nil {
+		return nil, err
 	}
+	w.recovery.loaded(j.number(), true)
 	w.log.Info("state begins", "shard", w.shard, "start", start.Header.Number)
 	return j, nil
 }
 
-// storeError says what to do about an unusable store.
-func storeError(dir string, err error) error {
-	var damage *store.DamageError
-	switch {
-	case errors.As(err, &damage), errors.Is(err, store.ErrKey):
-		return fatal("%w. The state in %s cannot be used; start once with --clean-reset to rebuild it from the parentchain (keys are kept)", err, filepath.Clean(dir))
-	default:
-		return fatal("state in %s: %w", filepath.Clean(dir), err)
+// load opens the store and restores the core, which is nil if the store is new.
+func (j *journal) load(cfg enclave.Config) error {
+	return j.open(func(log *store.Log) error {
+		j.core = nil
+		return log.Replay(func(_ uint64, r io.Reader) (err error) {
+			j.core, err = enclave.Restore(cfg, r)
+			return unusable(j.dir, err)
+		}, func(_ uint64, record []byte) error {
+			if j.core == nil {
+				return store.NoSnapshot()
+			}
+			c, err := enclave.DecodeCommit(record)
+			if err == nil {
+				err = j.core.Adopt(c)
+			}
+			return unusable(j.dir, err)
+		})
+	})
+}
+
+// open opens the store. What is damaged is put aside, and the rest used.
+func (j *journal) open(replay func(*store.Log) error) error {
+	opts := store.Options{FS: j.fs}
+	for {
+		log, err := store.Open(j.dir, j.key, opts)
+		if err == nil {
+			if err = replay(log); err == nil {
+				j.log = log
+				return nil
+			}
+			err = errors.Join(err, log.Close())
+		}
+		var damage *store.DamageError
+		switch {
+		case isFatal(err):
+			return err
+		case errors.Is(err, store.ErrKey), errors.Is(err, store.ErrNewer), errors.Is(err, store.ErrLocked):
+			return unusable(j.dir, err)
+		case !errors.As(err, &damage):
+			return diskError(err)
+		}
+		healing, err := store.Heal(j.dir, j.key, damage, opts)
+		if err != nil {
+			return diskError(fmt.Errorf("%w, which cannot be put aside: %w", damage, err))
+		}
+		j.recovery.damaged(damage, healing)
 	}
+}
+
+// unusable says what to do about a store that this worker must not touch: it
+// is another's, or a newer program's, or of another program's state.
+func unusable(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fatal("%w. The state in %s cannot be used: give this worker the program, the machine and the data folder that it was made with, "+
+		"or start once with --clean-reset to rebuild it from the parentchain (keys are kept)", err, filepath.Clean(dir))
+}
+
+func diskError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errDisk, err)
 }
 
 // coreStart fetches and verifies the block at which trust starts.
@@ -131,64 +191,119 @@ const groupBytes = 4 << 20
 // commit stores what the core computed, and only then lets it count. While many
 // blocks are to come, several are stored at once, and until then count for the
 // next block, for getters and for the status: after a crash the same blocks
-// give the same again. What must not be forgotten is what was sent, and far
-// behind nothing is (maxLag).
+// give the same again. What must not be forgotten is what was sent, and while
+// something waits nothing is (published.volatile). An error that wraps errDisk
+// leaves everything as it was.
 func (j *journal) commit(c *enclave.Commit, toCome header.Number) error {
-	select {
-	case err := <-j.failed:
-		return storeError(j.dir, err)
-	default:
+	if err := j.endSnapshot(); err != nil {
+		return err
 	}
 	encoded := c.Encode()
 	j.waiting, j.waitingBytes = append(j.waiting, encoded), j.waitingBytes+len(encoded)
 	if toCome <= 2*maxLag || len(j.waiting) >= store.MaxGroup || j.waitingBytes >= groupBytes {
 		if err := j.flush(); err != nil {
+			j.waiting, j.waitingBytes = j.waiting[:j.adopted], j.waitingBytes-len(encoded)
 			return err
 		}
 	}
 	if err := j.core.Adopt(c); err != nil {
 		return fatal("adopt block %d: %w", c.Number, err)
 	}
-	if len(j.waiting) == 0 && j.log.Since() > snapshotBytes {
+	j.adopted = len(j.waiting)
+	if j.adopted == 0 && j.log.Since() > j.snapshotAt {
 		return j.snapshot()
 	}
 	return nil
 }
 
-// flush stores the commits that wait.
+// volatile reports whether commits count that are not stored.
+func (j *journal) volatile() bool { return j.adopted > 0 }
+
+// flush stores the commits that wait. An error wraps errDisk; the same may be
+// tried again.
 func (j *journal) flush() error {
-	j.blocks.sync() // first, so that the archive has what the state is made of
-	err := j.log.Append(j.waiting...)
-	j.waiting, j.waitingBytes = nil, 0
-	if err != nil {
-		return storeError(j.dir, err)
+	if len(j.waiting) == 0 && j.log != nil {
+		return nil
 	}
+	j.blocks.sync() // first, so that the archive has what the state is made of
+	var damage *store.DamageError
+	err := j.append()
+	if errors.As(err, &damage) {
+		j.recovery.damaged(damage, nil)
+		err = errors.Join(j.log.Close())
+		j.log = nil
+		if err == nil {
+			err = j.append()
+		}
+	}
+	if err != nil {
+		return diskError(err)
+	}
+	j.waiting, j.waitingBytes, j.adopted = nil, 0, 0
+	j.health.well(diskPart)
 	return nil
 }
 
-// snapshot writes the present state in the background.
+// append appends the commits that wait to the log, after making it anew if it
+// was found damaged while it was in use: what it held is in memory.
+func (j *journal) append() error {
+	if j.log == nil {
+		j.snapshots.Wait()
+		if err := j.open(func(log *store.Log) error { return log.Replay(nil, nil) }); err != nil {
+			return err
+		}
+		if err := j.log.Snapshot(j.core.SnapshotWriter()); err != nil {
+			err = errors.Join(err, j.log.Close())
+			j.log = nil
+			return err
+		}
+		j.waiting, j.adopted = j.waiting[j.adopted:], 0
+	}
+	return j.log.Append(j.waiting...)
+}
+
+// snapshot writes the present state in the background. That it cannot be
+// written stops nothing: the log goes on, and it is tried again.
 func (j *journal) snapshot() error {
-	p, err := j.log.BeginSnapshot()
-	if errors.Is(err, store.ErrPending) {
+	if j.writing {
 		return nil
 	}
+	j.writing = true
+	p, err := j.log.BeginSnapshot()
 	if err != nil {
-		return storeError(j.dir, err)
+		j.written <- err
+		return j.endSnapshot()
 	}
 	write := j.core.SnapshotWriter()
-	j.snapshots.Go(func() {
-		if err := p.Write(write); err != nil {
-			select {
-			case j.failed <- err:
-			default:
-			}
+	j.snapshots.Go(func() { j.written <- p.Write(write) })
+	return nil
+}
+
+// endSnapshot looks whether a snapshot is over and how it ended.
+func (j *journal) endSnapshot() error {
+	select {
+	case err := <-j.written:
+		j.writing = false
+		switch {
+		case errors.Is(err, enclave.ErrSnapshot):
+			return fatal("snapshot: %w", err)
+		case err != nil:
+			j.health.trouble(snapshotPart, diskError(err))
+			j.snapshotAt = j.log.Since() + snapshotBytes/8
+		default:
+			j.health.well(snapshotPart)
+			j.snapshotAt = snapshotBytes
 		}
-	})
+	default:
+	}
 	return nil
 }
 
 func (j *journal) close() error {
 	j.snapshots.Wait()
+	if j.log == nil {
+		return nil
+	}
 	return j.log.Close()
 }
 

@@ -57,6 +57,10 @@ var sentences = map[string]string{
 	"chain-stale":        "behind: the parentchain node stays behind what is proven final",
 	"chain-stalled":      "behind: the parentchain makes blocks and does not finalize them; those of a parachain its relay chain does not include or finalize",
 	"archive":            "the block archive cannot be written to, or is damaged: a later replay will need an archive node",
+	"disk":               "the worker's disk is full or fails: it stands still, answers from memory, and goes on by itself when the disk works again",
+	"damaged":            "the state on disk was damaged: blocks are executed again from the last good point (the log names file and place)",
+	"rolled-back":        "the disk holds an older state than this worker has confirmed: blocks are executed again, and nothing is sent before that is done",
+	"copied":             "another worker uses this worker's account: two run with copies of one data folder, and one has to be stopped",
 	"chain":              "behind: blocks of the parentchain are not obtained",
 	"relay-unreachable":  "behind: no node of the relay chain is reached",
 	"relay-unverified":   "behind: the relay chain's node serves what does not verify",
@@ -83,6 +87,14 @@ func healthCode(part string, err error) string {
 	switch {
 	case errors.Is(err, errArchive):
 		return "archive"
+	case errors.Is(err, errDisk):
+		return "disk"
+	case errors.Is(err, errDamaged):
+		return "damaged"
+	case errors.Is(err, errRolledBack):
+		return "rolled-back"
+	case errors.Is(err, errCopied):
+		return "copied"
 	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):
 		return "chain-other"
 	case errors.Is(err, lightclient.ErrUnverified):

@@ -51,6 +51,9 @@ type published struct {
 	heard   bool
 	pending []enclave.Effect       // core.Pending
 	own     []enclave.OwnExtrinsic // since somebody took them
+	// volatile says that a power cut may take some of this back: nothing is
+	// sent meanwhile.
+	volatile bool
 }
 
 // board holds the last published values. It is safe for concurrent use.
@@ -90,7 +93,7 @@ func (b *board) take() published {
 func (b *board) caughtUp(ctx context.Context) error {
 	for {
 		p, changed := b.read()
-		if p.heard && p.number >= p.head {
+		if p.heard && p.number >= p.head && !p.volatile {
 			return nil
 		}
 		select {
@@ -173,7 +176,7 @@ func (s *submitter) round(ctx context.Context) error {
 	}
 	p := s.w.published.take()
 	s.settle(ctx, p)
-	if len(p.pending) == 0 {
+	if len(p.pending) == 0 || p.volatile {
 		return nil
 	}
 	if p.head > p.number+maxLag {
@@ -327,6 +330,9 @@ func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 		x, err := s.w.sender.sign(rt, call, nonce)
 		if err != nil {
 			return err
+		}
+		if e.Confirm != nil {
+			s.w.recovery.sent(e.Confirm.Number)
 		}
 		err = s.w.sender.submit(ctx, x)
 		var reply *rpcclient.Error
