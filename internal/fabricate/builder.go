@@ -40,11 +40,15 @@ func (b *Builder) Fail(err error) {
 }
 
 func (b *Builder) call(pallet, name string, args any) []byte {
+	return b.encodedCall(pallet, name, scale.MustMarshal(args))
+}
+
+func (b *Builder) encodedCall(pallet, name string, args []byte) []byte {
 	index, ok := b.c.meta.CallIndex(pallet, name)
 	if !ok {
 		b.Fail(fmt.Errorf("no call %s.%s", pallet, name))
 	}
-	return append(index[:], scale.MustMarshal(args)...)
+	return append(index[:], args...)
 }
 
 // add appends an extrinsic with its events.

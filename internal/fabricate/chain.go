@@ -118,6 +118,9 @@ func authoritySet(keys []ed25519.PrivateKey) []grandpa.Authority {
 // Start returns the header of block 0.
 func (c *Chain) Start() header.Header { return c.start }
 
+// GenesisHash returns the hash of block 0.
+func (c *Chain) GenesisHash() hashing.Hash { return c.start.Hash() }
+
 // ProveStart returns a read proof of keys at block 0.
 func (c *Chain) ProveStart(keys ...[]byte) [][]byte { return c.genesis.Prove(trie.V1, keys...) }
 

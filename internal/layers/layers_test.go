@@ -48,15 +48,17 @@ var table = map[string]int{
 	"internal/keystore":    adapter,
 	"internal/devchain":    assembly,
 	"internal/fabricate":   assembly,
-	"worker":               assembly,
-	"client":               assembly,
-	"internal/demo":        assembly,
-	"internal/inspect":     command,
-	"internal/bench":       command,
-	"internal/scripttest":  command,
-	"internal/cli":         command,
-	"examples":             command,
-	"cmd":                  command,
+	// Tests only: whole workers below the envelope.
+	"internal/enclave/simulation": assembly,
+	"worker":                      assembly,
+	"client":                      assembly,
+	"internal/demo":               assembly,
+	"internal/inspect":            command,
+	"internal/bench":              command,
+	"internal/scripttest":         command,
+	"internal/cli":                command,
+	"examples":                    command,
+	"cmd":                         command,
 }
 
 // forbidden lists standard packages that a layer may not import, and why.

@@ -51,6 +51,8 @@ type memInode struct {
 	data   []byte
 	synced []byte
 	lost   map[int]bool // pages that a later sync leaves out
+	// Where the two may differ, beside their length; a sync costs no more.
+	dirtyFrom, dirtyTo int
 }
 
 // page is what a system keeps clean or dirty, in bytes.
@@ -66,20 +68,39 @@ func (i *memInode) lose() {
 	}
 }
 
-// dirty takes it back for what is written again.
+// dirty notes what is written: the next sync takes it, and whole pages that were
+// lost before.
 func (i *memInode) dirty(from, to int) {
+	if i.dirtyFrom == i.dirtyTo {
+		i.dirtyFrom = from
+	}
+	i.dirtyFrom, i.dirtyTo = min(i.dirtyFrom, from), max(i.dirtyTo, to)
 	for p := from / page; len(i.lost) > 0 && p*page < to; p++ {
-		delete(i.lost, p)
+		if i.lost[p] {
+			delete(i.lost, p)
+			i.dirtyFrom, i.dirtyTo = min(i.dirtyFrom, p*page), max(i.dirtyTo, (p+1)*page)
+		}
 	}
 }
 
 func (i *memInode) sync() {
-	before := i.synced
-	i.synced = append([]byte{}, i.data...)
+	before := map[int][]byte{}
 	for p := range i.lost {
+		before[p] = append([]byte{}, pageOf(i.synced, p*page)...)
+	}
+	if n := len(i.data); n < len(i.synced) {
+		i.synced = i.synced[:n]
+	} else {
+		i.synced = append(i.synced, i.data[len(i.synced):]...)
+	}
+	if to := min(i.dirtyTo, len(i.data)); i.dirtyFrom < to {
+		copy(i.synced[i.dirtyFrom:to], i.data[i.dirtyFrom:to])
+	}
+	i.dirtyFrom, i.dirtyTo = 0, 0
+	for p, was := range before {
 		now := pageOf(i.synced, p*page)
 		clear(now)
-		copy(now, pageOf(before, p*page))
+		copy(now, was)
 	}
 }
 
@@ -315,6 +336,13 @@ func (m *MemFS) Crash(r *rand.Rand) *MemFS {
 	return out
 }
 
+// Dead reports whether power was cut.
+func (m *MemFS) Dead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
 const sector = 512
 
 func (i *memInode) afterCrash(r *rand.Rand) []byte {
@@ -373,6 +401,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	write := func(p []byte) {
 		if need := int(off) + len(p); need > len(f.inode.data) {
+			f.inode.dirty(len(f.inode.data), need)
 			f.inode.data = append(f.inode.data, make([]byte, need-len(f.inode.data))...)
 		}
 		copy(f.inode.data[off:], p)
@@ -393,12 +422,12 @@ func (f *memFile) Size() (int64, error) {
 
 func (f *memFile) Truncate(size int64) error {
 	return f.fs.do("truncate", f.name, func() error {
+		f.inode.dirty(min(int(size), len(f.inode.data)), max(int(size)+1, len(f.inode.data)))
 		if size < int64(len(f.inode.data)) {
 			f.inode.data = append([]byte{}, f.inode.data[:size]...)
 		} else {
 			f.inode.data = append(f.inode.data, make([]byte, int(size)-len(f.inode.data))...)
 		}
-		f.inode.dirty(int(size), int(size)+1)
 		return nil
 	}, nil, nil)
 }
