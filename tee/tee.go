@@ -12,14 +12,14 @@
 // shard, keys, TLS key, a recent block and the purpose.
 //
 // The package does no I/O and knows no hardware: backends are below it
-// (tee/sim). Everything that comes from a peer is hostile.
+// (tee/sim, tee/sgx, tee/tdx, tee/snp), and so are the verifiers (tee/dcap for
+// SGX and TDX). Everything that comes from a peer is hostile.
 package tee
 
 import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/mr-tron/base58"
 )
@@ -51,8 +51,28 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
-// Measurement identifies what runs: MRENCLAVE on SGX. Its text form is base58,
-// as the Integritee tools print it.
+// KindByName returns the kind with a short name.
+func KindByName(name string) (Kind, error) {
+	for k := Sim; k <= SNP; k++ {
+		if k.String() == name {
+			return k, nil
+		}
+	}
+	return 0, fmt.Errorf("tee: no kind of platform %q", name)
+}
+
+// MarshalText returns the short name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the short name.
+func (k *Kind) UnmarshalText(b []byte) (err error) {
+	*k, err = KindByName(string(b))
+	return err
+}
+
+// Measurement identifies what runs: MRENCLAVE on SGX, on TDX and SNP a hash over
+// the longer registers ([TDReport.Measurement], [SNPReport.Measurement]). Its
+// text form is base58, as the Integritee tools print it.
 type Measurement [32]byte
 
 // String returns the base58 form.
@@ -82,20 +102,12 @@ type ReportData [64]byte
 type Evidence struct {
 	Kind  Kind
 	Quote []byte // in the format of Kind
-	Aux   []byte // certificates that the verifier needs besides; empty for Sim
+	Aux   []byte // collateral that the verifier may need besides: see its package; empty for Sim
 }
 
 // MaxEvidence bounds the encoded size of evidence in bytes that this module
 // reads: three times the largest known quote with its certificates.
 const MaxEvidence = 64 << 10
-
-// Claims is what genuine evidence says. Only a Verifier makes one.
-type Claims struct {
-	Kind        Kind
-	Measurement Measurement
-	Debug       bool // the host can read its memory
-	ReportData  ReportData
-}
 
 // Platform is the trusted execution environment that this process runs on.
 // Implementations are safe for concurrent use.
@@ -120,19 +132,8 @@ type Verifier interface {
 	Verify(e Evidence) (*Claims, error)
 }
 
-// Errors that callers test for. Appraise joins all that apply.
-var (
-	// ErrNotGenuine means that evidence does not verify.
-	ErrNotGenuine = errors.New("tee: evidence is not genuine")
-	// ErrKind means that the policy does not accept this kind of platform.
-	ErrKind = errors.New("tee: kind of platform not accepted")
-	// ErrMeasurement means that the policy does not accept what runs there.
-	ErrMeasurement = errors.New("tee: measurement not accepted")
-	// ErrDebug means that the enclave can be debugged by its host.
-	ErrDebug = errors.New("tee: debug enclave not accepted")
-	// ErrReportData means that the evidence vouches for something else.
-	ErrReportData = errors.New("tee: evidence vouches for other data")
-)
+// ErrNotGenuine means that evidence does not verify.
+var ErrNotGenuine = errors.New("tee: evidence is not genuine")
 
 // Verify checks evidence with the verifier of its kind. Evidence of a kind
 // without verifier is not genuine.
@@ -143,38 +144,4 @@ func Verify(e Evidence, verifiers ...Verifier) (*Claims, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: no verifier for kind %s", ErrNotGenuine, e.Kind)
-}
-
-// Policy says which claims are good enough. Empty lists accept nothing, so
-// the zero Policy accepts nothing.
-type Policy struct {
-	Kinds        []Kind        // accepted platforms
-	Measurements []Measurement // accepted programs
-	AllowDebug   bool          // accept enclaves that their host can read
-}
-
-// InsecureDev is the policy for development: simulated platforms, which
-// protect nothing, running one of the given programs.
-func InsecureDev(measurements ...Measurement) Policy {
-	return Policy{Kinds: []Kind{Sim}, Measurements: measurements, AllowDebug: true}
-}
-
-// Appraise returns nil if the claims are accepted and vouch for want. Otherwise
-// the error joins every reason.
-func (p Policy) Appraise(c *Claims, want ReportData) error {
-	var reasons []error
-	if !slices.Contains(p.Kinds, c.Kind) {
-		reasons = append(reasons, fmt.Errorf("%w: %s", ErrKind, c.Kind))
-	}
-	if !slices.Contains(p.Measurements, c.Measurement) {
-		reasons = append(reasons, fmt.Errorf("%w: %s", ErrMeasurement, c.Measurement))
-	}
-	if c.Debug && !p.AllowDebug {
-		reasons = append(reasons, ErrDebug)
-	}
-	// Report data is public, so an ordinary comparison will do.
-	if c.ReportData != want {
-		reasons = append(reasons, ErrReportData)
-	}
-	return errors.Join(reasons...)
 }

@@ -10,40 +10,6 @@ import (
 	"github.com/offchain-worker/sdk/tee"
 )
 
-func TestAppraise(t *testing.T) {
-	m, rd := tee.Measurement{1}, tee.ReportData{2}
-	good := tee.Policy{Kinds: []tee.Kind{tee.SGX}, Measurements: []tee.Measurement{m}}
-	claims := tee.Claims{Kind: tee.SGX, Measurement: m, ReportData: rd}
-	tests := []struct {
-		name   string
-		policy tee.Policy
-		change func(*tee.Claims)
-		want   []error
-	}{
-		{"accepted", good, func(*tee.Claims) {}, nil},
-		{"zero policy", tee.Policy{}, func(*tee.Claims) {}, []error{tee.ErrKind, tee.ErrMeasurement}},
-		{"kind", good, func(c *tee.Claims) { c.Kind = tee.Sim }, []error{tee.ErrKind}},
-		{"measurement", good, func(c *tee.Claims) { c.Measurement[5] = 1 }, []error{tee.ErrMeasurement}},
-		{"debug", good, func(c *tee.Claims) { c.Debug = true }, []error{tee.ErrDebug}},
-		{"report data", good, func(c *tee.Claims) { c.ReportData[63] = 1 }, []error{tee.ErrReportData}},
-		{"everything", good, func(c *tee.Claims) { *c = tee.Claims{Debug: true} }, []error{tee.ErrKind, tee.ErrMeasurement, tee.ErrDebug, tee.ErrReportData}},
-		{"hardware against the dev policy", tee.InsecureDev(m), func(*tee.Claims) {}, []error{tee.ErrKind}},
-	}
-	for _, test := range tests {
-		c := claims
-		test.change(&c)
-		err := test.policy.Appraise(&c, rd)
-		if (err == nil) != (test.want == nil) {
-			t.Errorf("%s: got %v", test.name, err)
-		}
-		for _, want := range test.want {
-			if !errors.Is(err, want) {
-				t.Errorf("%s: got %v, want %v too", test.name, err, want)
-			}
-		}
-	}
-}
-
 func TestVerifyWithoutVerifier(t *testing.T) {
 	if c, err := tee.Verify(tee.Evidence{Kind: tee.SGX}); c != nil || !errors.Is(err, tee.ErrNotGenuine) {
 		t.Errorf("got %v, %v", c, err)

@@ -31,6 +31,7 @@ const (
 	ReasonNoKeys      Reason = 15 // the provider has no keys itself
 	ReasonBusy        Reason = 16 // too many hand-overs at once
 	ReasonInternal    Reason = 17
+	ReasonPlatform    Reason = 18 // a machine, or a security state of it, that the policy does not accept
 )
 
 var reasonTexts = [...]string{
@@ -51,6 +52,7 @@ var reasonTexts = [...]string{
 	ReasonNoKeys:      "the peer has no keys",
 	ReasonBusy:        "the peer is busy",
 	ReasonInternal:    "internal error of the peer",
+	ReasonPlatform:    "platform not accepted",
 }
 
 // Error returns the reason in a few words.
@@ -96,7 +98,8 @@ func reasonOf(err error) Reason {
 		reason Reason
 	}{
 		{ErrNoEvidence, ReasonNoEvidence}, {ErrCertificate, ReasonCertificate}, {tee.ErrNotGenuine, ReasonNotGenuine},
-		{tee.ErrKind, ReasonKind}, {tee.ErrDebug, ReasonDebug}, {tee.ErrMeasurement, ReasonMeasurement}, {tee.ErrReportData, ReasonSession},
+		{tee.ErrKind, ReasonKind}, {tee.ErrDebug, ReasonDebug}, {tee.ErrMeasurement, ReasonMeasurement}, {tee.ErrSVN, ReasonMeasurement},
+		{tee.ErrTCB, ReasonPlatform}, {tee.ErrPlatform, ReasonPlatform}, {tee.ErrMigratable, ReasonPlatform}, {tee.ErrVMPL, ReasonPlatform}, {tee.ErrReportData, ReasonSession},
 	} {
 		if errors.Is(err, m.err) {
 			return m.reason
