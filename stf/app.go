@@ -28,7 +28,8 @@ type Config struct {
 	// Modules in the order in which their hooks run.
 	Modules []ModuleDecl
 	// Flat gives the calls of all modules one space of indexes: a path is then
-	// one byte, else the module's index and the call's. Getters alike.
+	// one byte, else the module's index and the call's. Getters alike. The
+	// methods of a module with [Nested] have a second byte all the same.
 	Flat bool
 	// Fee charges the sender before the call runs; nil charges nothing. An
 	// error (or a panic) refuses the call, and what Fee wrote is undone.
@@ -72,11 +73,13 @@ type App struct {
 	events   map[eventType]*pallet.Descriptor
 	errors   *pallet.ErrorTable
 	metadata []byte
+	nested   [256]bool // first bytes of paths of two bytes in a flat app
 
 	hasTriggers bool
 }
 
-// path selects a call or getter: in a flat app {0, index}.
+// path selects a call or getter: in a flat app {0, index}, or for a nested
+// module {its index in the flat space, index}.
 type path [2]byte
 
 type callEntry struct {
@@ -108,10 +111,12 @@ type DecodedCall struct {
 }
 
 func (a *App) readPath(d *scale.Decoder) (p path) {
-	if a.cfg.Flat {
-		p[1] = d.U8()
-	} else {
+	if !a.cfg.Flat {
 		d.Read(p[:])
+		return p
+	}
+	if p[1] = d.U8(); a.nested[p[1]] {
+		p = path{p[1], d.U8()}
 	}
 	return p
 }

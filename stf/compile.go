@@ -59,6 +59,7 @@ func NewApp(cfg Config) (*App, error) {
 		c.declared(d)
 	}
 	c.errors()
+	c.nested()
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
 	}
@@ -75,6 +76,16 @@ func (c *compiler) declared(d ModuleDecl) {
 		c.problem("module %s has no index; add stf.At with a number that never changes", d.name)
 	case d.index == systemIndex || d.name == systemName:
 		c.problem("module %s: name %s and index %d are the framework's; choose others", d.name, systemName, systemIndex)
+	}
+	switch {
+	case d.nested >= 0 && !c.app.cfg.Flat:
+		c.problem("module %s is nested, which is for flat apps: in others each module has a byte of its own; remove stf.Nested", d.name)
+	case d.nested == 0:
+		c.problem("module %s is nested at 0, which no first byte may be; choose 1 to 255", d.name)
+	case d.nested > 0 && c.app.nested[d.nested]:
+		c.problem("two modules are nested at %d; give each its own", d.nested)
+	case d.nested > 0:
+		c.app.nested[d.nested] = true
 	}
 	for _, m := range c.app.modules {
 		if m.desc.Name == d.name {
@@ -193,10 +204,13 @@ func paramNames(list []MethodDecl) func(string) ([]string, []string) {
 func (c *compiler) dispatch(m *module, d ModuleDecl) {
 	a, desc := c.app, m.desc
 	at := func(index uint8) path {
-		if a.cfg.Flat {
-			return path{0, index}
+		switch {
+		case !a.cfg.Flat:
+			return path{desc.Index, index}
+		case d.nested > 0:
+			return path{uint8(d.nested), index}
 		}
-		return path{desc.Index, index}
+		return path{0, index}
 	}
 	for _, call := range desc.Calls {
 		p, name := at(call.Index), desc.Name+"."+call.Name
@@ -225,6 +239,25 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			continue
 		}
 		a.public[p] = &getterEntry{name, q}
+	}
+}
+
+// nested refuses methods that could not be told from nested modules.
+func (c *compiler) nested() {
+	a := c.app
+	for i, used := range a.nested {
+		if !used {
+			continue
+		}
+		p := path{0, uint8(i)}
+		if e := a.calls[p]; e != nil {
+			c.problem("call %s has index %d, at which a module is nested; give it another", e.name, i)
+		}
+		for _, getters := range []map[path]*getterEntry{a.getters, a.public} {
+			if e := getters[p]; e != nil {
+				c.problem("getter %s has index %d, at which a module is nested; give it another", e.name, i)
+			}
+		}
 	}
 }
 

@@ -191,6 +191,10 @@ func (c Call) Delegate() (AccountID, bool) {
 	return *c.f.op.Delegate, true
 }
 
+// Encoded returns the call as it was signed: path, sender and arguments in
+// SCALE; empty in what the framework does itself. It must not be changed.
+func (c Call) Encoded() []byte { return c.f.op.Call.Raw }
+
 // Query returns the context for helpers that only read.
 func (c Call) Query() Query { return Query(c) }
 

@@ -7,6 +7,7 @@ type ModuleDecl struct {
 	name      string
 	module    any
 	index     int // -1 if not set
+	nested    int // first byte of its paths in a flat app, -1 if they have one byte
 	calls     []MethodDecl
 	getters   []MethodDecl
 	public    []MethodDecl
@@ -29,7 +30,7 @@ type Option func(*ModuleDecl)
 // after the operations of every block, in the order of the app's modules. What
 // is read of the parentchain is declared as [Reads] says.
 func Module(name string, m any, opts ...Option) ModuleDecl {
-	d := ModuleDecl{name: name, module: m, index: -1}
+	d := ModuleDecl{name: name, module: m, index: -1, nested: -1}
 	for _, o := range opts {
 		o(&d)
 	}
@@ -62,6 +63,12 @@ func (m MethodDecl) Since(n BlockNumber) MethodDecl {
 // At sets the module's index, 1 to 255: it is in the path of calls and getters
 // unless the app is flat, in events and in the numbers of errors.
 func At(index uint8) Option { return func(d *ModuleDecl) { d.index = int(index) } }
+
+// Nested puts the methods of a module of a flat app behind a byte of their
+// own: a path is then this index, 1 to 255, which no other call or getter has,
+// and the method's. So the enums within the enums of the Rust worker's app are
+// read, as its guess_the_number.
+func Nested(index uint8) Option { return func(d *ModuleDecl) { d.nested = int(index) } }
 
 // Calls lists the trusted calls: methods func(ctx stf.Call, args…) error.
 func Calls(methods ...MethodDecl) Option {

@@ -7,20 +7,29 @@ const Name = "integritee-sample"
 
 // Indexes of the modules, in events and errors.
 const (
-	balancesIndex    = 1
-	parentchainIndex = 2
+	balancesIndex       = 1
+	parentchainIndex    = 2
+	notesIndex          = 3
+	sessionProxyIndex   = 4
+	guessTheNumberIndex = 5
+	unsupportedIndex    = 6
 )
 
 // New returns the app.
 func New() (*stf.App, error) {
-	balances, parentchain := new(Balances), new(Parentchain)
+	notes := new(Notes)
+	balances := &Balances{notes: notes}
+	proxies := &SessionProxies{balances: balances, notes: notes}
+	balances.proxies = proxies
 	return stf.NewApp(stf.Config{
-		Name:   Name,
-		Flat:   true,
-		Fee:    balances.fee,
-		Filter: filter,
-		Shield: balances.BalanceShieldThroughEnclaveBridgePallet,
-		Refund: balances.giveBack,
+		Name:    Name,
+		Flat:    true,
+		Fee:     balances.fee,
+		Filter:  filter,
+		MayCall: proxies.mayCall,
+		MayRead: proxies.mayRead,
+		Shield:  balances.BalanceShieldThroughEnclaveBridgePallet,
+		Refund:  balances.giveBack,
 		Modules: []stf.ModuleDecl{
 			stf.Module("Balances", balances, stf.At(balancesIndex),
 				stf.Calls(
@@ -30,21 +39,18 @@ func New() (*stf.App, error) {
 					stf.Method("BalanceShieldThroughEnclaveBridgePallet", callBalanceShieldThroughBridge, "who", "amount"),
 					stf.Method("BalanceUnshieldThroughEnclaveBridgePallet", callBalanceUnshieldThroughBridge, "beneficiary", "amount", "shard"),
 				),
-				stf.Getters(
-					stf.Method("AccountInfo", getterAccountInfo, "who"),
-					stf.Method("AccountEssentials", getterAccountEssentials, "who"),
-				),
+				stf.Getters(stf.Method("AccountInfo", getterAccountInfo, "who")),
 				stf.Public(
 					stf.Method("SomeValue", publicSomeValue),
 					stf.Method("TotalIssuance", publicTotalIssuance),
 					stf.Method("UndistributedFees", publicUndistributedFees, "asset_id"),
 				),
 				stf.Events(Transfer{}, Unshielded{}, Returned{}),
-				stf.Errors(ErrInsufficientBalance, ErrExistentialDeposit, ErrOverflow, ErrEnclaveOnly, ErrWrongShard, ErrNoteTooLong, ErrMaintenance),
+				stf.Errors(ErrInsufficientBalance, ErrExistentialDeposit, ErrOverflow, ErrEnclaveOnly, ErrWrongShard, ErrMaintenance),
 				stf.Constant("ExistentialDeposit", ExistentialDeposit, "an account with less is removed and its rest burned"),
 				stf.Constant("MaxNoteLen", uint32(MaxNoteLen), "longest note of a transfer in bytes"),
 			),
-			stf.Module("Parentchain", parentchain, stf.At(parentchainIndex),
+			stf.Module("Parentchain", new(Parentchain), stf.At(parentchainIndex),
 				stf.Calls(stf.Method("TimestampSet", callTimestampSet, "now", "parentchain")),
 				stf.Public(
 					stf.Method("ParentchainsInfo", publicParentchainsInfo),
@@ -52,6 +58,31 @@ func New() (*stf.App, error) {
 				),
 				stf.Errors(ErrParentchainNotServed, ErrTimeForEnclaveOnly),
 			),
+			stf.Module("Notes", notes, stf.At(notesIndex),
+				stf.Calls(stf.Method("SendNote", callSendNote, "to", "note")),
+				stf.Getters(stf.Method("NotesFor", getterNotesFor, "who", "bucket")),
+				stf.Public(stf.Method("NoteBucketsInfo", publicNoteBucketsInfo)),
+				stf.Errors(ErrNoteTooLong),
+			),
+			stf.Module("SessionProxy", proxies, stf.At(sessionProxyIndex),
+				stf.Calls(stf.Method("AddSessionProxy", callAddSessionProxy, "delegate", "credentials")),
+				stf.Getters(
+					stf.Method("AccountInfoAndSessionProxies", getterAccountInfoAndSessionProxies, "who"),
+					stf.Method("AccountEssentials", getterAccountEssentials, "who"),
+				),
+				stf.Errors(ErrSelfProxy, ErrTooManyProxies, ErrAllowanceExceeded),
+			),
+			stf.Module("GuessTheNumber", &GuessTheNumber{balances: balances, notes: notes}, stf.At(guessTheNumberIndex), stf.Nested(callGuessTheNumber),
+				stf.Calls(
+					stf.Method("SetWinnings", guessSetWinnings, "winnings"),
+					stf.Method("PushByOneDay", guessPushByOneDay),
+					stf.Method("Guess", guessGuess, "guess"),
+				),
+				stf.Getters(stf.Method("GuessAttempts", getterGuessAttempts, "who")),
+				stf.Public(stf.Method("GuessTheNumberInfo", publicGuessTheNumberInfo)),
+				stf.Errors(ErrNoDrawYet, ErrTooManyAttempts, ErrTooManyWinners, ErrNotGameMaster),
+			),
+			unsupported(),
 		},
 	})
 }

@@ -7,10 +7,6 @@ import (
 	"github.com/offchain-worker/sdk/stf"
 )
 
-// MaxNoteLen is the longest note of a transfer in bytes. The original records
-// the call with 11 bytes around it, its length among them, in at most 512.
-const MaxNoteLen = 416
-
 // shieldingFeeDivisor: the fee for shielding an amount is amount/571.
 const shieldingFeeDivisor = 571
 
@@ -28,8 +24,7 @@ var (
 	ErrOverflow            = stf.NewError(2, "Overflow", "the balance would exceed 128 bits")
 	ErrEnclaveOnly         = stf.NewError(3, "EnclaveOnly", "only the enclave account may do this")
 	ErrWrongShard          = stf.NewError(4, "WrongShard", "the call names another shard")
-	ErrNoteTooLong         = stf.NewError(5, "NoteTooLong", "the note is longer than 416 bytes")
-	ErrMaintenance         = stf.NewError(6, "Maintenance", "the shard is in maintenance")
+	ErrMaintenance         = stf.NewError(5, "Maintenance", "the shard is in maintenance")
 )
 
 // Events of the calls.
@@ -55,6 +50,9 @@ type (
 type Balances struct {
 	Account  stf.Map[stf.AccountID, AccountData]
 	Issuance stf.Value[stf.Balance] `pallet:"name=TotalIssuance"`
+
+	proxies *SessionProxies
+	notes   *Notes
 }
 
 // Genesis endows the enclave account.
@@ -65,22 +63,20 @@ func (b *Balances) Noop(stf.Call) error { return nil }
 
 // BalanceTransfer moves amount to another account.
 func (b *Balances) BalanceTransfer(ctx stf.Call, to stf.AccountID, amount stf.Balance) error {
+	if err := b.proxies.spend(ctx, amount); err != nil {
+		return err
+	}
 	if err := b.transfer(ctx, ctx.Sender(), to, amount); err != nil {
 		return err
 	}
 	ctx.Emit(Transfer{ctx.Sender(), to, amount})
-	return nil
+	return b.notes.record(ctx, ctx.Encoded(), ctx.Sender(), to)
 }
 
-// BalanceTransferWithNote is a transfer that carries a note for the two.
-func (b *Balances) BalanceTransferWithNote(ctx stf.Call, to stf.AccountID, amount stf.Balance, note []byte) error {
-	if err := b.BalanceTransfer(ctx, to, amount); err != nil {
-		return err
-	}
-	if len(note) > MaxNoteLen {
-		return ErrNoteTooLong
-	}
-	return nil
+// BalanceTransferWithNote is a transfer that carries a text for the two, which
+// is in what is noted of the call.
+func (b *Balances) BalanceTransferWithNote(ctx stf.Call, to stf.AccountID, amount stf.Balance, _ []byte) error {
+	return b.BalanceTransfer(ctx, to, amount)
 }
 
 // BalanceShieldThroughEnclaveBridgePallet credits funds that arrived on the
@@ -99,7 +95,10 @@ func (b *Balances) BalanceShieldThroughEnclaveBridgePallet(ctx stf.Call, who stf
 	if err := b.mint(ctx, ctx.EnclaveAccount(), fee); err != nil {
 		return err
 	}
-	return b.mint(ctx, who, credit)
+	if err := b.mint(ctx, who, credit); err != nil {
+		return err
+	}
+	return b.notes.record(ctx, BalanceShield(ctx.Sender(), who, amount), who)
 }
 
 // BalanceUnshieldThroughEnclaveBridgePallet takes amount from the sender and
@@ -108,12 +107,15 @@ func (b *Balances) BalanceUnshieldThroughEnclaveBridgePallet(ctx stf.Call, benef
 	if shard != ctx.Shard() {
 		return ErrWrongShard
 	}
+	if err := b.proxies.spend(ctx, amount); err != nil {
+		return err
+	}
 	if err := b.burn(ctx, ctx.Sender(), amount); err != nil {
 		return err
 	}
 	ctx.Unshield(beneficiary, amount)
 	ctx.Emit(Unshielded{ctx.Sender(), beneficiary, amount})
-	return nil
+	return b.notes.record(ctx, ctx.Encoded(), ctx.Sender(), beneficiary)
 }
 
 // giveBack credits an unshield that the parentchain will never pay, in full.
@@ -135,12 +137,6 @@ func (b *Balances) AccountInfo(q stf.Query, who stf.AccountID) (AccountInfo, err
 		info.Providers = 1
 	}
 	return info, nil
-}
-
-// AccountEssentials answers with all that a wallet shows first.
-func (b *Balances) AccountEssentials(q stf.Query, who stf.AccountID) (AccountEssentials, error) {
-	info, err := b.AccountInfo(q, who)
-	return AccountEssentials{AccountInfo: info}, err
 }
 
 // SomeValue answers 42.
@@ -227,10 +223,23 @@ func (b *Balances) burn(w stf.Writer, who stf.AccountID, amount stf.Balance) err
 	return nil
 }
 
-// put stores what an account has left. Below the existential deposit the
-// account ends and its dust is burned; the framework keeps its nonce.
+// reserve sets amount of an account aside, which must exist without it.
+func (b *Balances) reserve(w stf.Writer, who stf.AccountID, amount stf.Balance) error {
+	data := b.Account.Get(w, who)
+	left, ok := data.Free.Sub(amount)
+	if !ok || left.Less(ExistentialDeposit) {
+		return ErrInsufficientBalance
+	}
+	data.Free, data.Reserved = left, data.Reserved.SaturatingAdd(amount)
+	b.Account.Set(w, who, data)
+	return nil
+}
+
+// put stores what an account has left. Below the existential deposit an
+// account without reserves ends and its dust is burned; the framework keeps its
+// nonce.
 func (b *Balances) put(w stf.Writer, who stf.AccountID, data AccountData, free stf.Balance) {
-	if free.Less(ExistentialDeposit) {
+	if free.Less(ExistentialDeposit) && data.Reserved.IsZero() {
 		b.Account.Delete(w, who)
 		if !free.IsZero() {
 			b.Issuance.Set(w, b.Issuance.Get(w).SaturatingSub(free))

@@ -5,11 +5,13 @@
 // [New] makes the app for a worker. Clients compose calls by the functions
 // named after them ([BalanceTransfer], …), getters by those starting with
 // Getter, and read answers by scale.Unmarshal into [AccountInfo] and the other
-// result types. The business logic is in balances.go and parentchain.go: it is
-// ordinary use of package stf, to be copied and changed.
+// result types. The business logic is in balances.go, notes.go, proxies.go,
+// guess.go and parentchain.go: it is ordinary use of package stf, to be copied
+// and changed.
 //
 // Differences from the original: a failed call keeps nothing but nonce and fee;
 // an account that is reaped keeps its nonce, so that nobody can replay its old
-// calls; calls that need a vault, notes, assets, EVM or the maintainer are
-// unknown here, and end in a failed receipt.
+// calls; the expiry of session proxies counts, and so does their allowance, from
+// which fees are taken, too; calls that need a vault, assets, an EVM, a
+// maintainer or root are decoded and end in an error ([Unsupported]).
 package sample

@@ -33,31 +33,53 @@ func unit(genesis stf.Hash) uint64 {
 
 func transferFee(genesis stf.Hash) stf.Balance { return scale.NewU128(unit(genesis) / 100) }
 
+func proxyDeposit(genesis stf.Hash) stf.Balance { return scale.NewU128(unit(genesis) / 10) }
+
 // Fee returns what a call (SCALE(TrustedCall)) costs its sender on a chain, in
-// planck: a hundredth of a unit, three for an unshield, and for a note a ten
-// thousandth per byte besides. What only the enclave may do is free.
+// planck: a hundredth of a unit, three for an unshield, ten for a guess, and for
+// a note with a transfer a ten thousandth per byte besides. What only the
+// enclave, the game master or a maintainer may do is free.
 func Fee(genesis stf.Hash, call []byte) stf.Balance {
 	if len(call) < 1 {
 		return stf.Balance{}
 	}
 	fee := transferFee(genesis)
 	switch call[0] {
-	case callNoop, callBalanceTransfer:
+	case callNoop, callBalanceTransfer, callSendNote, callAddSessionProxy, callAssetsTransfer,
+		callEvmWithdraw, callEvmCall, callEvmCreate, callEvmCreate2:
 	case callBalanceTransferWithNote:
 		d := scale.NewDecoder(call)
 		d.Fixed(1 + 32 + 32 + 16)
-		perByte := unit(genesis) / 10_000
-		note, _ := scale.NewU128(perByte).Mul64(uint64(d.Length(1)))
-		fee = fee.SaturatingAdd(note)
-	case callBalanceUnshieldThroughBridge:
+		fee = fee.SaturatingAdd(noteFee(genesis, d))
+	case callAssetsTransferWithNote:
+		d := scale.NewDecoder(call)
+		d.Fixed(1 + 32 + 32 + 1 + 16)
+		fee = fee.SaturatingAdd(noteFee(genesis, d))
+	case callBalanceUnshield, callBalanceUnshieldThroughBridge, callAssetsUnshield:
 		fee, _ = fee.Mul64(3)
+	case callGuessTheNumber:
+		if len(call) < 2 || call[1] != guessGuess {
+			return stf.Balance{}
+		}
+		fee, _ = fee.Mul64(10)
 	default:
 		return stf.Balance{}
 	}
 	return fee
 }
 
-// fee moves a call's fee to the enclave account.
+// noteFee returns what the text costs that comes next.
+func noteFee(genesis stf.Hash, d *scale.Decoder) stf.Balance {
+	fee, _ := scale.NewU128(unit(genesis) / 10_000).Mul64(uint64(d.Length(1)))
+	return fee
+}
+
+// fee moves a call's fee to the enclave account. Who signs for the sender pays
+// it from his allowance, else he could spend more than that by fees.
 func (b *Balances) fee(ctx stf.Call, c stf.DecodedCall) error {
-	return b.transfer(ctx, ctx.Sender(), ctx.EnclaveAccount(), Fee(ctx.Genesis(), c.Raw))
+	fee := Fee(ctx.Genesis(), c.Raw)
+	if err := b.proxies.spend(ctx, fee); err != nil {
+		return err
+	}
+	return b.transfer(ctx, ctx.Sender(), ctx.EnclaveAccount(), fee)
 }

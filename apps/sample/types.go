@@ -14,7 +14,7 @@ type (
 	AccountData = system.AccountData
 )
 
-// SessionProxyRole is what a session proxy may do (not used yet).
+// SessionProxyRole is what a session proxy may do. The zero value is no role.
 type SessionProxyRole struct {
 	_                 scale.Enum
 	ReadBalance       *struct{}    `scale:"0"`
@@ -24,7 +24,9 @@ type SessionProxyRole struct {
 	TransferAllowance *stf.Balance `scale:"4"`
 }
 
-// SessionProxyCredentials describe a session proxy (not used yet).
+// SessionProxyCredentials describe a session proxy: its role, until when it has
+// it (ms since 1970, nil for ever), and the seed of its key, by which a wallet
+// finds it again.
 type SessionProxyCredentials struct {
 	Role   SessionProxyRole
 	Expiry *uint64
@@ -46,8 +48,13 @@ type AssetBalance struct {
 	Balance stf.Balance
 }
 
-// AccountEssentials is the answer of account_essentials. Proxies and assets
-// are empty.
+// AccountInfoAndSessionProxies is the answer of account_info_and_session_proxies.
+type AccountInfoAndSessionProxies struct {
+	AccountInfo    AccountInfo
+	SessionProxies []SessionProxyCredentials
+}
+
+// AccountEssentials is the answer of account_essentials. Assets are empty.
 type AccountEssentials struct {
 	AccountInfo    AccountInfo
 	SessionProxies []SessionProxyCredentials
@@ -117,4 +124,44 @@ type ShardInfo struct {
 	ConfigUpdatedAt *stf.BlockNumber
 	Status          *[]integritee.ShardSignerStatus
 	Mode            ShardMode
+}
+
+// TrustedNote is what was noted. This app notes calls only: SCALE(TrustedCall).
+type TrustedNote struct {
+	_                     scale.Enum
+	SuccessfulTrustedCall *[]byte   `scale:"0"`
+	SgxRuntimeEvent       *[]byte   `scale:"1"`
+	String                *[]byte   `scale:"2"`
+	Ipfs                  *[46]byte `scale:"3"`
+}
+
+// TimestampedTrustedNote is a note with the parentchain's time.
+type TimestampedTrustedNote struct {
+	Timestamp stf.Moment
+	Version   uint16
+	Note      TrustedNote
+}
+
+// BucketInfo describes a bucket of notes: their bytes, and the times of the
+// first and the last.
+type BucketInfo struct {
+	Index            uint32
+	Bytes            uint32
+	BeginsAt, EndsAt stf.Moment
+}
+
+// BucketRange is the answer of note_buckets_info; nil while there are none.
+type BucketRange struct {
+	First, Last *BucketInfo
+}
+
+// GuessTheNumberInfo is the answer of guess_the_number_info. The last three are
+// those of the round before.
+type GuessTheNumberInfo struct {
+	Account             stf.AccountID // of the pot
+	Balance, Winnings   stf.Balance
+	NextRoundTimestamp  stf.Moment
+	LastWinners         []stf.AccountID
+	LastLuckyNumber     *uint32
+	LastWinningDistance *uint32
 }

@@ -10,20 +10,54 @@ const (
 	callNoop                         = 0
 	callTimestampSet                 = 1
 	callBalanceTransfer              = 2
+	callBalanceUnshield              = 3
+	callBalanceShield                = 4
 	callBalanceTransferWithNote      = 5
 	callBalanceShieldThroughBridge   = 6
 	callBalanceUnshieldThroughBridge = 7
+	callNoteBloat                    = 10
+	callWasteTime                    = 11
+	callSpamExtrinsics               = 12
+	callSendNote                     = 20
+	callAddSessionProxy              = 30
+	callAssetsTransfer               = 42
+	callAssetsUnshield               = 43
+	callAssetsShield                 = 44
+	callAssetsTransferWithNote       = 45
+	callForceUnshieldAll             = 46
+	callGuessTheNumber               = 50
+	callEvmWithdraw                  = 90
+	callEvmCall                      = 91
+	callEvmCreate                    = 92
+	callEvmCreate2                   = 93
+	callBalanceSetBalance            = 255
+
+	guessSetWinnings  = 0
+	guessPushByOneDay = 1
+	guessGuess        = 2
 )
 
-// Indexes of TrustedGetter and PublicGetter (P 1.6).
+// Indexes of TrustedGetter and PublicGetter (P 1.6). Those of the game are in
+// an enum behind callGuessTheNumber, like its calls.
 const (
-	getterAccountInfo       = 0
-	getterAccountEssentials = 2
-	publicSomeValue         = 0
-	publicTotalIssuance     = 1
-	publicUndistributedFees = 2
-	publicParentchainsInfo  = 10
-	publicShardInfo         = 12
+	getterAccountInfo                  = 0
+	getterAccountInfoAndSessionProxies = 1
+	getterAccountEssentials            = 2
+	getterNotesFor                     = 10
+	getterAssetBalance                 = 40
+	getterEvmNonce                     = 90
+	getterEvmAccountCodes              = 91
+	getterEvmAccountStorages           = 92
+	getterGuessAttempts                = 0
+
+	publicSomeValue          = 0
+	publicTotalIssuance      = 1
+	publicUndistributedFees  = 2
+	publicParentchainsInfo   = 10
+	publicNoteBucketsInfo    = 11
+	publicShardInfo          = 12
+	publicAssetTotalIssuance = 40
+	publicGuessTheNumberInfo = 0
 )
 
 func accounts(index byte, who ...stf.AccountID) []byte {
@@ -65,12 +99,49 @@ func BalanceUnshield(from, beneficiary stf.AccountID, amount stf.Balance, shard 
 	return append(scale.AppendU128(accounts(callBalanceUnshieldThroughBridge, from, beneficiary), amount), shard[:]...)
 }
 
+// SendNote returns the call that leaves a note for the two.
+func SendNote(from, to stf.AccountID, note []byte) []byte {
+	return scale.AppendBytes(accounts(callSendNote, from, to), note)
+}
+
+// AddSessionProxy returns the call that allows delegate to act for an account.
+func AddSessionProxy(owner, delegate stf.AccountID, c SessionProxyCredentials) []byte {
+	return append(accounts(callAddSessionProxy, owner, delegate), scale.MustMarshal(c)...)
+}
+
+// GuessTheNumberSetWinnings returns the call by which the game master sets what
+// the winners of a round share.
+func GuessTheNumberSetWinnings(master stf.AccountID, winnings stf.Balance) []byte {
+	return scale.AppendU128(append([]byte{callGuessTheNumber}, accounts(guessSetWinnings, master)...), winnings)
+}
+
+// GuessTheNumberPushByOneDay returns the call by which the game master has the
+// round last a day longer.
+func GuessTheNumberPushByOneDay(master stf.AccountID) []byte {
+	return append([]byte{callGuessTheNumber}, accounts(guessPushByOneDay, master)...)
+}
+
+// GuessTheNumberGuess returns the call of a player.
+func GuessTheNumberGuess(player stf.AccountID, guess uint32) []byte {
+	return scale.AppendU32(append([]byte{callGuessTheNumber}, accounts(guessGuess, player)...), guess)
+}
+
 // GetterAccountInfo returns SCALE(TrustedGetter::account_info); the answer is
-// an [AccountInfo]. The other trusted getter is alike.
+// an [AccountInfo]. The following are trusted getters, too.
 func GetterAccountInfo(who stf.AccountID) []byte { return accounts(getterAccountInfo, who) }
 
 // GetterAccountEssentials returns a trusted getter answered by [AccountEssentials].
 func GetterAccountEssentials(who stf.AccountID) []byte { return accounts(getterAccountEssentials, who) }
+
+// GetterNotesFor returns a trusted getter answered by [TimestampedTrustedNote]s.
+func GetterNotesFor(who stf.AccountID, bucket uint32) []byte {
+	return scale.AppendU32(accounts(getterNotesFor, who), bucket)
+}
+
+// GetterGuessAttempts returns a trusted getter answered by a uint8.
+func GetterGuessAttempts(who stf.AccountID) []byte {
+	return append([]byte{callGuessTheNumber}, accounts(getterGuessAttempts, who)...)
+}
 
 // GetterSomeValue returns SCALE(PublicGetter::some_value); the answer is a
 // uint32, 42. The following are public getters, too.
@@ -93,3 +164,10 @@ func GetterParentchainsInfo() []byte { return []byte{publicParentchainsInfo} }
 
 // GetterShardInfo returns a public getter answered by [ShardInfo].
 func GetterShardInfo() []byte { return []byte{publicShardInfo} }
+
+// GetterNoteBucketsInfo returns a public getter answered by a [BucketRange].
+func GetterNoteBucketsInfo() []byte { return []byte{publicNoteBucketsInfo} }
+
+// GetterGuessTheNumberInfo returns a public getter answered by
+// [GuessTheNumberInfo].
+func GetterGuessTheNumberInfo() []byte { return []byte{callGuessTheNumber, publicGuessTheNumberInfo} }
