@@ -24,6 +24,7 @@
 // alone. Time, block, randomness come from the context. Gas is charged by what
 // goes through the context and by Charge, never by time. An error or a panic
 // undoes everything the call wrote; its nonce and fee stay (RULES 11).
+// Package vet refuses what breaks this, before it runs.
 //
 // # The parentchain
 //

@@ -24,6 +24,9 @@ import (
 const workerCommand = "worker-process"
 
 func main() {
+	if isVetTool(os.Args[1:]) {
+		runVetTool()
+	}
 	if len(os.Args) > 1 && os.Args[1] == workerCommand {
 		os.Exit(runWorker(os.Args[2:]))
 	}
@@ -53,7 +56,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command(), vetCommand())
 	return root
 }
 

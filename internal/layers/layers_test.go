@@ -35,6 +35,7 @@ var table = map[string]int{
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,
 	"stf":                  machine,
+	"stf/vet":              command,
 	"apps":                 machine,
 	"tee":                  protocol,
 	"tee/sim":              adapter,
