@@ -418,6 +418,7 @@ func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) e
 	w.health.setPhase("catching up")
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return (&follower{w: w, j: j}).run(ctx) })
+	g.Go(func() error { return j.audit(ctx, j.core) })
 	g.Go(func() error {
 		err := w.goLive(ctx, own, restarted)
 		if ctx.Err() != nil && !isFatal(err) {

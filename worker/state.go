@@ -13,10 +13,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// A snapshot is taken when that much log has gathered since the last: a
-// restart reads it all.
-const snapshotBytes = 32 << 20
-
 // Parts of health.
 const (
 	diskPart     = "disk"
@@ -66,7 +62,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 		return nil, fatal("sealing key: %w", err)
 	}
 	j := &journal{dir: w.dir.shard(w.shard), key: key, fs: w.metrics.fs(w.cfg.fs), health: w.health, recovery: w.recovery, blocks: w.blocks.Load(),
-		written: make(chan error, 1), snapshotAt: snapshotBytes}
+		written: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.close())
@@ -131,7 +127,7 @@ func (j *journal) open(replay func(*store.Log) error) error {
 		log, err := store.Open(j.dir, j.key, opts)
 		if err == nil {
 			if err = replay(log); err == nil {
-				j.log = log
+				j.log, j.snapshotAt = log, log.SnapshotAt()
 				return nil
 			}
 			err = errors.Join(err, log.Close())
@@ -151,6 +147,16 @@ func (j *journal) open(replay func(*store.Log) error) error {
 		}
 		j.recovery.damaged(damage, healing)
 	}
+}
+
+// audit checks what was loaded, while getters are answered already and blocks
+// are fetched: the first of them waits for the commitment, and not for the rest.
+func (j *journal) audit(ctx context.Context, core *enclave.Core) error {
+	err := core.Audit(ctx)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	return fatal("%w. The state in %s contradicts itself: start once with --clean-reset to rebuild it from the parentchain (keys are kept)", err, filepath.Clean(j.dir))
 }
 
 // unusable says what to do about a store that this worker must not touch: it
@@ -289,10 +295,10 @@ func (j *journal) endSnapshot() error {
 			return fatal("snapshot: %w", err)
 		case err != nil:
 			j.health.trouble(snapshotPart, diskError(err))
-			j.snapshotAt = j.log.Since() + snapshotBytes/8
+			j.snapshotAt = j.log.Since() + j.log.SnapshotAt()/8
 		default:
 			j.health.well(snapshotPart)
-			j.snapshotAt = snapshotBytes
+			j.snapshotAt = j.log.SnapshotAt()
 		}
 	default:
 	}

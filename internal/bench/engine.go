@@ -20,9 +20,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
-// snapshotBytes is after how much log a snapshot is taken, as in the worker.
-const snapshotBytes = 32 << 20
-
 var (
 	fingerprint = integritee.Fingerprint{0xbe, 0x9c}
 	shard       = integritee.ShardID(fingerprint)
@@ -103,7 +100,7 @@ func (e *engine) process(s *fabricate.Segment) (receipts int, err error) {
 			return 0, fmt.Errorf("block %d: %v", commit.Number, commit.Alarms)
 		}
 		receipts += len(commit.Receipts)
-		if len(e.waiting) == 0 && e.log.Since() > snapshotBytes {
+		if len(e.waiting) == 0 && e.log.Since() > e.log.SnapshotAt() {
 			if err := e.log.Snapshot(e.core.SnapshotWriter()); err != nil {
 				return 0, err
 			}

@@ -152,6 +152,8 @@ type Core struct {
 	history   rootsHistory
 	runtime   *Runtime // nil until UseRuntime
 	view      atomic.Pointer[View]
+	// loading says that the state root has not been checked since Restore.
+	loading bool
 	// everyBlock is what the app reads of the parentchain in the next block,
 	// whatever that holds.
 	everyBlock *stf.Declared

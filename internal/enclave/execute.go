@@ -149,7 +149,12 @@ func (c *Core) Adopt(commit *Commit) error {
 		return fmt.Errorf("%w: commit of block %d on %v, the last one is %d %v", ErrNotNext, commit.Number, commit.ParentHash, c.tip.Number, c.tip.Hash)
 	}
 	next := commit.next
-	if commit.made != c { // read from the store, or of another core
+	switch {
+	case commit.made == c:
+	case c.loading: // the root will be checked after the last record
+		next = c.state
+		next.Apply(commit.Number, commit.Changes)
+	default: // read from the store, or of another core
 		next = c.state.Clone()
 		next.Apply(commit.Number, commit.Changes)
 		if root := next.Root(); root != commit.StateRoot {

@@ -56,10 +56,7 @@ func FuzzAdopt(f *testing.F) {
 		if err != nil {
 			return
 		}
-		core, err := Restore(w.cfg, bytes.NewReader(saved))
-		if err != nil {
-			t.Fatal(err)
-		}
+		core := restored(t, w.cfg, saved)
 		if core.Adopt(commit) != nil && !bytes.Equal(snapshot(t, core), saved) {
 			t.Error("a refused commit changed something")
 		}
@@ -116,7 +113,7 @@ func FuzzRestore(f *testing.F) {
 		if (err == nil) == (c == nil) {
 			t.Fatalf("%v, %v", c, err)
 		}
-		if err == nil && c.View().StateRoot() != c.state.Root() {
+		if err == nil && c.Audit(t.Context()) == nil && c.View().StateRoot() != c.state.Root() {
 			t.Error("a core with a wrong root")
 		}
 	})

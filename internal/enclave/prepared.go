@@ -120,6 +120,9 @@ func (p *Prepared) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 	if b.Hash() != p.block.Hash() || head.ParentHash != c.tip.Hash || c.runtime == nil {
 		return nil, fmt.Errorf("%w: block %d %v was prepared as another one", ErrNotNext, head.Number, b.Hash())
 	}
+	if err := c.loaded(); err != nil {
+		return nil, err
+	}
 	if err := p.chain.Prove(b.Storage); err != nil {
 		return nil, fmt.Errorf("enclave: block %d: storage that its calls read: %w", head.Number, err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // snapshotVersion is the first field of a snapshot.
-const snapshotVersion = 4
+const snapshotVersion = 5
 
 // Sizes of a snapshot's frames in bytes: one is closed when it is longer than
 // frameTarget, and one of more than maxFrame is refused when read. A single
@@ -30,10 +30,11 @@ const (
 // another shard, key material or account.
 var ErrSnapshot = errors.New("enclave: invalid snapshot")
 
-// A snapshot is a sequence of frames, each a length u32 and that many bytes of
-// SCALE: the head; Vec<blockRoots> until one is empty; Vec<blockReceipts> until
-// one is empty; Vec<(key, value, block)> until one is empty. Frames let it be
-// written and read in pieces.
+// A snapshot is a sequence of frames, each a length u32 and that many bytes: the
+// head in SCALE; Vec<blockRoots> in SCALE until one is empty; Vec<blockReceipts>
+// until one is empty; the entries of the state, and then its commitment, in the
+// parts of internal/state, each list ended by a frame without bytes. Frames let
+// it be written and read in pieces.
 
 // snapshotHead is the first frame.
 type snapshotHead struct {
@@ -47,11 +48,6 @@ type snapshotHead struct {
 	// history up to there.
 	RootsFrom header.Number
 	History   hashing.Hash
-}
-
-type snapshotEntry struct {
-	Key, Value []byte
-	Block      header.Number
 }
 
 // SnapshotWriter returns a function that writes the core as it is now. It may
@@ -69,7 +65,7 @@ func (c *Core) SnapshotWriter() func(io.Writer) error {
 	// The elements of both slices up to their lengths are never written again.
 	kept := c.history.blocks
 	receipts := c.receipts.blocks[:len(c.receipts.blocks):len(c.receipts.blocks)]
-	entries := c.state.Snapshot().Entries()
+	private, load := c.state.Snapshot(), c.View().load
 	return func(w io.Writer) error {
 		fw := frameWriter{w: w}
 		fw.write(scale.MustMarshal(head))
@@ -87,15 +83,13 @@ func (c *Core) SnapshotWriter() func(io.Writer) error {
 				}
 			}
 		})
-		writeList(&fw, func(yield func([]byte) bool) {
-			for key, e := range entries {
-				b := scale.AppendBytes(nil, key)
-				b = scale.AppendBytes(b, e.Value)
-				if !yield(scale.AppendU32(b, uint32(e.Block))) {
-					return
-				}
-			}
-		})
+		fw.writeParts(private.EntryParts())
+		if fw.err == nil {
+			fw.err = load()
+		}
+		if fw.err == nil {
+			fw.writeParts(private.CommitmentParts())
+		}
 		return fw.err
 	}
 }
@@ -115,6 +109,16 @@ func (f *frameWriter) write(frame []byte) {
 	if f.err == nil {
 		_, f.err = f.w.Write(frame)
 	}
+}
+
+// writeParts writes parts, none of which is empty, and an empty frame.
+func (f *frameWriter) writeParts(parts iter.Seq[[]byte]) {
+	for part := range parts {
+		if f.write(part); f.err != nil {
+			return
+		}
+	}
+	f.write(nil)
 }
 
 // writeList writes encoded items as Vecs of limited size and an empty one.
@@ -142,6 +146,9 @@ func writeList(f *frameWriter, items iter.Seq[[]byte]) {
 // Restore returns a core as it was when SnapshotWriter was called. cfg must be
 // of the same shard, key material and account. Errors of r are returned as
 // they are, others wrap ErrSnapshot or ErrFatal.
+//
+// The core has a View at once; its commitment is in memory, and its entries are checked
+// against it, after [Core.Load]. Until then Adopt takes what DecodeCommit read on trust.
 func Restore(cfg Config, r io.Reader) (*Core, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -175,13 +182,10 @@ func Restore(cfg Config, r io.Reader) (*Core, error) {
 		}
 		c.receipts.add(b.Block, b.Receipts)
 	}
-	c.state = state.Load(cfg.Keys.prf(labelPRFState), func(yield func([]byte, state.Entry) bool) {
-		for e := range readList[snapshotEntry](fr) {
-			if !yield(e.Key, state.Entry{Value: e.Value, Block: e.Block}) {
-				return
-			}
-		}
-	})
+	private, err := state.Restore(cfg.Keys.prf(labelPRFState), head.Tip.Number, head.Tip.StateRoot, fr.parts(), fr.parts())
+	if err != nil && fr.err == nil {
+		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
 	if n, err := io.ReadFull(fr.r, make([]byte, 1)); fr.err == nil && n > 0 {
 		fr.fail(scale.ErrTrailing)
 	} else if fr.err == nil && !errors.Is(err, io.EOF) {
@@ -190,9 +194,7 @@ func Restore(cfg Config, r io.Reader) (*Core, error) {
 	if fr.err != nil {
 		return nil, fr.err
 	}
-	if root := c.state.Root(); root != c.tip.StateRoot {
-		return nil, fmt.Errorf("%w: its entries have state root %v, not %v as it says", ErrSnapshot, root, c.tip.StateRoot)
-	}
+	c.state, c.loading = private, true
 	if err := c.checkPayouts(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
@@ -240,13 +242,14 @@ func (f *frameReader) next() []byte {
 		return nil
 	}
 	// In pieces, so that a length alone does not allocate.
-	frame, err := io.ReadAll(io.LimitReader(f.r, int64(n)))
-	if err == nil && len(frame) < int(n) {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		f.readError(err)
-		return nil
+	frame := make([]byte, 0, min(n, 2*frameTarget))
+	for len(frame) < int(n) {
+		have, more := len(frame), min(int(n)-len(frame), max(len(frame), 2*frameTarget))
+		frame = slices.Grow(frame, more)[:have+more]
+		if _, err := io.ReadFull(f.r, frame[have:]); err != nil {
+			f.readError(err)
+			return nil
+		}
 	}
 	return frame
 }
@@ -256,6 +259,17 @@ func (f *frameReader) readError(err error) {
 		f.fail(io.ErrUnexpectedEOF)
 	} else if f.err == nil {
 		f.err = err
+	}
+}
+
+// parts reads frames until an empty one.
+func (f *frameReader) parts() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for {
+			if part := f.next(); len(part) == 0 || !yield(part) {
+				return
+			}
+		}
 	}
 }
 

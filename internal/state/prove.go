@@ -35,16 +35,16 @@ type Proof struct {
 
 // Prove returns the proof of an entry, and whether there is one. That there is
 // none cannot be proven: paths are secret, so a verifier would not know that
-// what is absent is the key that was asked for.
+// what is absent is the key that was asked for. After a restart it waits for
+// [Snapshot.Load], and there is no proof if that fails.
 func (s *Snapshot) Prove(key []byte) (p Proof, ok bool) {
 	it, ok := s.items.Get(probe(key))
-	if !ok {
+	if !ok || s.Load() != nil {
 		return Proof{}, false
 	}
-	s.Root() // what is behind is done
-	c := newCommitter(s.prfKey)
+	c := newCommitter(s.commitment.prfKey)
 	t := c.touched(it)
-	p = Proof{Key: it.key(), Value: it.entry().Value, Path: t.path, Nodes: c.nodes(s.root, &t)}
+	p = Proof{Key: it.key(), Value: it.entry().Value, Path: t.path, Nodes: c.nodes(s.commitment.root, &t)}
 	c.hashSalt(it)
 	c.keyed.Sum(p.Salt[:0])
 	return p, true

@@ -4,50 +4,27 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"sync"
 
 	"github.com/tidwall/btree"
 
-	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
-	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
 // State is the committed state of a shard. It is not safe for concurrent use;
 // its snapshots are.
 type State struct {
 	items  *btree.BTreeG[*item]
-	root   kid       // of the commitment
-	behind []pending // changes that it does not have yet; shared, only appended to
-	prfKey [32]byte
+	base   *commitment   // to an earlier state
+	behind []pending     // changes since; only appended to, snapshots have it too
+	next   *commitment   // to all of that; nil until somebody wants it
 	last   header.Number // highest block that changed anything
 	bytes  int64         // of all keys and values
 }
 
 // New returns an empty state. prfKey keys the commitment: every worker of the
 // shard derives the same one from the root seed, nobody else knows it.
-func New(prfKey [32]byte) *State { return &State{items: newItems(), prfKey: prfKey} }
-
-// Load returns a state of the given entries, in any order, as a restart reads
-// them from sealed storage. Of a key that occurs twice the later entry counts.
-// The slices are copied.
-func Load(prfKey [32]byte, entries iter.Seq2[[]byte, Entry]) *State {
-	s := New(prfKey)
-	for key, e := range entries {
-		it := newItem(key, e.Value, e.Block)
-		if old, replaced := s.items.Load(it); replaced {
-			s.bytes -= old.bytes()
-		}
-		s.bytes += it.bytes()
-		s.last = max(s.last, e.Block)
-	}
-	s.behind = make([]pending, 0, s.items.Len())
-	s.items.Scan(func(it *item) bool {
-		s.behind = append(s.behind, pending{item: it})
-		return true
-	})
-	s.Root()
-	return s
+func New(prfKey [32]byte) *State {
+	return &State{items: newItems(), base: &commitment{prfKey: prfKey}}
 }
 
 // Clone returns an independent copy in O(1). It counts as a use of s, which
@@ -64,43 +41,35 @@ func (s *State) Clone() *State {
 // panics if block is below that of an earlier change: salts would repeat.
 func (s *State) Apply(block header.Number, changes []Change) {
 	for _, c := range changes {
-		old, ok := s.items.Get(probe(c.Key))
-		switch {
-		case c.Value == nil && !ok, c.Value != nil && ok && bytes.Equal(old.entry().Value, c.Value):
-			continue
-		case block < s.last:
-			panic(fmt.Sprintf("state: block %d after block %d", block, s.last))
-		case c.Value == nil:
-			s.items.Delete(old)
-			s.bytes -= old.bytes()
-			s.behind = append(s.behind, pending{item: old, deleted: true})
-		default:
-			it := newItem(c.Key, c.Value, block)
-			s.items.Set(it)
-			s.bytes += it.bytes()
-			if ok {
-				s.bytes -= old.bytes()
+		if block < s.last {
+			if old, ok := s.items.Get(probe(c.Key)); ok != (c.Value != nil) || ok && !bytes.Equal(old.entry().Value, c.Value) {
+				panic(fmt.Sprintf("state: block %d after block %d", block, s.last))
 			}
-			s.behind = append(s.behind, pending{item: it})
+			continue
 		}
-		s.last = block
+		if c.Value == nil {
+			if old, ok := s.items.Delete(probe(c.Key)); ok {
+				s.changed(block, pending{item: old, deleted: true}, -old.bytes())
+			}
+			continue
+		}
+		it := newItem(c.Key, c.Value, block)
+		old, ok := s.items.Set(it)
+		switch {
+		case !ok:
+			s.changed(block, pending{item: it}, it.bytes())
+		case bytes.Equal(old.entry().Value, c.Value):
+			s.items.Set(old) // it keeps its block
+		default:
+			s.changed(block, pending{item: it}, it.bytes()-old.bytes())
+		}
 	}
 }
 
-// Root returns the commitment to all entries.
-func (s *State) Root() hashing.Hash {
-	if len(s.behind) > 0 {
-		s.root = newCommitter(s.prfKey).apply(s.root, s.behind)
-		s.behind = nil
-	}
-	return s.root.root()
-}
-
-func (k *kid) root() hashing.Hash {
-	if k.empty() {
-		return trie.EmptyRoot
-	}
-	return k.hash
+func (s *State) changed(block header.Number, p pending, bytes int64) {
+	s.behind, s.next = append(s.behind, p), nil
+	s.bytes += bytes
+	s.last = block
 }
 
 // Len returns the number of keys.
@@ -120,19 +89,15 @@ func entriesOf(t *btree.BTreeG[*item]) iter.Seq2[[]byte, Entry] {
 // it holds in memory beside what the state itself does is what has changed
 // since.
 func (s *State) Snapshot() *Snapshot {
-	return &Snapshot{items: s.items.Copy(), bytes: s.bytes, prfKey: s.prfKey, root: s.root, behind: s.behind[:len(s.behind):len(s.behind)]}
+	return &Snapshot{items: s.items.Copy(), bytes: s.bytes, commitment: s.commit()}
 }
 
 // Snapshot is an immutable view, safe for concurrent use. It implements
 // [Reader].
 type Snapshot struct {
-	items  *btree.BTreeG[*item]
-	bytes  int64
-	prfKey [32]byte
-
-	commit sync.Once // does what is behind
-	root   kid
-	behind []pending
+	items      *btree.BTreeG[*item]
+	bytes      int64
+	commitment *commitment
 }
 
 // Get returns the value of a key.
@@ -164,13 +129,3 @@ func (s *Snapshot) Bytes() int64 { return s.bytes }
 
 // Entries iterates over all entries in key order. The slices belong to s.
 func (s *Snapshot) Entries() iter.Seq2[[]byte, Entry] { return entriesOf(s.items) }
-
-// Root returns the commitment to the snapshot's entries.
-func (s *Snapshot) Root() hashing.Hash {
-	s.commit.Do(func() {
-		if len(s.behind) > 0 {
-			s.root, s.behind = newCommitter(s.prfKey).apply(s.root, s.behind), nil
-		}
-	})
-	return s.root.root()
-}

@@ -96,7 +96,10 @@ func TestRootOfRandomHistories(t *testing.T) {
 			if r := twin.Root(); root != r {
 				t.Fatalf("block %d: root %v, in another order %v", block, root, r)
 			}
-			loaded := Load(testKey, s.Entries())
+			loaded, err := restore(block, root, saveParts(s.Snapshot()))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if r := loaded.Root(); root != r {
 				t.Fatalf("block %d: root %v, loaded %v", block, root, r)
 			}

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/blake2b"
 )
@@ -244,12 +245,16 @@ func chunkAAD(header []byte, index uint64, word uint32) []byte {
 	return binary.LittleEndian.AppendUint32(b, word)
 }
 
+// syncEvery is how many bytes of a snapshot are written between syncs.
+const syncEvery = 16 << 20
+
 // chunkWriter is an io.Writer that seals into a file.
 type chunkWriter struct {
 	s      *sealer
 	file   File
 	header []byte
 	off    int64
+	synced int64 // up to where
 	index  uint64
 	buf    []byte
 }
@@ -278,11 +283,16 @@ func (w *chunkWriter) flush(last uint32) error {
 	w.off += int64(len(out))
 	w.index++
 	w.buf = w.buf[:0]
+	// Records are appended and synced meanwhile, and with some file systems
+	// their sync waits for all that was written to other files.
+	if w.off-w.synced > syncEvery {
+		w.synced = w.off
+		return w.file.Sync()
+	}
 	return nil
 }
 
-// chunkReader reads what a chunkWriter wrote. Bytes come out only once the
-// chunk that holds them is authentic.
+// chunkReader opens what a chunkWriter wrote.
 type chunkReader struct {
 	s      *sealer
 	file   File
@@ -291,60 +301,42 @@ type chunkReader struct {
 	size   int64
 	off    int64
 	index  uint64
-	buf    []byte
-	done   bool
-	err    error
+	done   bool  // the last chunk was read
+	err    error // for who reads ahead
 }
 
-func (r *chunkReader) Read(p []byte) (int, error) {
-	for len(r.buf) == 0 {
-		if r.err == nil && r.done {
-			return 0, io.EOF
-		}
-		if r.err == nil {
-			r.err = r.next()
-		}
-		if r.err != nil {
-			return 0, r.err
-		}
-	}
-	n := copy(p, r.buf)
-	r.buf = r.buf[n:]
-	return n, nil
-}
-
-func (r *chunkReader) next() error {
+// next returns the next chunk, in buf if that is large enough.
+func (r *chunkReader) next(buf []byte) ([]byte, error) {
 	damage := func(what string) error { return &DamageError{File: r.name, Offset: r.off, What: what} }
 	var word [4]byte
 	if r.size-r.off < 4 {
-		return damage("it was cut off")
+		return nil, damage("it was cut off")
 	}
 	if err := readFull(r.file, word[:], r.off); err != nil {
-		return fmt.Errorf("store: read %s: %w", r.name, err)
+		return nil, fmt.Errorf("store: read %s: %w", r.name, err)
 	}
 	w := binary.LittleEndian.Uint32(word[:])
 	n := int64(w&^lastChunk) + nonceSize + tagSize
 	if w&^lastChunk > chunkSize || n > r.size-r.off-4 {
-		return damage("it was cut off or a length was changed")
+		return nil, damage("it was cut off or a length was changed")
 	}
-	sealed := make([]byte, n)
+	sealed := slices.Grow(buf[:0], int(n))[:n]
 	if err := readFull(r.file, sealed, r.off+4); err != nil {
-		return fmt.Errorf("store: read %s: %w", r.name, err)
+		return nil, fmt.Errorf("store: read %s: %w", r.name, err)
 	}
 	plain, err := r.s.aead.Open(sealed[:0], nil, sealed, chunkAAD(r.header, r.index, w))
 	if err != nil {
-		return damage("a part of it is not authentic")
+		return nil, damage("a part of it is not authentic")
 	}
 	r.off += 4 + n
 	r.index++
-	r.buf = plain
 	if w&lastChunk != 0 {
 		r.done = true
 		if r.off != r.size {
-			return damage("bytes follow its end")
+			return nil, damage("bytes follow its end")
 		}
 	}
-	return nil
+	return plain, nil
 }
 
 // readFull reads exactly len(b) bytes at off.

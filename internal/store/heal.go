@@ -124,7 +124,7 @@ func (h *healer) newestSnapshot(names []string, damaged string) *snapshotFile {
 			continue
 		}
 		if head, raw, err := h.log.readHeader(name, kindSnapshot); err == nil && name == snapshotName(head.position) {
-			return &snapshotFile{name, head, raw}
+			return &snapshotFile{name: name, header: head, raw: raw}
 		}
 	}
 	return nil

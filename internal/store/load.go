@@ -154,7 +154,7 @@ func (l *Log) readHeaders() (segments []segment, snapshots []*snapshotFile, temp
 			segments = append(segments, segment{name, h})
 		case err == nil:
 			want = snapshotName(h.position)
-			snapshots = append(snapshots, &snapshotFile{name, h, raw})
+			snapshots = append(snapshots, &snapshotFile{name: name, header: h, raw: raw})
 		case errors.Is(err, ErrNewer):
 			newer = cmp.Or(newer, err)
 		case errors.Is(err, ErrKey):
@@ -221,16 +221,18 @@ func (l *Log) replaySnapshot(use func(uint64, io.Reader) error) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	r := &chunkReader{s: l.keys.sealer(h), file: f, name: l.snapshot.name, header: l.snapshot.raw, size: size, off: headerSize}
+	l.snapshot.size = size
+	r := newAhead(&chunkReader{s: l.keys.sealer(h), file: f, name: l.snapshot.name, header: l.snapshot.raw, size: size, off: headerSize})
 	if use != nil {
-		if err := use(h.position, r); err != nil {
-			if r.err != nil { // the damage is the cause, not what the reader made of it
-				return r.err
-			}
-			return err
-		}
+		err = use(h.position, r)
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil {
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	if damage := r.close(); damage != nil { // the cause, not what the reader made of it
+		return damage
+	}
+	if err != nil {
 		return err
 	}
 	l.position, l.chain = h.position, h.chain

@@ -99,6 +99,7 @@ type snapshotFile struct {
 	name   string
 	header fileHeader
 	raw    []byte // the header's bytes
+	size   int64  // bytes; known once it was read or written
 }
 
 // Open opens the store in dir, making it if there is none, and takes its
@@ -237,6 +238,27 @@ func (l *Log) Since() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.since
+}
+
+// Log is replayed at a restart, and a snapshot is as large as the state: so the
+// next one is taken when the log has reached a part of the last one's size, or
+// leastDue bytes. Then a byte of log costs at most snapshotPart bytes of
+// snapshots, however large the state is, and a restart reads at most a
+// snapshotPart-th more than the state (docs/decisions/0013-snapshots-in-proportion.md).
+const (
+	leastDue     = 32 << 20
+	snapshotPart = 8
+)
+
+// SnapshotAt returns after how many bytes of log, as Since counts them, the
+// next snapshot should be taken.
+func (l *Log) SnapshotAt() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.snapshot == nil {
+		return leastDue
+	}
+	return max(leastDue, l.snapshot.size/snapshotPart)
 }
 
 // Close releases the folder. A pending snapshot is given up.

@@ -115,6 +115,7 @@ func (p *PendingSnapshot) Write(write func(io.Writer) error) error {
 	h := fileHeader{kind: kindSnapshot, salt: newSalt(), position: p.position, chain: p.chain}
 	raw := l.keys.encodeHeader(h)
 	name := snapshotName(p.position)
+	var size int64
 	f, err := l.place(name, func(f File) error {
 		if _, err := f.WriteAt(raw, 0); err != nil {
 			return err
@@ -123,7 +124,9 @@ func (p *PendingSnapshot) Write(write func(io.Writer) error) error {
 		if err := write(w); err != nil {
 			return err
 		}
-		return w.flush(lastChunk)
+		err := w.flush(lastChunk)
+		size = w.off
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("store: snapshot: %w", err)
@@ -131,7 +134,7 @@ func (p *PendingSnapshot) Write(write func(io.Writer) error) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("store: snapshot: %w", err)
 	}
-	return l.adoptSnapshot(&snapshotFile{name, h, raw})
+	return l.adoptSnapshot(&snapshotFile{name, h, raw, size})
 }
 
 // adoptSnapshot removes what nothing needs beside a durable snapshot and the
