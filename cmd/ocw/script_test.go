@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 }
 
 // vectors is where data from outside lies; scripts that need them ask for
-// [vectors] and find the folder in $VECTORS.
+// [vectors] and find the folder in $VECTORS. Made-up quotes lie in quotes.
 const vectors = "../../../shared/vectors"
 
 // TestScripts runs what needs no network. The scripts have one command more
@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("VECTORS", dir)
-			return nil
+			return writeQuotes(filepath.Join(e.WorkDir, "quotes"))
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "vectors" {

@@ -15,11 +15,12 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// VerifyCommand returns the command verify with its subcommand finality.
+// VerifyCommand returns the command verify with its subcommands finality and
+// quote.
 func VerifyCommand() *cobra.Command {
 	cmd := prepare(&cobra.Command{
-		Use:   "verify finality FILE",
-		Short: "Verify proofs in files",
+		Use:   "verify finality|quote FILE",
+		Short: "Verify finality proofs and quotes in files",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -28,7 +29,7 @@ func VerifyCommand() *cobra.Command {
 			return &usageError{fmt.Errorf("cannot verify %q\nusage: %s", args[0], cmd.UseLine())}
 		},
 	})
-	cmd.AddCommand(finalityCommand())
+	cmd.AddCommand(finalityCommand(), quoteCommand())
 	return cmd
 }
 
