@@ -53,6 +53,9 @@ type blocks struct {
 	mu     sync.Mutex
 	failed bool           // the last append; said once
 	reads  []archive.Read // of the start block, obtained from others
+
+	keeping sync.Mutex
+	unkept  []*archive.Entry // what the disk did not take, ascending
 }
 
 // openBlocks opens the archive. Only the archive of another shard is an error:
@@ -262,11 +265,43 @@ func (b *blocks) keepStart(h header.Header) {
 	}
 }
 
-// keep appends a block. What fails is said, and nothing else.
+// maxUnkept and maxUnkeptBytes bound the blocks that wait for the disk; of more
+// the archive will lack the oldest.
+const (
+	maxUnkept      = 256
+	maxUnkeptBytes = 16 << 20
+)
+
+// keep appends a block. What fails is said, tried again with the next block,
+// and nothing else.
 func (b *blocks) keep(e *archive.Entry) {
-	if b.archive != nil {
-		b.outcome(b.archive.Write(e))
+	if b.archive == nil {
+		return
 	}
+	b.keeping.Lock()
+	defer b.keeping.Unlock()
+	if n := len(b.unkept); n > 0 && bytes.Equal(b.unkept[n-1].Header, e.Header) {
+		b.unkept = b.unkept[:n-1] // the same, executed again
+	}
+	b.unkept = append(b.unkept, e)
+	b.outcome(b.write())
+	size := int64(0)
+	for i, e := range slices.Backward(b.unkept) {
+		if size += e.Size(); size > maxUnkeptBytes || len(b.unkept)-i > maxUnkept {
+			b.unkept = b.unkept[i+1:]
+			break
+		}
+	}
+}
+
+func (b *blocks) write() error {
+	for len(b.unkept) > 0 {
+		if err := b.archive.Write(b.unkept[0]); err != nil {
+			return err
+		}
+		b.unkept = b.unkept[1:]
+	}
+	return nil
 }
 
 // sync makes durable what was kept.
@@ -274,7 +309,13 @@ func (b *blocks) sync() {
 	if b == nil || b.archive == nil {
 		return
 	}
-	if err := b.archive.Sync(); err != nil {
+	b.keeping.Lock()
+	defer b.keeping.Unlock()
+	err := b.write()
+	if err == nil {
+		err = b.archive.Sync()
+	}
+	if err != nil {
 		b.outcome(err)
 	}
 }

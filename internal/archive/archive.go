@@ -70,6 +70,8 @@ type Archive struct {
 	files   []uint32      // numbers of the segments, ascending
 	file    store.File    // the last segment, open for writing; nil if there is none
 	size    int64         // of it, in good frames
+	synced  int64         // up to where it is durable
+	unsure  bool          // a sync failed: what follows synced may be lost, although it can be read
 	torn    bool          // bytes behind size have to be cut off before the next write
 	ref     *reference    // for the next append
 	cached  *reference    // of the last read, without table
@@ -218,12 +220,19 @@ func (a *Archive) append(e *Entry, sync bool) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	frame, ref := pack(h.Number, raw, a.ref)
-	if _, err = a.file.WriteAt(frame, a.size); err == nil && sync {
-		err = a.file.Sync()
-	}
+	_, err = a.file.WriteAt(frame, a.size)
 	at := place{a.files[len(a.files)-1], uint32(a.size), uint32(len(frame))}
 	if err == nil {
-		err = a.note(h.Number, at)
+		a.size += int64(len(frame))
+		if sync {
+			err = a.syncFile()
+		}
+		if err == nil {
+			err = a.note(h.Number, at)
+		}
+		if err != nil {
+			a.size -= int64(len(frame))
+		}
 	}
 	if err != nil {
 		// Half a frame that stays would look like the torn tail that it is, but
@@ -231,8 +240,31 @@ func (a *Archive) append(e *Entry, sync bool) error {
 		a.torn = true
 		return errors.Join(fmt.Errorf("%w: %w", ErrFull, err), a.cut())
 	}
-	a.size += int64(len(frame))
 	a.ref = ref
+	return nil
+}
+
+// syncFile makes the last segment durable. After a sync that failed the system
+// may have dropped what it could not write, and say of the next one that it
+// succeeded: so everything since the last that did is written again.
+func (a *Archive) syncFile() error {
+	if a.unsure {
+		for off := a.synced; off < a.size; {
+			b := make([]byte, min(1<<20, a.size-off))
+			if c, err := a.file.ReadAt(b, off); c < len(b) {
+				return err
+			}
+			if _, err := a.file.WriteAt(b, off); err != nil {
+				return err
+			}
+			off += int64(len(b))
+		}
+	}
+	if err := a.file.Sync(); err != nil {
+		a.unsure = true
+		return err
+	}
+	a.synced, a.unsure = a.size, false
 	return nil
 }
 
@@ -241,9 +273,10 @@ func (a *Archive) cut() error {
 	if !a.torn {
 		return nil
 	}
+	a.synced = min(a.synced, a.size)
 	err := a.file.Truncate(a.size)
 	if err == nil {
-		err = a.file.Sync()
+		err = a.syncFile()
 	}
 	a.torn = err != nil
 	return err
@@ -275,7 +308,7 @@ func (a *Archive) room() error {
 			return nil
 		}
 		// From here on the index alone knows what the old one holds.
-		if err := a.index.file.Sync(); err != nil {
+		if err := errors.Join(a.syncFile(), a.index.file.Sync()); err != nil {
 			return err
 		}
 	}
@@ -300,7 +333,7 @@ func (a *Archive) room() error {
 	if a.file != nil {
 		err = a.file.Close()
 	}
-	a.file, a.size, a.ref, a.files = f, fileHeaderSize, nil, append(a.files, next)
+	a.file, a.size, a.synced, a.ref, a.files = f, fileHeaderSize, fileHeaderSize, nil, append(a.files, next)
 	return err
 }
 

@@ -311,7 +311,7 @@ func TestPowerCut(t *testing.T) {
 // and the archive takes the block when there is room again.
 func TestFaults(t *testing.T) {
 	c := newTestChain(8, 0)
-	for _, fault := range []store.Fault{store.FailsBefore, store.FailsAfter, store.FailsHalf} {
+	for _, fault := range []store.Fault{store.FailsBefore, store.FailsAfter, store.FailsHalf, store.SyncLoses} {
 		for point := 0; ; point++ {
 			m, ops, armed := &store.MemFS{}, 0, false
 			a := c.open(t, m, Options{SegmentBytes: 8_000})
@@ -356,6 +356,39 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLostPages has a sync of several blocks fail for good: what the system
+// forgot is written again with the next sync, although it says that it was.
+func TestLostPages(t *testing.T) {
+	c := newTestChain(8, 0)
+	m := &store.MemFS{}
+	a := c.open(t, m, Options{})
+	for i, e := range c.entries {
+		if err := a.Write(e); err != nil {
+			t.Fatal(err)
+		}
+		if i == 5 {
+			m.Before = func(op, _ string) store.Fault {
+				if op == "sync" {
+					return store.SyncLoses
+				}
+				return store.Works
+			}
+			for range 2 {
+				if err := a.Sync(); !errors.Is(err, ErrFull) {
+					t.Fatalf("got %v, want ErrFull", err)
+				}
+			}
+			m.Before = nil
+		}
+	}
+	if err := a.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	after := m.Crash(rand.New(rand.NewPCG(1, 1)))
+	after.SetContent(filepath.Join(dir, indexName), nil) // it may lie, and is made anew
+	c.check(t, c.open(t, after, Options{}))
 }
 
 // TestDamage flips, cuts and removes: the damage is named, with file, offset

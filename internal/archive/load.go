@@ -145,6 +145,7 @@ func (a *Archive) loadSegment(number uint32, last bool) error {
 		return errors.Join(err, f.Close())
 	}
 	a.file, a.size = f, max(end, fileHeaderSize)
+	a.synced = a.size
 	if a.dropped = size - end; a.dropped <= 0 {
 		a.dropped = 0
 		if size >= fileHeaderSize {

@@ -264,7 +264,7 @@ func (a *Archive) sync() error {
 	if a.closed || a.file == nil {
 		return nil
 	}
-	if err := a.file.Sync(); err != nil {
+	if err := a.syncFile(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return nil
