@@ -91,6 +91,9 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 
+// usage says what an argument has to be, without repeating it.
+func usage(what string) error { return &usageError{errors.New("invalid value: " + what)} }
+
 // exit prints the error, if any, and returns the exit code.
 func (a *app) exit(err error) int {
 	var run *runError
@@ -172,6 +175,17 @@ func (a *app) answer(token string, object map[string]any) {
 		return
 	}
 	fmt.Fprintln(a.stdout, token)
+}
+
+// lines prints lines, or the object of --json.
+func (a *app) lines(lines []string, object map[string]any) {
+	if a.json {
+		a.printJSON(object)
+		return
+	}
+	for _, l := range lines {
+		fmt.Fprintln(a.stdout, l)
+	}
 }
 
 // command makes a subcommand; run gets the arguments and a context that ends

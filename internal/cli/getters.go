@@ -10,7 +10,6 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/spf13/cobra"
 )
 
@@ -92,17 +91,11 @@ func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
 	if err != nil {
 		return err
 	}
-	value, some, err := worker.Get(ctx, shard, client.PublicGetter(getter))
-	if err != nil {
-		return err
-	}
-	if !some {
+	some, err := get(ctx, worker, shard, client.PublicGetter(getter), out)
+	if err == nil && !some {
 		return errNoValue
 	}
-	if err := scale.Unmarshal(value, out); err != nil {
-		return fmt.Errorf("malformed answer from the worker: %w", err)
-	}
-	return nil
+	return err
 }
 
 func (t *trusted) getTotalIssuance() *cobra.Command {

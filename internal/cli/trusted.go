@@ -23,7 +23,9 @@ type trusted struct {
 
 var errDirect = errors.New("direct invocation needs a sidechain validateer: an offchain worker takes calls from the parentchain only, so leave out --direct")
 
-var errNoProxies = errors.New("--session-proxy: this version's app has no session proxies, so the call would be refused; nothing was submitted")
+// errProxyMayNot is told before an extrinsic is paid for: a proxy that may call
+// may also read.
+var errProxyMayNot = errors.New("--session-proxy: this account may not act for the sender, or not any more; nothing was submitted")
 
 func (a *app) trustedGroup() *cobra.Command {
 	t := &trusted{app: a}
@@ -34,6 +36,7 @@ func (a *app) trustedGroup() *cobra.Command {
 	f.StringVarP(&t.xtSigner, "xt-signer", "a", "//Alice", "signer for publicly observable extrinsic")
 	f.BoolVarP(&t.direct, "direct", "d", false, "refused: direct invocation needs a sidechain validateer")
 	cmd.AddCommand(t.newAccountCommand(), t.listAccountsCommand(), t.transferCommand(), t.unshieldFundsCommand(), t.balanceCommand(), t.nonceCommand(),
+		t.addSessionProxyCommand(), t.getSessionProxiesCommand(), t.getNoteBucketsInfo(), t.getNotesCommand(), t.guessTheNumberGroup(),
 		t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version())
 	return cmd
 }
@@ -153,14 +156,37 @@ var errNoValue = errors.New("the worker has no answer to that")
 // accountInfo asks for an account's nonce and balance. some is false if the
 // worker does not tell.
 func accountInfo(ctx context.Context, w *client.Worker, shard client.ShardID, p party) (info sample.AccountInfo, some bool, err error) {
-	value, some, err := w.Get(ctx, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer))
+	some, err = get(ctx, w, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer), &info)
+	return info, some, err
+}
+
+// get runs a getter and decodes its answer into out, if there is one.
+func get(ctx context.Context, w *client.Worker, shard client.ShardID, g client.Getter, out any) (some bool, err error) {
+	value, some, err := w.Get(ctx, shard, g)
 	if err != nil || !some {
-		return info, false, err
+		return false, err
 	}
-	if err := scale.Unmarshal(value, &info); err != nil {
-		return info, false, fmt.Errorf("malformed account info from the worker: %w", err)
+	if err := scale.Unmarshal(value, out); err != nil {
+		return false, fmt.Errorf("malformed answer from the worker: %w", err)
 	}
-	return info, true, nil
+	return true, nil
+}
+
+// private runs a trusted getter about an account and decodes its answer.
+func (t *trusted) private(ctx context.Context, account, proxy string, getter func(client.AccountID) []byte, out any) error {
+	worker, shard, p, err := t.subject(ctx, account, proxy)
+	if err != nil {
+		return err
+	}
+	some, err := get(ctx, worker, shard, client.SignGetter(getter(p.account), p.account, p.signer), out)
+	if err == nil && !some {
+		return errNoValue
+	}
+	return err
+}
+
+func sessionProxy(cmd *cobra.Command, proxy *string) {
+	cmd.Flags().StringVar(proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
 }
 
 // query prints one number about an account. What the worker refuses counts as
@@ -188,7 +214,7 @@ func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token 
 		t.answer(token, object)
 		return nil
 	})
-	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	sessionProxy(cmd, &proxy)
 	return cmd
 }
 
@@ -212,14 +238,15 @@ func (t *trusted) transferCommand() *cobra.Command {
 		if err := each(err0, err1); err != nil {
 			return err
 		}
-		return t.invoke(ctx, args[0], proxy, "transfer", to, value, "", func(from client.AccountID, _ client.ShardID) []byte {
+		return t.invoke(ctx, args[0], proxy, func(from client.AccountID, _ client.ShardID) (string, []byte) {
+			call := sample.BalanceTransfer(from, to, value)
 			if len(args) == 4 {
-				return sample.BalanceTransferWithNote(from, to, value, []byte(args[3]))
+				call = sample.BalanceTransferWithNote(from, to, value, []byte(args[3]))
 			}
-			return sample.BalanceTransfer(from, to, value)
+			return fmt.Sprintf("transfer from %v to %v: %v", from, to, value), call
 		})
 	})
-	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	sessionProxy(cmd, &proxy)
 	return cmd
 }
 
@@ -235,23 +262,19 @@ func (t *trusted) unshieldFundsCommand() *cobra.Command {
 		if !bridge {
 			return errors.New("unshield-funds needs --enclave-bridge: an offchain worker has no shard vault")
 		}
-		return t.invoke(ctx, args[0], proxy, "unshield_funds", to, value, " through enclave-bridge", func(from client.AccountID, shard client.ShardID) []byte {
-			return sample.BalanceUnshield(from, to, value, shard)
+		return t.invoke(ctx, args[0], proxy, func(from client.AccountID, shard client.ShardID) (string, []byte) {
+			return fmt.Sprintf("unshield_funds from %v to %v: %v through enclave-bridge", from, to, value), sample.BalanceUnshield(from, to, value, shard)
 		})
 	})
 	cmd.Flags().BoolVarP(&bridge, "enclave-bridge", "e", false, "use enclave bridge instead of shard vault account")
-	cmd.Flags().StringVar(&proxy, "session-proxy", "", "session proxy who can sign on behalf of the account")
+	sessionProxy(cmd, &proxy)
 	return cmd
 }
 
-// invoke makes a trusted call of a sender, as composed by compose.
-func (t *trusted) invoke(ctx context.Context, sender, proxy, name string, to client.AccountID, value client.Balance, how string,
-	compose func(from client.AccountID, shard client.ShardID) []byte) error {
+// invoke makes a trusted call of a sender, which compose makes and describes.
+func (t *trusted) invoke(ctx context.Context, sender, proxy string, compose func(from client.AccountID, shard client.ShardID) (what string, call []byte)) error {
 	if t.direct {
 		return errDirect
-	}
-	if proxy != "" {
-		return errNoProxies // before an extrinsic is paid for
 	}
 	payer, err := signer(t.xtSigner, keystore.New(keystoreDir), keystoreDir)
 	if err != nil {
@@ -276,13 +299,17 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy, name string, to cli
 	if err := serves(ctx, worker, shard); err != nil {
 		return err
 	}
-	info, _, err := accountInfo(ctx, worker, shard, p)
+	info, some, err := accountInfo(ctx, worker, shard, p)
 	if err != nil {
 		return fmt.Errorf("the nonce of %v is not known: %w", p.account, err)
 	}
-	t.say("send trusted call %s from %v to %v: %v%s, nonce: %d, signing using mrenclave: %v and shard: %v", name, p.account, to, value, how, info.Nonce, fp, shard)
+	if !some && p.signer.AccountID() != p.account {
+		return errProxyMayNot
+	}
+	what, call := compose(p.account, shard)
+	t.say("send trusted call %s, nonce: %d, signing using mrenclave: %v and shard: %v", what, info.Nonce, fp, shard)
 	return t.operate(chain, worker, "invoke TrustedOperation extrinsic", client.Included, func(s *client.Session) (*client.Outcome, error) {
-		return s.Invoke(ctx, client.Invocation{Shard: shard, Fingerprint: fp, Call: compose(p.account, shard), Nonce: info.Nonce,
+		return s.Invoke(ctx, client.Invocation{Shard: shard, Fingerprint: fp, Call: call, Nonce: info.Nonce,
 			Sender: p.account, Signer: p.signer, Payer: payer})
 	}, map[string]any{"sender": p.account, "nonce": info.Nonce, "shard": shard})
 }
