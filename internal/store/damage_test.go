@@ -206,6 +206,33 @@ func TestLostPages(t *testing.T) {
 	check(t, c, 9)
 }
 
+// TestLostPagesBeforeRestart: the program ends after such an fsync, and what it
+// reads when it starts again is in the system's memory only.
+func TestLostPagesBeforeRestart(t *testing.T) {
+	for seed := range uint64(20) {
+		m := &MemFS{}
+		l, _ := open(t, m, testDir)
+		appendTo(t, l, 6)
+		m.Before = func(op, _ string) Fault {
+			if op == "sync" {
+				return SyncLoses
+			}
+			return Works
+		}
+		if err := l.Append(record(7)); !errors.Is(err, ErrBroken) {
+			t.Fatalf("got %v, want ErrBroken", err)
+		}
+		m.Before = nil
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l, _ = open(t, m, testDir)
+		appendTo(t, l, 9)
+		_, c := open(t, m.Crash(rand.New(rand.NewPCG(seed, 1))), testDir)
+		check(t, c, 9)
+	}
+}
+
 func damaged(t *testing.T, base *MemFS, name string, change func([]byte) []byte) (content, error) {
 	t.Helper()
 	m := base.Clone()

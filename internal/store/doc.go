@@ -23,7 +23,8 @@
 //
 // After a failed write the log takes it back; after a failed sync, which may
 // have lost more than that says, it writes its last segment anew. Either way
-// the caller may try again.
+// the caller may try again. The first write after Replay writes the last segment
+// anew, too: nobody knows whether a sync had failed before.
 //
 // What it does not do: it cannot see that the whole folder was replaced by an
 // older copy of itself, or that its newest records are missing. The owner

@@ -86,6 +86,7 @@ type logState uint8
 const (
 	stateOpened logState = iota // not replayed yet
 	stateReady
+	stateUnsure // replayed; what was read may be in memory only
 	stateBroken
 	stateClosed
 )
@@ -152,6 +153,9 @@ func (l *Log) Replay(snapshot func(position uint64, r io.Reader) error, record f
 		}
 	}
 	l.state = stateReady
+	if l.size > headerSize {
+		l.state = stateUnsure
+	}
 	return nil
 }
 
@@ -207,7 +211,7 @@ func (l *Log) ready(what string) error {
 	switch l.state {
 	case stateReady:
 		return nil
-	case stateBroken:
+	case stateUnsure, stateBroken:
 		return l.mend()
 	case stateClosed:
 		return ErrClosed

@@ -12,6 +12,9 @@ import (
 // disk. So nothing of the last segment is relied on: every frame that was
 // acknowledged is read, checked against the hash over all of them, and written
 // to a new file, which is made durable and takes the name of the old one.
+//
+// The first write after Replay does the same: the program may have ended, or been
+// stopped, because of such a sync, and the system may still be the same one.
 func (l *Log) mend() error {
 	if err := l.removeStrays(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBroken, err)

@@ -114,6 +114,7 @@ type history struct {
 	registered [workerCount]header.Number
 	operations int
 	outcomes   map[stf.Code]int
+	log        func(format string, args ...any)
 }
 
 type sentCall struct {
@@ -225,6 +226,7 @@ func testHistory(t testing.TB, seed, stream uint64, l logic) *history {
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
+	h.log = t.Logf
 	return h
 }
 

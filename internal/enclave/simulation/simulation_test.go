@@ -192,6 +192,9 @@ func makeBlocks(h *history, chain *chainOf, sizes []int, d dice) error {
 				return fmt.Errorf("block %d: %w", i+1, err)
 			}
 		}
+		if i%2000 == 1999 {
+			h.log("%d of %d blocks, %d operations", i+1, len(sizes), h.operations)
+		}
 		if !chain.add(b) {
 			return nil
 		}

@@ -95,7 +95,7 @@ func (w *simulated) fault(string, string) store.Fault {
 	if w.trouble == 0 || !w.in(w.trouble) {
 		return store.Works
 	}
-	return pick(w.dice, []store.Fault{store.FailsBefore, store.FailsAfter, store.FailsHalf, store.PowerCut, store.PowerCut})
+	return pick(w.dice, []store.Fault{store.FailsBefore, store.FailsAfter, store.FailsHalf, store.SyncLoses, store.PowerCut, store.PowerCut, store.PowerCut})
 }
 
 func (w *simulated) at() header.Number {
@@ -263,7 +263,7 @@ func (w *simulated) close() error {
 		if err := w.log.Append(w.waiting...); err != nil {
 			return err
 		}
-		w.durable += header.Number(len(w.waiting))
+		w.durable = w.at()
 	}
 	return w.log.Close()
 }
@@ -314,7 +314,7 @@ func (w *simulated) open() error {
 		return err
 	}
 	w.light, err = lightclient.Restore(core.LightClient())
-	w.core, w.durable = core, n
+	w.core = core
 	return err
 }
 
