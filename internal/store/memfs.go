@@ -18,7 +18,8 @@ import (
 // with all folders present. It is safe for concurrent use.
 type MemFS struct {
 	// Before, if set, is called before each operation that changes something
-	// and says what becomes of it. It must not use the file system.
+	// and says what becomes of it. It must not use the file system, but for
+	// AfterCrash.
 	Before func(op string, name string) Fault
 
 	mu      sync.Mutex
@@ -305,9 +306,19 @@ func (m *MemFS) Clone() *MemFS {
 // allocated and not written read as zeros or as garbage. The old file system
 // is dead from then on.
 func (m *MemFS) Crash(r *rand.Rand) *MemFS {
+	out := m.AfterCrash(r)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dead = true
+	return out
+}
+
+// AfterCrash returns what Crash would now, and leaves the file system alive. A
+// test may call it in Before. A nil r forgets all that was not synced, and
+// nothing else.
+func (m *MemFS) AfterCrash(r *rand.Rand) *MemFS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	out := &MemFS{now: map[string]*memInode{}, durable: map[string]*memInode{}, locks: map[string]bool{}}
 	names := map[string]bool{}
 	for name := range m.now {
@@ -323,7 +334,7 @@ func (m *MemFS) Crash(r *rand.Rand) *MemFS {
 	slices.Sort(sorted)
 	for _, name := range sorted {
 		inode := m.durable[name]
-		if m.now[name] != inode && r.IntN(2) == 0 {
+		if m.now[name] != inode && r != nil && r.IntN(2) == 0 {
 			inode = m.now[name]
 		}
 		if inode == nil {
@@ -346,7 +357,11 @@ func (m *MemFS) Dead() bool {
 const sector = 512
 
 func (i *memInode) afterCrash(r *rand.Rand) []byte {
-	switch r.IntN(4) {
+	kind := 0
+	if r != nil {
+		kind = r.IntN(4)
+	}
+	switch kind {
 	case 0:
 		return append([]byte{}, i.synced...)
 	case 1:

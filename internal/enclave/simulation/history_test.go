@@ -69,6 +69,8 @@ type logic interface {
 	attach(h *history)
 	// call returns a random call of a user.
 	call(d dice, who *keyring.Pair) []byte
+	// mayCall reports whether somebody may make calls for an account.
+	mayCall(owner, delegate stf.AccountID) bool
 	// expect follows a call whose nonce is right and that was not refused
 	// before: it reports whether the fee is paid, and the outcomes that it may
 	// have.

@@ -52,6 +52,9 @@ func (m *model) execute(op operation) []stf.Outcome {
 	case shieldFunds:
 		return codes(m.shielding(op))
 	}
+	if op.delegate != nil && !m.h.logic.mayCall(op.sender, *op.delegate) {
+		return codes(stf.NotAuthorized)
+	}
 	if m.refused[op.sender][op.nonce][op.signed] {
 		return codes(stf.FailedBefore)
 	}

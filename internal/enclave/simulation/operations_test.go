@@ -28,9 +28,10 @@ type operation struct {
 	hash   hashing.Hash  // of the operation, or of what stands for its ciphertext
 	sender stf.AccountID
 	// Of signed calls:
-	call   []byte
-	nonce  uint32
-	signed hashing.Hash // of the call with its signature
+	call     []byte
+	nonce    uint32
+	delegate *stf.AccountID // who signed, if not the sender
+	signed   hashing.Hash   // of the call with its signature
 	// Of shieldings:
 	beneficiary *stf.AccountID // nil if it does not decrypt to one
 	amount      stf.Balance
@@ -99,8 +100,14 @@ func (h *history) invocation(payer stf.AccountID) ([]byte, operation) {
 
 func (h *history) signed(who *keyring.Pair, call []byte, nonce uint32) ([]byte, operation) {
 	s := integritee.SignCall(call, nonce, fingerprint, shard, who)
+	if h.in(25) {
+		other := pick(h.dice, h.users)
+		s = integritee.SignCall(call, nonce, fingerprint, shard, other)
+		id := other.AccountID()
+		s.Delegate = &id
+	}
 	plain := s.IndirectCall()
-	op := operation{kind: signedCall, hash: integritee.OperationHash(plain), sender: who.AccountID(), call: call, nonce: nonce, signed: s.Hash()}
+	op := operation{kind: signedCall, hash: integritee.OperationHash(plain), sender: who.AccountID(), call: call, nonce: nonce, delegate: s.Delegate, signed: s.Hash()}
 	if h.in(8) { // bytes behind an operation are ignored
 		plain = append(plain, h.bytes(h.n(20))...)
 	}

@@ -18,14 +18,17 @@ type sampleLogic struct {
 	genesis  stf.Hash
 	users    []*keyring.Pair
 	enclave  stf.AccountID
-	balances map[stf.AccountID]stf.Balance
+	balances map[stf.AccountID]stf.Balance // that can be spent
+	reserved map[stf.AccountID]stf.Balance // as deposits for proxies
+	proxies  map[[2]stf.AccountID]bool     // by account and proxy
 }
 
 var existentialDeposit = sample.ExistentialDeposit
 
 func newSampleLogic() (*sampleLogic, error) {
 	app, err := sample.New()
-	return &sampleLogic{compiled: app, balances: map[stf.AccountID]stf.Balance{}}, err
+	return &sampleLogic{compiled: app, balances: map[stf.AccountID]stf.Balance{}, reserved: map[stf.AccountID]stf.Balance{},
+		proxies: map[[2]stf.AccountID]bool{}}, err
 }
 
 func (s *sampleLogic) app() *stf.App { return s.compiled }
@@ -56,6 +59,14 @@ func (s *sampleLogic) call(d dice, who *keyring.Pair) []byte {
 			return sample.TimestampSet(id, stf.Moment(d.n(1000)), sample.Integritee)
 		}
 		return sample.BalanceShield(id, to, amount)
+	case 8:
+		return sample.SendNote(id, to, d.bytes(d.n(450)))
+	case 9:
+		return sample.GuessTheNumberGuess(id, uint32(d.n(10_000)))
+	case 10:
+		if d.in(8) {
+			return sample.AddSessionProxy(id, to, sample.SessionProxyCredentials{Role: sample.SessionProxyRole{Any: &struct{}{}}})
+		}
 	}
 	return sample.BalanceTransfer(id, to, amount)
 }
@@ -73,14 +84,30 @@ const (
 	overflow
 	enclaveOnly
 	wrongShard
-	noteTooLong
 )
+
+// What a note takes beside the text, with two bytes for its length, and may
+// take.
+const (
+	sendNoteSize = 1 + 32 + 32 + 2 + 13
+	maxNoteSize  = 512
+)
+
+var noteTooLong = moduleError(3, 0)
 
 func (s *sampleLogic) expect(call []byte, who stf.AccountID) (paid bool, want []stf.Outcome) {
 	if s.move(who, s.enclave, sample.Fee(s.genesis, call)) != ok {
 		return false, nil
 	}
+	if call[0] == 50 { // a guess: how near it comes, nobody knows
+		return true, append(codes(stf.Success), moduleError(5, 1), moduleError(5, 2))
+	}
 	return true, []stf.Outcome{s.execute(call, who)}
+}
+
+// mayCall reports whether a call's sender has allowed it to somebody.
+func (s *sampleLogic) mayCall(owner, delegate stf.AccountID) bool {
+	return s.proxies[[2]stf.AccountID{owner, delegate}]
 }
 
 func (s *sampleLogic) execute(call []byte, who stf.AccountID) stf.Outcome {
@@ -97,6 +124,15 @@ func (s *sampleLogic) execute(call []byte, who stf.AccountID) stf.Outcome {
 		return moduleError(1, enclaveOnly)
 	}
 	d.Read(to[:])
+	switch index {
+	case 20:
+		if len(d.Bytes()) > maxNoteSize-sendNoteSize {
+			return noteTooLong
+		}
+		return ok
+	case 30:
+		return s.addProxy(who, to)
+	}
 	amount := d.U128()
 	switch index {
 	case 2:
@@ -107,7 +143,7 @@ func (s *sampleLogic) execute(call []byte, who stf.AccountID) stf.Outcome {
 			return o
 		}
 		s.balances[who], s.balances[to] = before, target
-		return moduleError(1, noteTooLong)
+		return noteTooLong
 	}
 	var named integritee.ShardID
 	if d.Read(named[:]); named != shard {
@@ -118,6 +154,33 @@ func (s *sampleLogic) execute(call []byte, who stf.AccountID) stf.Outcome {
 		return moduleError(1, insufficient)
 	}
 	s.put(who, left)
+	return ok
+}
+
+func (s *sampleLogic) addProxy(owner, delegate stf.AccountID) stf.Outcome {
+	key := [2]stf.AccountID{owner, delegate}
+	if owner == delegate || s.proxies[key] {
+		if owner == delegate {
+			return moduleError(4, 0)
+		}
+		return ok
+	}
+	count := 0
+	for k := range s.proxies {
+		if k[0] == owner {
+			count++
+		}
+	}
+	deposit := scale.NewU128(100_000_000_000)
+	left, enough := s.balances[owner].Sub(deposit)
+	switch {
+	case count >= sample.MaxProxies:
+		return moduleError(4, 1)
+	case !enough || left.Less(existentialDeposit):
+		return moduleError(1, insufficient)
+	}
+	s.balances[owner], s.reserved[owner] = left, s.reserved[owner].SaturatingAdd(deposit)
+	s.proxies[key] = true
 	return ok
 }
 
@@ -143,7 +206,7 @@ func (s *sampleLogic) move(from, to stf.AccountID, amount stf.Balance) stf.Outco
 }
 
 func (s *sampleLogic) put(who stf.AccountID, left stf.Balance) {
-	if left.Less(existentialDeposit) { // burned
+	if left.Less(existentialDeposit) && s.reserved[who].IsZero() { // burned
 		left = stf.Balance{}
 	}
 	s.balances[who] = left
@@ -175,10 +238,10 @@ func (s *sampleLogic) check(v *enclave.View) error {
 			err = scale.Unmarshal(value, &info)
 		}
 		want := s.balances[u.AccountID()]
-		if err != nil || info.Data.Free != want {
+		if err != nil || info.Data.Free != want || info.Data.Reserved != s.reserved[u.AccountID()] {
 			return fmt.Errorf("account %v has %v, want %v (%v)", u.AccountID(), info.Data.Free, want, err)
 		}
-		sum = sum.SaturatingAdd(want)
+		sum = sum.SaturatingAdd(want).SaturatingAdd(s.reserved[u.AccountID()])
 	}
 	public := integritee.Getter{Public: sample.GetterTotalIssuance()}
 	value, _, err := v.Getter(integritee.Request{Shard: shard, Cyphertext: public.AppendSCALE(nil)})
