@@ -1,6 +1,10 @@
 package sample
 
-import "github.com/offchain-worker/sdk/stf"
+import (
+	"iter"
+
+	"github.com/offchain-worker/sdk/stf"
+)
 
 // Name is the app's name.
 const Name = "integritee-sample"
@@ -16,9 +20,15 @@ const (
 )
 
 // New returns the app.
-func New() (*stf.App, error) {
+func New() (*stf.App, error) { return NewEndowed(func(func(stf.AccountID, stf.Balance) bool) {}) }
+
+// NewEndowed returns the app with accounts that have so much from the start, at
+// least [ExistentialDeposit] each: for development and measurements, since no
+// funds on the parentchain stand for it. It is part of the shard's history, so
+// all workers need the same.
+func NewEndowed(endowed iter.Seq2[stf.AccountID, stf.Balance]) (*stf.App, error) {
 	notes := new(Notes)
-	balances := &Balances{notes: notes}
+	balances := &Balances{notes: notes, endowed: endowed}
 	proxies := &SessionProxies{balances: balances, notes: notes}
 	balances.proxies = proxies
 	return stf.NewApp(stf.Config{

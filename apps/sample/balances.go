@@ -2,6 +2,7 @@ package sample
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -53,10 +54,18 @@ type Balances struct {
 
 	proxies *SessionProxies
 	notes   *Notes
+	endowed iter.Seq2[stf.AccountID, stf.Balance]
 }
 
-// Genesis endows the enclave account.
-func (b *Balances) Genesis(h stf.Hook) error { return b.mint(h, h.EnclaveAccount(), enclaveEndowment) }
+// Genesis endows the enclave account, and those of [NewEndowed].
+func (b *Balances) Genesis(h stf.Hook) error {
+	for who, amount := range b.endowed {
+		if err := b.mint(h, who, amount); err != nil {
+			return err
+		}
+	}
+	return b.mint(h, h.EnclaveAccount(), enclaveEndowment)
+}
 
 // Noop does nothing. Its fee is paid.
 func (b *Balances) Noop(stf.Call) error { return nil }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
@@ -43,6 +44,30 @@ type world struct {
 }
 
 func newWorld(t *testing.T) world { return world{stftest.New(t, newApp(t)), t} }
+
+// TestEndowed: accounts have what they were given before the first block, and
+// less than an account may have is refused.
+func TestEndowed(t *testing.T) {
+	for amount, want := range map[uint64]bool{one: true, 499: false} {
+		app, err := NewEndowed(func(yield func(stf.AccountID, stf.Balance) bool) {
+			_ = yield(alice, u(one)) && yield(bob, u(amount))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := state.NewOverlay(state.New([32]byte{1}).Snapshot())
+		if err := app.Genesis(o, stf.Env{EnclaveAccount: carol}); (err == nil) != want {
+			t.Errorf("endowed with %d: %v", amount, err)
+			continue
+		}
+		if !want {
+			continue
+		}
+		if n := len(o.Changes()); n != 4 { // three accounts and the issuance
+			t.Errorf("%d values", n)
+		}
+	}
+}
 
 // give credits exactly amount by a shielding that is a little larger.
 func (w world) give(who stf.AccountID, amount uint64) {

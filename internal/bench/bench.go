@@ -15,6 +15,9 @@ type Options struct {
 	Quick bool
 	// Blocks is how many blocks sparse-blocks does; 0 is a million.
 	Blocks int
+	// Accounts is how many accounts the benchmarks with a million have; 0 is a
+	// million.
+	Accounts int
 	// Dir is where stores are made: on the disk that is to be measured.
 	Dir string
 	// Log is told what goes on.
@@ -117,6 +120,10 @@ func All() []Benchmark {
 		{"headers", "headers linked and proven final per second, with justifications and authority changes", headersBench},
 		{"sparse-blocks", "CPU time for 1,000,000 blocks of which 1,000 hold a call for the shard, and memory meanwhile", sparseBench},
 		{"catchup", "20,000 invocations, all included, against bare decryption", catchUpBench},
+		{"catchup-1m", "the same with 1,000,000 accounts in the state, against catchup", catchUpMillionBench},
+		{"block-commit-1m", "500 changes among 1,000,000 accounts, with roots and fsync", blockCommitBench},
+		{"memory-1m", "memory of an account, among 1,000,000", memoryBench},
+		{"restart-1m", "from opening a store of 1,000,000 accounts to the first getter", restartBench},
 		{"empty-block", "a block that holds nothing for the shard, with its fsync", emptyBench},
 		{"getters", "signed getters over TLS and WebSocket, clients on the same machine", gettersBench},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -28,14 +29,21 @@ type stage struct {
 	keys   *enclave.KeyMaterial
 	alice  *user
 	dir    string
+	// beneficiary of the n-th transfer.
+	beneficiary func(n uint32) keyring.AccountID
 }
 
-func newStage(ctx context.Context, o *Options, name string) (_ *stage, err error) {
+func newStage(ctx context.Context, o *Options, name string) (*stage, error) {
 	app, keys, err := sampleApp()
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{keys: keys}
+	// A thousand beneficiaries and some.
+	return newStageOf(ctx, o, name, app, keys, func(n uint32) keyring.AccountID { return keyring.AccountID{byte(n), byte(n >> 8 & 3), 1} })
+}
+
+func newStageOf(ctx context.Context, o *Options, name string, app *stf.App, keys *enclave.KeyMaterial, beneficiary func(n uint32) keyring.AccountID) (_ *stage, err error) {
+	s := &stage{keys: keys, beneficiary: beneficiary}
 	if s.chain, err = fabricate.New(fabricate.Options{Authorities: sparseVoters, Accounts: sparseAccounts}); err != nil {
 		return nil, err
 	}
@@ -143,20 +151,24 @@ func catchUpBench(ctx context.Context, o *Options) ([]Result, error) {
 		note: "against bare RSA-3072 decryptions of the same ciphertexts"}}, nil
 }
 
-// turn makes blocks full of transfers, and measures a worker's work on them
-// and the bare decryptions, either first.
-func (s *stage) turn(blocks int, workerFirst bool) (whole, decrypt span, err error) {
+// transfers makes blocks full of them.
+func (s *stage) transfers(blocks int) (*fabricate.Segment, [][]byte, error) {
 	var ciphertexts [][]byte
 	seg, err := s.segment(blocks, func(b *fabricate.Builder) {
 		for range catchUpPerBlock {
-			// A thousand beneficiaries and some.
-			n := s.alice.nonce
-			ct, err := s.alice.transfer(s.keys, keyring.AccountID{byte(n), byte(n >> 8 & 3), 1}, 1_000_000_000_000)
+			ct, err := s.alice.transfer(s.keys, s.beneficiary(s.alice.nonce), 1_000_000_000_000)
 			b.Fail(err)
 			ciphertexts = append(ciphertexts, ct)
 			b.Invoke(shard, ct)
 		}
 	})
+	return seg, ciphertexts, err
+}
+
+// turn makes blocks full of transfers, and measures a worker's work on them
+// and the bare decryptions, either first.
+func (s *stage) turn(blocks int, workerFirst bool) (whole, decrypt span, err error) {
+	seg, ciphertexts, err := s.transfers(blocks)
 	if err != nil {
 		return whole, decrypt, err
 	}

@@ -76,6 +76,7 @@ func Command() *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "print one JSON object per result")
 	f.BoolVar(&o.Quick, "quick", false, "small forms, which show that everything works")
 	f.IntVar(&o.Blocks, "blocks", 0, "blocks of sparse-blocks (default 1000000)")
+	f.IntVar(&o.Accounts, "accounts", 0, "accounts of the benchmarks of a million (default 1000000)")
 	f.StringVar(&o.Dir, "dir", "", "`folder` for stores, on the disk to be measured")
 	f.StringVar(&write, "write", "", "put the results into the generated section of a document, such as docs/benchmarks.md (`file`)")
 	f.StringVar(&profile, "cpuprofile", "", "write a CPU profile to `file`")

@@ -25,12 +25,16 @@ var (
 	shard       = integritee.ShardID(fingerprint)
 )
 
+var storeKey = [32]byte{1}
+
 // engine is a worker without node and network: light client, core and store.
 type engine struct {
 	lc   *lightclient.Client
 	core *enclave.Core
 	log  *store.Log
 	keys *enclave.KeyMaterial
+	cfg  enclave.Config
+	dir  string // of the store
 	// group is how many commits are stored at once: store.MaxGroup far behind
 	// the chain, 1 near its head.
 	group   int
@@ -44,8 +48,8 @@ func newEngine(ctx context.Context, c *fabricate.Chain, app *stf.App, keys *encl
 		return nil, err
 	}
 	head := c.Start()
-	e := &engine{lc: lightclient.New(start), keys: keys, group: store.MaxGroup}
 	cfg := enclave.Config{App: app, Trust: enclave.DevTrustConfig(head.Hash(), shard, app.Name()), Keys: keys, Fingerprint: fingerprint}
+	e := &engine{lc: lightclient.New(start), keys: keys, cfg: cfg, dir: dir, group: store.MaxGroup}
 	e.core, err = enclave.New(cfg, enclave.Start{Header: head, Proof: c.ProveStart(enclave.RequiredKeys(shard, 0)...), LightClient: e.lc.State()})
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func newEngine(ctx context.Context, c *fabricate.Chain, app *stf.App, keys *encl
 	if err := giveRuntime(ctx, e.core, c); err != nil {
 		return nil, err
 	}
-	if e.log, err = store.Open(dir, [32]byte{1}, store.Options{}); err != nil {
+	if e.log, err = store.Open(dir, storeKey, store.Options{}); err != nil {
 		return nil, err
 	}
 	none := func(uint64, io.Reader) error { return errors.New("the store is not new") }
