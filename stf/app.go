@@ -76,6 +76,7 @@ type App struct {
 	nested   [256]bool // first bytes of paths of two bytes in a flat app
 
 	hasTriggers bool
+	chainCalls  map[callName]listedCall
 }
 
 // path selects a call or getter: in a flat app {0, index}, or for a nested

@@ -50,16 +50,22 @@ func (a *App) EndBlock(o *state.Overlay, env Env, receipts []Receipt) error {
 func (a *App) hooks(o *state.Overlay, env *Env, name string, run func(m any, h Hook) error) error {
 	var all []error
 	for _, m := range a.modules {
-		child := o.Child()
-		f := a.newWritingFrame(env, child, nil)
-		f.limit = noLimit
-		err, _ := f.run(func() error { return run(m.impl, Hook{base{f}}) })
-		if err != nil {
+		if err := a.hook(o, env, func(h Hook) error { return run(m.impl, h) }); err != nil {
 			all = append(all, fmt.Errorf("stf: %s of module %s: %w", name, m.desc.Name, err))
-			continue
 		}
+	}
+	return errors.Join(all...)
+}
+
+// hook runs one hook. If it fails, nothing of it stays.
+func (a *App) hook(o *state.Overlay, env *Env, run func(Hook) error) error {
+	child := o.Child()
+	f := a.newWritingFrame(env, child, nil)
+	f.limit = noLimit
+	err, _ := f.run(func() error { return run(Hook{base{f}}) })
+	if err == nil {
 		child.Merge()
 		env.Effects.add(f.effects)
 	}
-	return errors.Join(all...)
+	return err
 }

@@ -24,6 +24,7 @@ type ChainRuntime struct {
 	mu     sync.Mutex
 	items  map[itemKey]itemLayout
 	events map[eventKey]error
+	calls  map[*chainCall]callLayout
 }
 
 // itemLayout is what a runtime says of a declaration.
@@ -35,7 +36,7 @@ type itemLayout struct {
 // NewChainRuntime returns the runtime of the metadata. It must be proven: all
 // workers must come to the same verdicts.
 func NewChainRuntime(m *metadata.Metadata) *ChainRuntime {
-	return &ChainRuntime{meta: m, items: map[itemKey]itemLayout{}, events: map[eventKey]error{}}
+	return &ChainRuntime{meta: m, items: map[itemKey]itemLayout{}, events: map[eventKey]error{}, calls: map[*chainCall]callLayout{}}
 }
 
 func (r *ChainRuntime) item(i *chainItem) itemLayout {
@@ -100,14 +101,19 @@ func NewParentchain(r *ChainRuntime, events []metadata.EventRecord, everyBlock *
 var errNotProven = errors.New("stf: nothing was proven")
 
 // Problems returns what of the app does not fit the runtime as far as that is
-// known before a call declares something: triggers and what is read in every
-// block. It is for those who run the app: calls and triggers that are concerned
+// known before a call declares something: triggers, calls of the parentchain and
+// what is read in every block. It is for those who run the app: calls and triggers that are concerned
 // will fail.
 func (a *App) Problems(r *ChainRuntime, everyBlock *Declared) (all []error) {
 	for _, m := range a.modules {
 		for _, t := range m.triggers {
 			if err := r.event(t.event); err != nil {
 				all = append(all, fmt.Errorf("trigger of module %s: %w", m.desc.Name, err))
+			}
+		}
+		for _, c := range m.chainCalls {
+			if err := r.call(c).err; err != nil {
+				all = append(all, fmt.Errorf("module %s: %w", m.desc.Name, err))
 			}
 		}
 	}

@@ -25,7 +25,8 @@ type module struct {
 	impl   any
 	public []*pallet.Query
 
-	triggers []trigger
+	triggers   []trigger
+	chainCalls []*chainCall
 }
 
 // compiler collects the problems of a declaration, so that all are reported.
@@ -46,7 +47,7 @@ func NewApp(cfg Config) (*App, error) {
 		cfg.GasPerCall = DefaultGasPerCall
 	}
 	a := &App{cfg: cfg, system: new(system), calls: map[path]*callEntry{}, getters: map[path]*getterEntry{},
-		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}}
+		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}, chainCalls: map[callName]listedCall{}}
 	c := &compiler{app: a}
 	if cfg.Name == "" {
 		c.problem("the app has no name; set Config.Name")
@@ -125,7 +126,7 @@ func (c *compiler) module(d ModuleDecl) {
 		c.problems = append(c.problems, err)
 		return
 	}
-	m := &module{desc: desc, impl: d.module, triggers: d.triggers}
+	m := &module{desc: desc, impl: d.module, triggers: d.triggers, chainCalls: d.chainCalls}
 	c.app.hasTriggers = c.app.hasTriggers || len(d.triggers) > 0
 
 	// Public getters have an index space of their own, so they are described
@@ -171,6 +172,7 @@ func (c *compiler) module(d ModuleDecl) {
 	c.reads(m, d)
 	c.events(m, d.events)
 	c.hooks(d)
+	c.chainCalls(m, d)
 }
 
 // lookup returns the index function for a list of methods. Every method that

@@ -144,6 +144,11 @@ func (b base) Now() Moment { return b.f.env.Now }
 // framework does itself.
 func (b base) EnclaveAccount() AccountID { return b.f.env.EnclaveAccount }
 
+// ShardAccount returns the shard's account on the parentchain, which makes the
+// extrinsics that are asked for ([ChainCall.Request]). It is not the bonding
+// account, and owns what somebody has given it.
+func (b base) ShardAccount() AccountID { return b.f.env.ShardAccount }
+
 // Nonce returns the number of calls of an account so far, which its next call
 // must carry. It outlives everything that business logic may delete.
 func (b base) Nonce(who AccountID) uint32 { return b.f.app.system.Nonces.Get(b, who) }

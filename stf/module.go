@@ -15,6 +15,8 @@ type ModuleDecl struct {
 	errors    []*Error
 	constants []pallet.Constant
 	triggers  []trigger
+	// Calls of the parentchain that it asks for.
+	chainCalls []*chainCall
 }
 
 // Option adds to the declaration of a module.

@@ -41,6 +41,8 @@ const (
 	UndeclaredRead Code = 22 // the call read a key of the parentchain that it did not declare; undone
 	ForeignLayout  Code = 23 // what the call reads of the parentchain has another layout than the app says; undone
 	TooManyReads   Code = 24 // the call, or the block up to it, declares too many or too long reads; undone
+
+	TooManyExtrinsics Code = 25 // the call asked for an extrinsic while too many are open; undone
 )
 
 var codeTexts = [...]struct{ name, reason string }{
@@ -70,6 +72,8 @@ var codeTexts = [...]struct{ name, reason string }{
 	UndeclaredRead: {"UndeclaredRead", "reads of the parentchain what it does not declare"},
 	ForeignLayout:  {"ForeignLayout", "the parentchain's runtime has another layout than the app expects"},
 	TooManyReads:   {"TooManyReads", "too much to read of the parentchain in this block"},
+
+	TooManyExtrinsics: {"TooManyExtrinsics", "too many extrinsics of the shard's account wait for the parentchain"},
 }
 
 // String returns the code's name.

@@ -30,6 +30,10 @@ type system struct {
 	ReceiptRoots Map[uint32, ReceiptsRoot] `pallet:"hasher=Identity,optional"`
 	// Payouts are the unshields that the parentchain has not settled yet.
 	Payouts Map[PayoutID, Unshield] `pallet:"hasher=Twox64Concat,optional"`
+	// Extrinsics are the open requests for extrinsics of the shard's account,
+	// ShardAccount what is known of its nonce.
+	Extrinsics   Map[ExtrinsicID, ExtrinsicRequest] `pallet:"hasher=Twox64Concat,optional"`
+	ShardAccount Value[shardAccount]
 }
 
 type nonceOf struct {

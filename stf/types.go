@@ -68,6 +68,9 @@ type Env struct {
 	// EnclaveAccount collects fees and is the sender of what the framework
 	// does itself. Nobody outside can sign for it.
 	EnclaveAccount AccountID
+	// ShardAccount is the account on the parentchain for which the shard's
+	// workers, and nobody else, can sign (RULES 24).
+	ShardAccount AccountID
 	// Secret keys in-state randomness, receipt salts and call hashes. It is
 	// derived from the root seed and never rotates.
 	Secret [32]byte

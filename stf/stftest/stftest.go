@@ -1,7 +1,8 @@
 // Package stftest runs an app on a state in memory, block by block, for tests
 // of business logic. There are no signatures, no encryption and no chain: a
 // call counts as signed by whoever it names, and what it sees of the parentchain
-// the test sets ([Shard.SetStorage], [Shard.Event]). Every operation is executed
+// the test sets ([Shard.SetStorage], [Shard.Event]), and so it does with what
+// becomes of extrinsics that the app asks for ([Shard.Include]). Every operation is executed
 // twice and the test fails if the two differ, so that logic which depends on map
 // order or on memory of its own is found.
 //
@@ -38,6 +39,7 @@ type Shard struct {
 	receipts []stf.Receipt
 	effects  []stf.Effect // of hooks and triggers
 	chain    parentchain
+	account  shardAccount
 }
 
 // Account returns an account of a name, for which nobody can sign.
@@ -48,11 +50,12 @@ func Account(name string) stf.AccountID {
 // New returns a shard of the app: genesis is done and block 1 is open.
 func New(t testing.TB, app *stf.App) *Shard {
 	t.Helper()
-	s := &Shard{t: t, app: app, state: state.New([32]byte{1}), chain: parentchain{storage: map[string][]byte{}}}
+	s := &Shard{t: t, app: app, state: state.New([32]byte{1}), chain: parentchain{storage: map[string][]byte{}}, account: shardAccount{exists: true}}
 	s.Env = stf.Env{
 		Shard:          hashing.Blake2b256([]byte("stftest/shard")),
 		Genesis:        hashing.Blake2b256([]byte("stftest/genesis")),
 		EnclaveAccount: Account("enclave"),
+		ShardAccount:   Account("shard account"),
 		Secret:         hashing.Blake2b256([]byte("stftest/secret")),
 	}
 	s.Env.Hash = s.Env.Genesis
@@ -74,6 +77,7 @@ func (s *Shard) begin() {
 	s.block, s.receipts = state.NewOverlay(s.state.Snapshot()), nil
 	s.Env.Effects, s.effects = new(stf.Effects), nil
 	s.chain.begin(s)
+	s.account.watched = s.app.WatchesShardAccount(s.block)
 	if err := s.app.BeginBlock(s.block, s.Env); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
 	}
@@ -82,6 +86,7 @@ func (s *Shard) begin() {
 // NextBlock ends the open block, begins the next and returns the state root.
 func (s *Shard) NextBlock() stf.Hash {
 	s.t.Helper()
+	s.settle()
 	if err := s.app.EndBlock(s.block, s.Env, s.receipts); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
 	}
