@@ -154,6 +154,8 @@ type Core struct {
 	view      atomic.Pointer[View]
 	// loading says that the state root has not been checked since Restore.
 	loading bool
+	// shardAccount is the shard's account on the parentchain.
+	shardAccount keyring.AccountID
 	// everyBlock is what the app reads of the parentchain in the next block,
 	// whatever that holds.
 	everyBlock *stf.Declared
@@ -203,6 +205,8 @@ func newCore(cfg Config, t tip) *Core {
 		state:     state.New(cfg.Keys.prf(labelPRFState)),
 		receipts:  newReceiptIndex(cfg.ReceiptBlocks, cfg.ReceiptBytes),
 		history:   rootsHistory{keep: cfg.ReceiptBlocks},
+
+		shardAccount: cfg.Keys.ShardAccount().AccountID(),
 	}
 }
 
@@ -295,6 +299,7 @@ func (c *Core) env(t *tip, config *integritee.UpgradableShardConfig) stf.Env {
 		ParentHash:     t.ParentHash,
 		Now:            t.Now,
 		EnclaveAccount: c.fees,
+		ShardAccount:   c.shardAccount,
 		Secret:         c.appSecret,
 		ShardConfig:    config,
 	}

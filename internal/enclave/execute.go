@@ -34,7 +34,7 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 
 // run executes the operations in order, then refunds, and computes the state
 // after the block.
-func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, chain *stf.Parentchain) {
+func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.ShardAccountSeen, chain *stf.Parentchain) {
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
 	env.Parentchain, env.Effects = chain, new(stf.Effects)
@@ -65,6 +65,7 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, chain *stf.Parent
 	}
 	triggers.run(o, s.events)
 	c.refund(commit, o, env, refunds, s.events)
+	c.settleExtrinsics(commit, o, env, account)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}

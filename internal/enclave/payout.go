@@ -36,8 +36,9 @@ import (
 // it, that is found when its turn comes.
 
 // requiredKeys returns the keys that the next block needs: of the shard's
-// configuration, of the open payouts, what the app reads in every block and,
-// where a new runtime waits for a block, of that.
+// configuration, of the open payouts, of the shard's account while the app waits
+// for extrinsics, what the app reads in every block and, where a new runtime
+// waits for a block, of that.
 func (c *Core) requiredKeys() [][]byte {
 	l := &bridgeLayout // a guess while the runtime of the next block is unknown
 	if c.runtime != nil {
@@ -51,7 +52,10 @@ func (c *Core) requiredKeys() [][]byte {
 			keys = append(keys, l.spentKey(hash))
 		}
 	}
-	more := c.everyBlock.Keys()
+	more := slices.Clone(c.everyBlock.Keys())
+	if c.cfg.App.HasChainCalls() && c.cfg.App.WatchesShardAccount(c.state.Snapshot()) {
+		more = append(more, accountKey(c.shardAccount))
+	}
 	if c.runtime != nil && c.runtime.version.SystemVersion >= pendingCodeVersion {
 		more = append(more, pendingCodeKey)
 	}

@@ -147,7 +147,11 @@ func (p *Prepared) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.run(commit, p.scan, refunds, p.chain)
+	account, err := c.seenShardAccount(b, p.scan)
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", commit.Number, err)
+	}
+	c.run(commit, p.scan, refunds, account, p.chain)
 	c.settle(commit, p.scan)
 	c.compare(commit, p.scan)
 	c.owe(commit, p.scan.named)
