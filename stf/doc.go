@@ -33,6 +33,9 @@
 // ([OnChainEvent]). Both are proven before the block is executed; their layouts
 // are checked against the proven metadata of the runtime.
 //
+// Calls, hooks and triggers pay from the shard's funds ([Call.Unshield]) and make
+// extrinsics there ([ChainCall], [ChainCalls]), each once for all workers.
+//
 // # Bytes
 //
 // A call is its path (one byte in a flat app, module and call index in

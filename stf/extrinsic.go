@@ -68,7 +68,7 @@ type listedCall struct {
 func (c ChainCall[A]) declared() *chainCall { return c.call }
 
 // NewChainCall describes a call by the names of pallet and call, and a struct
-// with its arguments in order. It panics if A is no struct that can be encoded,
+// with its arguments in order, under the runtime's names. It panics if A is no struct that can be encoded,
 // and for calls that could end the account or hand it over to others; whether
 // the layout is right is checked against each runtime.
 func NewChainCall[A any](pallet, name string) ChainCall[A] {

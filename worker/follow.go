@@ -295,9 +295,10 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 // publish tells the other parts of a commit; nil at the start.
 func (f *follower) publish(c *enclave.Commit) {
 	core := f.j.core
-	pending := core.Pending()
+	pending, requests := core.Pending(), core.Requests()
 	f.w.published.update(func(p *published) {
-		p.number, p.hash, p.pending, p.volatile = core.View().Number(), core.View().Hash(), pending, f.j.volatile()
+		p.number, p.hash, p.pending, p.requests = core.View().Number(), core.View().Hash(), pending, requests
+		p.volatile = f.j.volatile()
 		if c != nil {
 			p.own = append(p.own, c.Own...)
 			if n := len(p.own); n > maxOwn {

@@ -14,6 +14,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/header"
 )
 
 // metricPrefix begins the names of our metrics.
@@ -38,6 +39,7 @@ type metrics struct {
 	left         *prometheus.CounterVec // endpoints by chain and reason
 	registered   prometheus.Gauge
 	balance      *prometheus.GaugeVec // without labels: absent until known
+	shardBalance *prometheus.GaugeVec // the same for the shard's account
 }
 
 // stages that the worker measures itself, beside the core's.
@@ -54,7 +56,7 @@ func outcomeClass(c stf.Code) string {
 	switch c {
 	case stf.Success:
 		return "executed"
-	case stf.ModuleError, stf.Panicked, stf.OutOfGas, stf.Failed:
+	case stf.ModuleError, stf.Panicked, stf.OutOfGas, stf.Failed, stf.UndeclaredRead, stf.ForeignLayout, stf.TooManyReads, stf.TooManyExtrinsics:
 		return "failed"
 	case stf.NotAuthorized, stf.BadNonce, stf.FeeUnpaid, stf.FailedBefore:
 		return "refused"
@@ -74,7 +76,10 @@ func effectKind(e enclave.Effect) string {
 	return "payout"
 }
 
-var effectKinds = []string{"confirmation", "payout", "publication"}
+// requestKind is an extrinsic of the shard's account.
+const requestKind = "request"
+
+var effectKinds = []string{"confirmation", "payout", "publication", requestKind}
 
 func alarmKind(k enclave.AlarmKind) string { return k.String() }
 
@@ -187,8 +192,27 @@ func newMetrics(w *Worker) *metrics {
 		for _, e := range p.pending {
 			count[effectKind(e)]++
 		}
+		if core := w.core.Load(); core != nil {
+			count[requestKind] = core.View().OpenRequests()
+		}
 		for _, kind := range effectKinds {
 			tell(float64(count[kind]), kind)
+		}
+	}})
+	m.add(&labelled{prometheus.NewDesc(metricPrefix+"effects_oldest_blocks", "How many blocks ago the oldest of the effects that wait came about; 0 if none waits.", []string{"effect"}, nil), func(tell func(float64, ...string)) {
+		p, _ := w.published.read()
+		oldest := map[string]header.Number{}
+		note := func(kind string, since header.Number) {
+			oldest[kind] = max(oldest[kind], p.number-min(since, p.number))
+		}
+		for _, e := range p.pending {
+			note(effectKind(e), e.ID.Block)
+		}
+		for _, q := range p.requests {
+			note(requestKind, q.Block)
+		}
+		for _, kind := range effectKinds {
+			tell(float64(oldest[kind]), kind)
 		}
 	}})
 	m.sent = counters("effects_sent_total", "Extrinsics sent for effects; sending the same bytes again counts once.", "effect", effectKinds)
@@ -198,6 +222,9 @@ func newMetrics(w *Worker) *metrics {
 	m.balance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + "account_balance_ratio",
 		Help: "Free balance of the worker's account when last looked at, as a part of what it should have; below 0.1 it is low. Absent until known."}, nil)
 	m.add(m.balance)
+	m.shardBalance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + "shard_account_balance_ratio",
+		Help: "Free balance of the shard's account when last looked at, as a part of what it should have; below 0.5 it is low. Absent until known, and for apps without extrinsics of their own."}, nil)
+	m.add(m.shardBalance)
 
 	m.getters = histograms("getter_seconds", "Time to answer state_executeGetter, by result.", "result", prometheus.ExponentialBuckets(0.00005, 2, 12))
 	m.getters.WithLabelValues("ok")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/big"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
@@ -84,14 +86,23 @@ func (w *Worker) keepFunds(ctx context.Context, percent int64) error {
 	if err != nil {
 		return err
 	}
-	info, _, err := w.sender.account(ctx)
+	return w.topUp(ctx, rt, w.account.AccountID(), needed, percent, w.metrics.balance)
+}
+
+// topUp is keepFunds for any account.
+func (w *Worker) topUp(ctx context.Context, rt *enclave.Runtime, who keyring.AccountID, needed *big.Int, percent int64, gauge *prometheus.GaugeVec) error {
+	values, _, err := w.chain.prove(ctx, accountKey(who))
 	if err != nil {
+		return err
+	}
+	var info system.AccountInfo
+	if _, err := decodeProven(values[0], &info); err != nil {
 		return err
 	}
 	free := info.Data.Free.Big()
 	if needed.Sign() > 0 {
 		ratio, _ := new(big.Rat).SetFrac(free, needed).Float64()
-		w.metrics.balance.WithLabelValues().Set(ratio)
+		gauge.WithLabelValues().Set(ratio)
 	}
 	if new(big.Int).Mul(free, big.NewInt(100)).Cmp(new(big.Int).Mul(needed, big.NewInt(percent))) > 0 {
 		return nil
@@ -101,19 +112,18 @@ func (w *Worker) keepFunds(ctx context.Context, percent int64) error {
 		return fmt.Errorf("the parentchain wants an absurd amount of fees: %w", err)
 	}
 	if !w.cfg.Dev {
-		return fmt.Errorf("account %s lacks %s planck for fees: transfer them to it", w.account.AccountID(), amount)
+		return fmt.Errorf("account %s lacks %s planck for fees: transfer them to it", who, amount)
 	}
-	w.log.Info("//Alice pays for fees", "account", w.account.AccountID(), "planck", amount)
-	return w.fundFromAlice(ctx, rt, amount, needed)
+	w.log.Info("//Alice pays for fees", "account", who, "planck", amount)
+	return w.fundFromAlice(ctx, rt, who, amount, needed)
 }
 
-func (w *Worker) fundFromAlice(ctx context.Context, rt *enclave.Runtime, amount scale.U128, needed *big.Int) error {
+func (w *Worker) fundFromAlice(ctx context.Context, rt *enclave.Runtime, who keyring.AccountID, amount scale.U128, needed *big.Int) error {
 	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
 	if err != nil {
 		return err
 	}
-	own := w.account.AccountID()
-	call, err := transferCall(rt.Metadata(), own, amount)
+	call, err := transferCall(rt.Metadata(), who, amount)
 	if err != nil {
 		return err
 	}
@@ -125,7 +135,7 @@ func (w *Worker) fundFromAlice(ctx context.Context, rt *enclave.Runtime, amount 
 		// Fees of an extrinsic of ours may have gone off meanwhile.
 		enough := new(big.Int).Div(needed, big.NewInt(2))
 		return err == nil && info.Data.Free.Big().Cmp(enough) >= 0, err
-	}, accountKey(own))
+	}, accountKey(who))
 }
 
 func transferCall(m *metadata.Metadata, to keyring.AccountID, amount scale.U128) ([]byte, error) {
@@ -140,15 +150,33 @@ func transferCall(m *metadata.Metadata, to keyring.AccountID, amount scale.U128)
 // deposit, the cost of a proxy and 500 transfers (where the chain has the
 // proxy pallet), 1000 transfers, and five registrations.
 func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int, error) {
-	constant := func(pallet, name string) (*big.Int, bool) {
-		b, ok := rt.Metadata().Constant(pallet, name)
-		var v scale.U128
-		if !ok || scale.Unmarshal(b, &v) != nil {
-			return new(big.Int), false
-		}
-		return v.Big(), true
+	fee := w.fee(ctx, rt)
+	transfer, err := fee(transferCall(rt.Metadata(), w.account.AccountID(), scale.U128{Lo: 1}))
+	if err != nil {
+		return nil, err
 	}
-	fee := func(call []byte, err error) (*big.Int, error) {
+	register, err := fee(registerCall(rt.Metadata(), make([]byte, integritee.MaxProofBytes), make([]byte, integritee.MaxURLBytes)))
+	if err != nil {
+		return nil, err
+	}
+	deposit := existentialDeposit(rt)
+	sum := new(big.Int).Set(deposit)
+	times := func(n int64, v *big.Int) { sum.Add(sum, new(big.Int).Mul(big.NewInt(n), v)) }
+	base, hasProxy := constant(rt, "Proxy", "ProxyDepositBase")
+	if factor, ok := constant(rt, "Proxy", "ProxyDepositFactor"); ok && hasProxy {
+		sum.Add(sum, base)
+		times(10, factor)
+		times(500, transfer)
+		sum.Add(sum, deposit)
+	}
+	times(1000, transfer)
+	times(5, register)
+	return sum, nil
+}
+
+// fee returns a function that asks what a call costs.
+func (w *Worker) fee(ctx context.Context, rt *enclave.Runtime) func(call []byte, err error) (*big.Int, error) {
+	return func(call []byte, err error) (*big.Int, error) {
 		if err != nil {
 			return nil, err
 		}
@@ -166,25 +194,19 @@ func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int
 		}
 		return v.Big(), nil
 	}
-	transfer, err := fee(transferCall(rt.Metadata(), w.account.AccountID(), scale.U128{Lo: 1}))
-	if err != nil {
-		return nil, err
+}
+
+// constant returns a constant amount of a runtime.
+func constant(rt *enclave.Runtime, pallet, name string) (*big.Int, bool) {
+	b, ok := rt.Metadata().Constant(pallet, name)
+	var v scale.U128
+	if !ok || scale.Unmarshal(b, &v) != nil {
+		return new(big.Int), false
 	}
-	register, err := fee(registerCall(rt.Metadata(), make([]byte, integritee.MaxProofBytes), make([]byte, integritee.MaxURLBytes)))
-	if err != nil {
-		return nil, err
-	}
-	deposit, _ := constant("Balances", "ExistentialDeposit")
-	sum := new(big.Int).Set(deposit)
-	times := func(n int64, v *big.Int) { sum.Add(sum, new(big.Int).Mul(big.NewInt(n), v)) }
-	base, hasProxy := constant("Proxy", "ProxyDepositBase")
-	if factor, ok := constant("Proxy", "ProxyDepositFactor"); ok && hasProxy {
-		sum.Add(sum, base)
-		times(10, factor)
-		times(500, transfer)
-		sum.Add(sum, deposit)
-	}
-	times(1000, transfer)
-	times(5, register)
-	return sum, nil
+	return v.Big(), true
+}
+
+func existentialDeposit(rt *enclave.Runtime) *big.Int {
+	deposit, _ := constant(rt, "Balances", "ExistentialDeposit")
+	return deposit
 }

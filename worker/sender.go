@@ -68,6 +68,11 @@ func (s *sender) sign(rt *enclave.Runtime, call []byte, nonce uint32) (*signed, 
 	if !ok {
 		return nil, errors.New("no block verified yet")
 	}
+	return s.signAt(rt, call, nonce, at)
+}
+
+// signAt makes an extrinsic, anchored at a block.
+func (s *sender) signAt(rt *enclave.Runtime, call []byte, nonce uint32, at verified) (*signed, error) {
 	era := extrinsic.NewMortal(eraPeriod, at.header.Number)
 	v := rt.Version()
 	raw, err := extrinsic.SignV4(call, s.pair, extrinsic.SignParams{Meta: rt.Metadata(), Genesis: s.genesis,

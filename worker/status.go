@@ -74,6 +74,7 @@ var sentences = map[string]string{
 	"funding":            "the worker's account lacks funds on the parentchain",
 	"keys":               "no worker of the shard gave its keys or confirmed them yet",
 	"sending":            "confirmations and payouts are not sent to the parentchain",
+	"shard-account":      "extrinsics that the app asks for do not get onto the parentchain: the shard's account lacks funds there, or the node refuses them (the log says which)",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
 		"or the shard has its ten signers already and evicts none (the log says which)",
 	"other": "something fails: see the worker's log",
@@ -115,6 +116,8 @@ func healthCode(part string, err error) string {
 		return "chain"
 	case "registration", "funding", "keys":
 		return part
+	case "shard funding", "shard account":
+		return "shard-account"
 	case "confirmations":
 		return "refused"
 	case "submitter":

@@ -51,6 +51,8 @@ type published struct {
 	heard   bool
 	pending []enclave.Effect       // core.Pending
 	own     []enclave.OwnExtrinsic // since somebody took them
+	// requests are core.Requests.
+	requests []enclave.Request
 	// volatile says that a power cut may take some of this back: nothing is
 	// sent meanwhile.
 	volatile bool
@@ -121,6 +123,7 @@ type submitter struct {
 	confirmFailures  uint32
 	started          bool
 	nextFunds        header.Number // when to look at the balance again
+	requests         *requestSender
 }
 
 // attempt is one extrinsic on its way. effect is nil for those that a former
@@ -133,7 +136,7 @@ type attempt struct {
 }
 
 func newSubmitter(w *Worker) *submitter {
-	return &submitter{w: w, inFlight: map[uint32]*attempt{}, notBefore: map[enclave.EffectID]header.Number{}}
+	return &submitter{w: w, requests: newRequestSender(w), inFlight: map[uint32]*attempt{}, notBefore: map[enclave.EffectID]header.Number{}}
 }
 
 // run works until ctx ends.
@@ -169,14 +172,18 @@ func (s *submitter) run(ctx context.Context) error {
 // round looks at what is pending once.
 func (s *submitter) round(ctx context.Context) error {
 	// Funding takes blocks: before anything is looked at.
-	if p, _ := s.w.published.read(); len(p.pending) > 0 && p.number >= s.nextFunds {
-		if err := s.funds(ctx, p.number); err != nil {
+	now, _ := s.w.published.read()
+	if len(now.pending) > 0 && now.number >= s.nextFunds {
+		if err := s.funds(ctx, now.number); err != nil {
 			return err
 		}
 	}
+	if err := s.requests.funds(ctx, uint32(now.number)); err != nil {
+		return err
+	}
 	p := s.w.published.take()
 	s.settle(ctx, p)
-	if len(p.pending) == 0 || p.volatile {
+	if len(p.pending) == 0 && len(p.requests) == 0 || p.volatile {
 		return nil
 	}
 	if p.head > p.number+maxLag {
@@ -187,6 +194,9 @@ func (s *submitter) round(ctx context.Context) error {
 	at, ok := s.w.chain.find(p.hash)
 	if !ok {
 		return nil // nothing verified in this run yet
+	}
+	if err := s.requests.send(ctx, p.requests, at); err != nil || len(p.pending) == 0 {
+		return err
 	}
 	info, refused, err := s.standing(ctx, at)
 	if err != nil {
