@@ -60,13 +60,18 @@ type notaryNetwork struct {
 
 func newNotaryNetwork(t *testing.T, cfg devchain.Config) *notaryNetwork {
 	n := newNetwork(t, cfg)
+	n.app = notaryApp(t)
+	return &notaryNetwork{network: n}
+}
+
+func notaryApp(t *testing.T) *stf.App {
+	t.Helper()
 	app, err := stf.NewApp(stf.Config{Name: "notary", Modules: []stf.ModuleDecl{stf.Module("Notary", &notary{}, stf.At(1), stf.ChainCalls(chainNote, chainGive),
 		stf.Calls(stf.Method("Note", 0, "data"), stf.Method("Give", 1, "to", "amount")), stf.Public(stf.Method("All", 0)))}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.app = app
-	return &notaryNetwork{network: n}
+	return app
 }
 
 // ask makes a call and waits for its receipt.
@@ -122,10 +127,10 @@ func (n *notaryNetwork) made(w *Worker) (calls []string) {
 	return calls
 }
 
-// settled waits until nothing is asked for any more. Every look makes a block.
-func (n *notaryNetwork) settled(w *Worker) {
+// current waits until a worker has the best block, which is final.
+func (n *notaryNetwork) current(w *Worker) {
 	n.t.Helper()
-	n.until(w, "requests are left", func() bool { return w.core.Load().View().OpenRequests() == 0 })
+	n.until(w, "not current", func() bool { return w.Status().Number >= n.chain.Best().Number() })
 }
 
 // tick makes blocks until a condition holds.
@@ -169,9 +174,8 @@ func TestShardAccount(t *testing.T) {
 	n.ready(late)
 	for _, w := range []*Worker{second, third, late} {
 		n.sameState(first, w)
-		if h := w.Status(); h.HealthCode != "ok" {
-			t.Errorf("health: %s", h.Health)
-		}
+		// All of them had //Alice pay at once, which not all could.
+		n.tick(w, "unwell", func() bool { return w.Status().HealthCode == "ok" })
 	}
 }
 
@@ -248,5 +252,87 @@ func TestShardAccountLosses(t *testing.T) {
 	}
 	if got := n.heard(w); !slices.Equal(got, []string{"0 given up", "1 succeeded"}) {
 		t.Errorf("heard %q", got)
+	}
+}
+
+// TestShardAccountReaped has the parentchain's root take all that the shard's
+// account has, which ends it: nothing is signed until what was signed is dead;
+// then requests go on from the new account's nonce. A worker that replays
+// comes to the same state.
+func TestShardAccountReaped(t *testing.T) {
+	n := newNotaryNetwork(t, devchain.Config{})
+	cfg := n.config("1", t.TempDir())
+	cfg.ConfirmInterval = 1 << 20
+	w := n.start(cfg)
+	n.ready(w)
+	n.s = n.session(w)
+	who := w.keys.Load().ShardAccount().AccountID()
+	n.untilExists(who)
+	n.note("a")
+	n.tick(w, "requests are left", func() bool { return w.core.Load().View().OpenRequests() == 0 })
+	index, ok := n.chain.Best().Runtime().Metadata.CallIndex("Balances", "force_transfer")
+	if !ok {
+		t.Fatal("no force_transfer")
+	}
+	n.send(alice, n.nextIndex(alice.AccountID()), "Sudo", "sudo", struct {
+		Index        [2]byte
+		Source, Dest keyring.MultiAddress
+		Amount       scale.CompactU128
+	}{index, keyring.AddressOf(who), keyring.AddressOf(ferdie.AccountID()), scale.CompactU128(n.free(who))})
+	n.tick(w, "the account lives", func() bool { return n.free(who).IsZero() })
+	n.note("b")
+	asked := w.Status().Number
+	n.pay(pair("//Bob"), n.nextIndex(pair("//Bob").AccountID()), who, 10*unit)
+	n.tick(w, "requests are left", func() bool { return w.core.Load().View().OpenRequests() == 0 })
+	if rested := w.Status().Number - asked; rested < stf.ExtrinsicEra {
+		t.Errorf("the account rested for %d blocks", rested)
+	}
+	if got := n.heard(w); !slices.Equal(got, []string{"0 succeeded", "1 succeeded"}) {
+		t.Errorf("heard %q", got)
+	}
+	n.until(w, "effects are left", func() bool { return w.Status().Pending == 0 })
+	late := n.start(n.config("late", t.TempDir()))
+	n.ready(late)
+	n.sameState(w, late)
+}
+
+// TestShardAccountPoor has nobody pay: the worker says so, sends nothing, and
+// sends once the account has funds.
+func TestShardAccountPoor(t *testing.T) {
+	n := newNotaryNetwork(t, devchain.Config{})
+	rich := n.start(n.config("rich", t.TempDir()))
+	n.ready(rich)
+	n.s = n.session(rich)
+	who := rich.keys.Load().ShardAccount().AccountID()
+	n.untilExists(who)
+	n.current(rich)
+	poor := newRequestSender(&Worker{cfg: Config{App: n.app}, log: rich.log, health: newHealth(rich.log), chain: rich.chain, node: rich.node,
+		runtimes: rich.runtimes, sender: rich.sender, metrics: rich.metrics})
+	poor.w.keys.Store(rich.keys.Load())
+	if err := poor.funds(n.ctx, 1); err != nil || poor.w.health.codes()["shard-account"] || poor.nextFunds != 1+fundsEvery {
+		t.Fatalf("%v, health %v, next look at block %d", err, poor.w.health.codes(), poor.nextFunds)
+	}
+	few, _ := n.free(who).Div64(4) // of what it was given
+	rest, _ := n.free(who).Sub(few)
+	index, _ := n.chain.Best().Runtime().Metadata.CallIndex("Balances", "force_transfer")
+	n.send(alice, n.nextIndex(alice.AccountID()), "Sudo", "sudo", struct {
+		Index        [2]byte
+		Source, Dest keyring.MultiAddress
+		Amount       scale.CompactU128
+	}{index, keyring.AddressOf(who), keyring.AddressOf(ferdie.AccountID()), scale.CompactU128(rest)})
+	n.tick(rich, "nothing was taken", func() bool { return n.free(who) == few })
+	n.current(rich)
+	if err := poor.funds(n.ctx, 2); err != nil || poor.w.health.codes()["shard-account"] {
+		t.Fatalf("looked too early: %v", err)
+	}
+	poor.nextFunds = 0
+	if err := poor.funds(n.ctx, 3); err != nil || !poor.w.health.codes()["shard-account"] || poor.nextFunds != 3+shardFundsEvery {
+		t.Fatalf("%v, health %v, next look at block %d", err, poor.w.health.codes(), poor.nextFunds)
+	}
+	n.pay(pair("//Bob"), n.nextIndex(pair("//Bob").AccountID()), who, 50*unit)
+	n.tick(rich, "nothing was given", func() bool { return !n.free(who).Less(amount(50 * unit)) })
+	n.current(rich)
+	if err := poor.funds(n.ctx, 3+shardFundsEvery); err != nil || poor.w.health.codes()["shard-account"] {
+		t.Fatalf("%v, health %v", err, poor.w.health.codes())
 	}
 }
