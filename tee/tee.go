@@ -119,7 +119,8 @@ type Platform interface {
 	// Attest returns evidence that vouches for rd.
 	Attest(rd ReportData) (Evidence, error)
 	// SealingKey returns a key that only this program on this machine gets,
-	// another one for each label. It may change with firmware.
+	// another one for each label. It may change with firmware. A platform that
+	// has no such keys returns an error that wraps ErrNoSealing.
 	SealingKey(label string) ([32]byte, error)
 }
 
@@ -134,6 +135,9 @@ type Verifier interface {
 
 // ErrNotGenuine means that evidence does not verify.
 var ErrNotGenuine = errors.New("tee: evidence is not genuine")
+
+// ErrNoSealing means that a platform has no keys that outlive the process.
+var ErrNoSealing = errors.New("tee: this platform has no sealing key")
 
 // Verify checks evidence with the verifier of its kind. Evidence of a kind
 // without verifier is not genuine.

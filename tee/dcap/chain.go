@@ -111,8 +111,8 @@ func same(a, b *x509.Certificate) bool {
 
 // chain reads PEM of length certificates, the first signed by the second and so
 // on; the last is the root. A chain that leaves the root out is as good. All but
-// the first have to be CAs.
-func (a *authority) chain(b []byte, length int) ([]*x509.Certificate, error) {
+// the first have to be CAs, and so has the first if firstCA.
+func (a *authority) chain(b []byte, length int, firstCA bool) ([]*x509.Certificate, error) {
 	certs, err := parseChain(b)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (a *authority) chain(b []byte, length int) ([]*x509.Certificate, error) {
 			if err := signedBy(cert, certs[i+1]); err != nil {
 				return nil, err
 			}
-			if ca := i > 0; ca != cert.IsCA {
+			if ca := i > 0 || firstCA; ca != cert.IsCA {
 				return nil, because(ReasonCertRole, "%q at place %d", cert.Subject.CommonName, i)
 			}
 		}
@@ -157,7 +157,7 @@ func signedBy(cert, issuer *x509.Certificate) error {
 
 // pckChain verifies PCK, its CA and the root.
 func (a *authority) pckChain(b []byte) (leaf, ca *x509.Certificate, err error) {
-	certs, err := a.chain(b, 3)
+	certs, err := a.chain(b, 3, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,15 +165,15 @@ func (a *authority) pckChain(b []byte) (leaf, ca *x509.Certificate, err error) {
 	if leaf.Subject.CommonName != namePCK {
 		return nil, nil, because(ReasonCertRole, "%q is no PCK certificate", leaf.Subject.CommonName)
 	}
-	if name := ca.Subject.CommonName; name != namePlatformCA && name != nameProcessorCA {
-		return nil, nil, because(ReasonCertRole, "%q is no PCK CA", name)
+	if _, ok := caOf(ca); !ok {
+		return nil, nil, because(ReasonCertRole, "%q is no PCK CA", ca.Subject.CommonName)
 	}
 	return leaf, ca, nil
 }
 
 // signer verifies a TCB signing certificate. Root and root CRL vouch for it.
 func (a *authority) signer(b []byte, rootCRL *x509.RevocationList) (*x509.Certificate, error) {
-	certs, err := a.chain(b, 2)
+	certs, err := a.chain(b, 2, false)
 	if err != nil {
 		return nil, err
 	}

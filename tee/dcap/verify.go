@@ -1,7 +1,6 @@
 package dcap
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -85,10 +84,7 @@ func (q *Quote) verifySignatures(a *authority) (*platform, error) {
 }
 
 func (p *platform) platform(q *Quote) Platform {
-	ca := CAProcessor
-	if p.ca.Subject.CommonName == namePlatformCA {
-		ca = CAPlatform
-	}
+	ca, _ := caOf(p.ca) // one of the two, as pckChain has checked
 	return Platform{Kind: q.Kind, FMSPC: p.pck.FMSPC, CA: ca}
 }
 
@@ -115,29 +111,11 @@ func (p *platform) verifyCollateral(a *authority, c *Collateral, q *Quote) (*tee
 	if err != nil {
 		return nil, err
 	}
-	infoSigner, err := a.signer(c.TCBInfoChain, rootCRL)
-	if err != nil {
-		return nil, err
-	}
-	info, err := a.tcbInfo(c, infoSigner)
-	if err != nil {
-		return nil, err
-	}
-	identitySigner := infoSigner // usually the chains are the same
-	if !bytes.Equal(c.QEIdentityChain, c.TCBInfoChain) {
-		if identitySigner, err = a.signer(c.QEIdentityChain, rootCRL); err != nil {
-			return nil, err
-		}
-	}
-	identity, err := a.qeIdentity(c, identitySigner)
+	info, identity, err := a.documents(c, rootCRL, q.Kind)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case info.Kind != q.Kind:
-		return nil, because(ReasonTCBInfoKind, "%s, not %s", info.Kind, q.Kind)
-	case identity.Kind != q.Kind:
-		return nil, because(ReasonQEIdentityKind, "%s, not %s", identity.Kind, q.Kind)
 	case info.FMSPC != p.pck.FMSPC:
 		return nil, because(ReasonFMSPC, "%s, the platform's is %s", info.FMSPC, p.pck.FMSPC)
 	case info.PCEID != p.pck.PCEID:
@@ -152,8 +130,6 @@ func (p *platform) verifyCollateral(a *authority, c *Collateral, q *Quote) (*tee
 	if err := p.judge(v, info, identity, q); err != nil {
 		return nil, err
 	}
-	a.until(info.NextUpdate)
-	a.until(identity.NextUpdate)
 	v.Expires = a.expires
 	return v, nil
 }
