@@ -13,7 +13,7 @@
 //
 // The package does no I/O and knows no hardware: backends are below it
 // (tee/sim, tee/sgx, tee/tdx, tee/snp), and so are the verifiers (tee/dcap for
-// SGX and TDX). Everything that comes from a peer is hostile.
+// SGX and TDX, tee/snp). Everything that comes from a peer is hostile.
 package tee
 
 import (

@@ -41,6 +41,8 @@ var table = map[string]int{
 	"tee/sim":              adapter,
 	"tee/sgx":              adapter,
 	"tee/tdx":              adapter,
+	"tee/snp":              adapter,
+	"tee/detect":           adapter,
 	"tee/dcap/source":      adapter,
 	"internal/tsm":         adapter,
 	"tee/ratls":            adapter,
