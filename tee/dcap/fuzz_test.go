@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -160,6 +161,23 @@ func FuzzCollateral(f *testing.F) {
 		again, err := dcap.DecodeCollateral(c.Encode())
 		if err != nil || !cmp.Equal(c, again) {
 			t.Errorf("got %v, %v", again, err)
+		}
+	})
+}
+
+// FuzzSplit takes answers of a PCCS apart: the object has to be a part of the
+// input, byte for byte, since it is signed.
+func FuzzSplit(f *testing.F) {
+	f.Add([]byte(`{"tcbInfo": {"a" : [1, 2]}, "signature":"` + strings.Repeat("ab", 64) + `"}`))
+	f.Add([]byte(`{"enclaveIdentity":{},"signature":"` + strings.Repeat("00", 64) + `"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, split := range []func([]byte) ([]byte, []byte, error){dcap.SplitTCBInfo, dcap.SplitQEIdentity} {
+			object, signature, err := split(b)
+			if err != nil {
+				refused(t, err)
+			} else if !bytes.Contains(b, object) || len(signature) != 64 {
+				t.Errorf("got %q, %x", object, signature)
+			}
 		}
 	})
 }
