@@ -8,14 +8,21 @@ import (
 )
 
 // Check verifies collateral by itself, without a quote: that it is about p, under
-// root, genuine and valid at a time. It needs the chain of the PCK CRL. Whoever
-// keeps collateral checks it first.
-func (c *Collateral) Check(p Platform, root *x509.Certificate, at time.Time) error {
+// root, genuine and valid at a time, and tells until when it is. It needs the
+// chain of the PCK CRL. Whoever keeps collateral checks it first.
+func (c *Collateral) Check(p Platform, root *x509.Certificate, at time.Time) (until time.Time, err error) {
+	a := &authority{root: root, at: at}
+	if err := c.check(a, p); err != nil {
+		return time.Time{}, err
+	}
+	return a.expires, nil
+}
+
+func (c *Collateral) check(a *authority, p Platform) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	a := &authority{root: root, at: at}
-	rootCRL, err := a.crl(c.RootCRL, root)
+	rootCRL, err := a.crl(c.RootCRL, a.root)
 	if err != nil {
 		return err
 	}

@@ -51,8 +51,9 @@ func TestCheck(t *testing.T) {
 		if test.after != nil {
 			test.after(c)
 		}
-		if err := c.Check(test.p, k.Root(), noon); !errors.Is(err, test.want) {
-			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		until, err := c.Check(test.p, k.Root(), noon)
+		if !errors.Is(err, test.want) || err == nil && !until.Equal(noon.AddDate(0, 0, 29)) || err != nil && !until.IsZero() {
+			t.Errorf("%s: got %v, %v, want %v", test.name, until, err, test.want)
 		}
 	}
 }

@@ -26,7 +26,8 @@ const maxPlatforms = 256
 type Config struct {
 	// Dir is a folder that keeps collateral over restarts, one file per
 	// platform in the form of [dcap.DecodeCollateral]; it must exist. "" for
-	// none. People may put files there, named like sgx-00a067110000-platform.json.
+	// none. People may put files there, named like sgx-00a067110000-platform.json; they
+	// are read when nothing valid is known.
 	Dir string
 	// Upstream is asked by Fetch; nil for nobody.
 	Upstream Source
@@ -42,20 +43,29 @@ type Store struct {
 	config Config
 
 	mu    sync.Mutex
-	known map[dcap.Platform]*dcap.Collateral // guarded by mu; never changed once in there
+	known map[dcap.Platform]entry // guarded by mu
+}
+
+// entry is collateral that was checked, which is not changed any more.
+type entry struct {
+	c     *dcap.Collateral
+	until time.Time // when it stops being valid
 }
 
 // NewStore returns a store, empty but for what the folder has when it is asked.
-func NewStore(c Config) *Store { return &Store{config: c, known: map[dcap.Platform]*dcap.Collateral{}} }
+func NewStore(c Config) *Store { return &Store{config: c, known: map[dcap.Platform]entry{}} }
 
 // Known returns collateral for a platform, from memory or the folder, or nil. It
 // is made for [dcap.Verifier] and asks nobody. What it returns must not be changed.
-func (s *Store) Known(p dcap.Platform) *dcap.Collateral {
+func (s *Store) Known(p dcap.Platform) *dcap.Collateral { return s.find(p).c }
+
+// find returns what Known does, and until when it is valid.
+func (s *Store) find(p dcap.Platform) entry {
 	s.mu.Lock()
-	c := s.known[p]
+	e := s.known[p]
 	s.mu.Unlock()
-	if c != nil && c.Check(p, s.config.Root, s.config.Now()) == nil {
-		return c
+	if e.c != nil && !s.config.Now().After(e.until) {
+		return e
 	}
 	// Somebody may have put newer collateral there. A file that cannot be used is
 	// as good as none; Fetch says what is wrong with it.
@@ -63,7 +73,7 @@ func (s *Store) Known(p dcap.Platform) *dcap.Collateral {
 		s.remember(p, file)
 		return file
 	}
-	return c
+	return e
 }
 
 // Fetch returns verified collateral for a platform, from the source that is
@@ -71,38 +81,42 @@ func (s *Store) Known(p dcap.Platform) *dcap.Collateral {
 // if it fails, collateral that is known and valid is returned.
 func (s *Store) Fetch(ctx context.Context, p dcap.Platform) (*dcap.Collateral, error) {
 	now := s.config.Now()
-	known := s.Known(p)
-	if known != nil && known.Check(p, s.config.Root, now) != nil {
-		known = nil
-	}
+	known := s.find(p)
+	valid := known.c != nil && !now.After(known.until)
 	if s.config.Upstream == nil {
-		if known != nil {
-			return known, nil
+		if valid {
+			return known.c, nil
 		}
 		_, err := s.read(p)
 		return nil, errors.Join(ErrNoSource, err)
 	}
-	got, err := s.config.Upstream.Collateral(ctx, p)
+	got := entry{}
+	c, err := s.config.Upstream.Collateral(ctx, p)
 	if err == nil {
-		err = got.Check(p, s.config.Root, now)
+		got, err = s.check(p, c)
 	}
-	if err != nil {
-		if known != nil {
-			return known, nil
-		}
+	switch {
+	case err != nil && !valid:
 		return nil, err
-	}
-	if known != nil && !got.Newer(known) {
-		return known, nil
+	case err != nil, valid && !got.c.Newer(known.c):
+		return known.c, nil
 	}
 	s.remember(p, got)
-	if err := s.write(p, got); err != nil {
+	if err := s.write(p, got.c); err != nil {
 		return nil, err
 	}
-	return got, nil
+	return got.c, nil
 }
 
-func (s *Store) remember(p dcap.Platform, c *dcap.Collateral) {
+func (s *Store) check(p dcap.Platform, c *dcap.Collateral) (entry, error) {
+	until, err := c.Check(p, s.config.Root, s.config.Now())
+	if err != nil {
+		return entry{}, err
+	}
+	return entry{c, until}, nil
+}
+
+func (s *Store) remember(p dcap.Platform, e entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.known[p]; !there && len(s.known) >= maxPlatforms {
@@ -111,37 +125,38 @@ func (s *Store) remember(p dcap.Platform, c *dcap.Collateral) {
 			break
 		}
 	}
-	s.known[p] = c
+	s.known[p] = e
 }
 
 func (s *Store) path(p dcap.Platform) string { return filepath.Join(s.config.Dir, p.String()+".json") }
 
 // read returns verified collateral of the folder.
-func (s *Store) read(p dcap.Platform) (*dcap.Collateral, error) {
+func (s *Store) read(p dcap.Platform) (entry, error) {
 	if s.config.Dir == "" {
-		return nil, fs.ErrNotExist
+		return entry{}, fs.ErrNotExist
 	}
 	f, err := os.Open(s.path(p))
 	if err != nil {
-		return nil, err
+		return entry{}, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, dcap.MaxCollateral+1))
 	if err != nil {
-		return nil, err
+		return entry{}, err
 	}
+	e := entry{}
 	c, err := dcap.DecodeCollateral(b)
 	if err == nil {
-		err = c.Check(p, s.config.Root, s.config.Now())
+		e, err = s.check(p, c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.path(p), err)
+		return entry{}, fmt.Errorf("%s: %w", s.path(p), err)
 	}
-	return c, nil
+	return e, nil
 }
 
-// write replaces a file of the folder at once, so that a crash leaves the old or
-// the new one.
+// write replaces a file of the folder at once. What a power cut leaves of it is
+// checked when it is read.
 func (s *Store) write(p dcap.Platform, c *dcap.Collateral) (err error) {
 	if s.config.Dir == "" {
 		return nil
