@@ -13,22 +13,23 @@ type Reason string
 
 // The reasons. The first that applies is told, in about this order.
 const (
-	ReasonQuote         Reason = "malformed quote"
-	ReasonVersion       Reason = "quote version not supported"
-	ReasonTEE           Reason = "quote of an unsupported kind of TEE"
-	ReasonKeyType       Reason = "attestation key is not ECDSA on P-256"
-	ReasonVendor        Reason = "quoting enclave is not of Intel"
-	ReasonCertType      Reason = "certification data is no PCK certificate chain"
+	ReasonQuote    Reason = "malformed quote"
+	ReasonVersion  Reason = "quote version not supported"
+	ReasonTEE      Reason = "quote of an unsupported kind of TEE"
+	ReasonKeyType  Reason = "attestation key is not ECDSA on P-256"
+	ReasonVendor   Reason = "quoting enclave is not of Intel"
+	ReasonCertType Reason = "certification data is no PCK certificate chain"
+
+	ReasonSignature         Reason = "bad signature of the quote"
+	ReasonQEBinding         Reason = "attestation key is not the quoting enclave's"
+	ReasonQEReportSignature Reason = "bad signature of the quoting enclave's report"
+
 	ReasonChain         Reason = "malformed certificate chain"
 	ReasonRoot          Reason = "certificate chain of another root"
 	ReasonCertSignature Reason = "certificate not signed by its issuer"
 	ReasonCertRole      Reason = "certificate for another purpose"
 	ReasonCertTime      Reason = "certificate not valid at the time"
 	ReasonPCK           Reason = "malformed PCK certificate"
-
-	ReasonQEReportSignature Reason = "bad signature of the quoting enclave's report"
-	ReasonQEBinding         Reason = "attestation key is not the quoting enclave's"
-	ReasonSignature         Reason = "bad signature of the quote"
 
 	ReasonCollateral   Reason = "malformed collateral"
 	ReasonNoCollateral Reason = "no collateral"

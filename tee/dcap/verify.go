@@ -53,18 +53,15 @@ type platform struct {
 }
 
 // verifySignatures checks the chain root → PCK CA → PCK → quoting enclave →
-// attestation key → quote.
+// attestation key → quote. It begins at its end, which costs whoever sends rubbish
+// most and us least.
 func (q *Quote) verifySignatures(a *authority) (*platform, error) {
-	leaf, ca, err := a.pckChain(q.certificates)
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, q.key))
 	if err != nil {
-		return nil, err
+		return nil, because(ReasonSignature, "attestation key: %v", err)
 	}
-	pck, err := pckOf(leaf)
-	if err != nil {
-		return nil, err
-	}
-	if !verifyP256(leaf.PublicKey.(*ecdsa.PublicKey), q.qe, q.qeSignature) {
-		return nil, ReasonQEReportSignature
+	if !verifyP256(key, q.signed, q.signature) {
+		return nil, ReasonSignature
 	}
 	qe := decodeSGXReport(q.qe)
 	var bound tee.ReportData
@@ -73,12 +70,16 @@ func (q *Quote) verifySignatures(a *authority) (*platform, error) {
 	if qe.ReportData != bound {
 		return nil, ReasonQEBinding
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, q.key))
+	leaf, ca, err := a.pckChain(q.certificates)
 	if err != nil {
-		return nil, because(ReasonSignature, "attestation key: %v", err)
+		return nil, err
 	}
-	if !verifyP256(key, q.signed, q.signature) {
-		return nil, ReasonSignature
+	if !verifyP256(leaf.PublicKey.(*ecdsa.PublicKey), q.qe, q.qeSignature) {
+		return nil, ReasonQEReportSignature
+	}
+	pck, err := pckOf(leaf)
+	if err != nil {
+		return nil, err
 	}
 	return &platform{leaf: leaf, ca: ca, pck: pck, qe: qe}, nil
 }
