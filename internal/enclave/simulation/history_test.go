@@ -69,6 +69,8 @@ type logic interface {
 	attach(h *history)
 	// call returns a random call of a user.
 	call(d dice, who *keyring.Pair) []byte
+	// payout returns a call that asks for a payout.
+	payout(d dice, who *keyring.Pair) []byte
 	// mayCall reports whether somebody may make calls for an account.
 	mayCall(owner, delegate stf.AccountID) bool
 	// expect follows a call whose nonce is right and that was not refused
@@ -86,6 +88,7 @@ type logic interface {
 type block struct {
 	fabricate.Block
 	justification []byte
+	more          [][]byte // proof of what calls read of the parentchain
 	endsSession   bool
 	digest        digest // of what its execution must give
 }
@@ -130,7 +133,7 @@ func newHistory(seed, stream uint64, l logic) (*history, error) {
 		return nil, err
 	}
 	h := &history{dice: newDice(seed, stream), logic: l, chain: chain, outcomes: map[stf.Code]int{},
-		keys: &enclave.KeyMaterial{Shielding: shieldingKey(), RootSeed: [32]byte{5, 0x51, 0x31}}}
+		keys: keyMaterial()}
 	h.model = newModel(h)
 	for i := range 40 {
 		h.users = append(h.users, pair(fmt.Sprintf("//User%d", i)))
@@ -156,12 +159,18 @@ func newHistory(seed, stream uint64, l logic) (*history, error) {
 	return h, h.core.UseRuntime(h.runtime)
 }
 
+func keyMaterial() *enclave.KeyMaterial {
+	return &enclave.KeyMaterial{Shielding: shieldingKey(), RootSeed: [32]byte{5, 0x51, 0x31}}
+}
+
 // config is that of a worker's core.
 func (h *history) config(worker int) enclave.Config {
-	return enclave.Config{
-		App: h.logic.app(), Trust: enclave.DevTrustConfig(h.chain.GenesisHash(), shard, h.logic.app().Name()), Keys: h.keys, Fingerprint: fingerprint,
-		Account: h.workers[worker].AccountID(), ConfirmAll: true, ReceiptBlocks: 200, Envelope: envelope.Without(),
-	}
+	return coreConfig(h.logic.app(), h.chain.GenesisHash(), h.workers[worker].AccountID())
+}
+
+func coreConfig(app *stf.App, genesis hashing.Hash, account stf.AccountID) enclave.Config {
+	return enclave.Config{App: app, Trust: enclave.DevTrustConfig(genesis, shard, app.Name()), Keys: keyMaterial(), Fingerprint: fingerprint,
+		Account: account, ConfirmAll: true, ReceiptBlocks: 200, Envelope: envelope.Without()}
 }
 
 // newCore returns a core at block 0.
@@ -179,12 +188,16 @@ func (h *history) next(operations int) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &block{Block: b, justification: h.chain.Justify(), endsSession: h.chain.EndsSession(b.Header.Number)}
+	// Without the state that it could prove more of: many blocks are kept.
+	out := &block{Block: fabricate.Block{Header: b.Header, Body: b.Body, Proof: b.Proof}, justification: h.chain.Justify(), endsSession: h.chain.EndsSession(b.Header.Number)}
 	final, err := h.light.Finalize([]header.Header{b.Header}, out.justification)
 	if err != nil {
 		return nil, err
 	}
-	commit, err := execute(h.core, final[0], &b)
+	commit, err := execute(h.core, final[0], &b, func(keys ...[]byte) [][]byte {
+		out.more = b.Prove(keys...)
+		return out.more
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -203,8 +216,9 @@ func (h *history) next(operations int) (*block, error) {
 	return out, nil
 }
 
-// execute is what a worker does with a final block.
-func execute(core *enclave.Core, f lightclient.FinalHeader, b *fabricate.Block) (*enclave.Commit, error) {
+// execute is what a worker does with a final block. prove returns the read proof
+// of what its calls read.
+func execute(core *enclave.Core, f lightclient.FinalHeader, b *fabricate.Block, prove func(keys ...[]byte) [][]byte) (*enclave.Commit, error) {
 	v, err := f.Verify(trie.V0, b.Body, b.Proof, core.RequiredKeys(f.Number())...)
 	if err != nil {
 		return nil, err
@@ -214,7 +228,7 @@ func execute(core *enclave.Core, f lightclient.FinalHeader, b *fabricate.Block) 
 		return nil, err
 	}
 	if keys := p.Keys(); len(keys) > 0 {
-		if v, err = v.WithStorage(b.Prove(keys...), keys...); err != nil {
+		if v, err = v.WithStorage(prove(keys...), keys...); err != nil {
 			return nil, err
 		}
 	}
@@ -250,7 +264,7 @@ func (h *history) serve(b *fabricate.Builder) {
 			h.owed[i] = h.owed[i][1:]
 		}
 	}
-	if n > 2000 && n < 3200 { // nobody pays, more is owed than is watched at a time
+	if onStrike(n) {
 		return
 	}
 	paid := 0
@@ -273,6 +287,18 @@ func (h *history) serve(b *fabricate.Builder) {
 			b.Pay(who, shard, &nothing)
 		}
 	}
+}
+
+// onStrike reports whether nobody pays, while many ask for it, so that more is
+// owed than is watched at a time.
+func onStrike(n header.Number) bool { return n > 300 && n < 420 }
+
+// call returns a user's random call.
+func (h *history) call(who *keyring.Pair) []byte {
+	if onStrike(h.core.View().Number()) && h.in(2) {
+		return h.logic.payout(h.dice, who)
+	}
+	return h.logic.call(h.dice, who)
 }
 
 func digestOf(c *enclave.Commit) digest {

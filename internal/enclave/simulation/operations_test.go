@@ -92,10 +92,10 @@ func (h *history) invocation(payer stf.AccountID) ([]byte, operation) {
 		}
 	case 3: // a nonce that is not the next one
 		who := pick(h.dice, h.users)
-		return h.signed(who, h.logic.call(h.dice, who), h.model.nonces[who.AccountID()]+1+uint32(h.n(4)))
+		return h.signed(who, h.call(who), h.model.nonces[who.AccountID()]+1+uint32(h.n(4)))
 	}
 	who := pick(h.dice, h.users)
-	return h.signed(who, h.logic.call(h.dice, who), h.model.nonces[who.AccountID()])
+	return h.signed(who, h.call(who), h.model.nonces[who.AccountID()])
 }
 
 func (h *history) signed(who *keyring.Pair, call []byte, nonce uint32) ([]byte, operation) {
@@ -122,7 +122,7 @@ func (h *history) signed(who *keyring.Pair, call []byte, nonce uint32) ([]byte, 
 // broken returns bytes that are no signed call.
 func (h *history) broken(payer stf.AccountID) ([]byte, operation) {
 	who := pick(h.dice, h.users)
-	s := integritee.SignCall(h.logic.call(h.dice, who), h.model.nonces[who.AccountID()], fingerprint, shard, who)
+	s := integritee.SignCall(h.call(who), h.model.nonces[who.AccountID()], fingerprint, shard, who)
 	good := s.IndirectCall()
 	var plain []byte
 	k := noCall
@@ -149,7 +149,7 @@ func (h *history) broken(payer stf.AccountID) ([]byte, operation) {
 // wrong returns a call whose signature does not count.
 func (h *history) wrong(payer stf.AccountID) ([]byte, operation) {
 	who, other := pick(h.dice, h.users), h.workers[0]
-	call, nonce := h.logic.call(h.dice, who), h.model.nonces[who.AccountID()]
+	call, nonce := h.call(who), h.model.nonces[who.AccountID()]
 	s := integritee.SignCall(call, nonce, fingerprint, shard, who)
 	switch h.n(4) {
 	case 0:

@@ -51,7 +51,7 @@ func (s *sampleLogic) call(d dice, who *keyring.Pair) []byte {
 	case 3:
 		return sample.BalanceTransferWithNote(id, to, amount, d.bytes(d.n(sample.MaxNoteLen+10)))
 	case 4, 5:
-		return sample.BalanceUnshield(id, to, amount, shard)
+		return s.payout(d, who)
 	case 6:
 		return sample.BalanceUnshield(id, to, amount, foreignShard)
 	case 7: // what only the enclave may do
@@ -69,6 +69,10 @@ func (s *sampleLogic) call(d dice, who *keyring.Pair) []byte {
 		}
 	}
 	return sample.BalanceTransfer(id, to, amount)
+}
+
+func (s *sampleLogic) payout(d dice, who *keyring.Pair) []byte {
+	return sample.BalanceUnshield(who.AccountID(), pick(d, s.users).AccountID(), scale.NewU128(1_000_000*uint64(d.n(20_000_000))), shard)
 }
 
 var ok = stf.Outcome{}

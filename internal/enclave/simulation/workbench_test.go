@@ -248,6 +248,11 @@ func (w *workbench) compile() (*stf.App, error) {
 
 func (w *workbenchLogic) app() *stf.App { return w.compiled }
 
+func (w *workbenchLogic) payout(d dice, who *keyring.Pair) []byte {
+	id := who.AccountID()
+	return append(append([]byte{workbenchIndex, 6}, id[:]...), uint8(d.n(256)))
+}
+
 func (w *workbenchLogic) mayCall(_, _ stf.AccountID) bool { return false }
 
 func (w *workbenchLogic) attach(h *history) { w.users = h.users }
@@ -274,7 +279,7 @@ func (w *workbenchLogic) call(d dice, who *keyring.Pair) []byte {
 	case 15, 16:
 		return encode(5, uint8(d.n(12)))
 	case 17, 18:
-		return encode(6, uint8(d.n(256)))
+		return w.payout(d, who)
 	case 19, 20:
 		return encode(7, stf.AccountID(d.bytes(32)))
 	}

@@ -188,7 +188,7 @@ func (w *simulated) steps(goal, now header.Number) error {
 
 // block executes and commits one block.
 func (w *simulated) block(f lightclient.FinalHeader, b *block, now header.Number) error {
-	commit, err := execute(w.core, f, &b.Block)
+	commit, err := execute(w.core, f, &b.Block, func(...[]byte) [][]byte { return b.more })
 	if err != nil {
 		return err
 	}
