@@ -89,9 +89,9 @@ func (f *follower) attempt(ctx context.Context) error {
 	if head, err := w.node.FinalizedHeader(ctx); err != nil {
 		return err
 	} else if head.Number <= f.j.number() {
+		w.recovery.caughtUp()
 		w.published.update(func(p *published) { p.head, p.heard = f.j.number(), true })
 		w.health.well("parentchain")
-		w.recovery.caughtUp()
 	}
 	if err := f.resume(); err != nil {
 		return err
@@ -117,11 +117,11 @@ func (f *follower) attempt(ctx context.Context) error {
 		if err := f.block(ctx, next, b); err != nil {
 			return err
 		}
-		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
-		w.progress.update(f.j.number(), blocks.Head())
 		if f.j.number() >= blocks.Head() {
 			w.recovery.caughtUp()
 		}
+		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
+		w.progress.update(f.j.number(), blocks.Head())
 		w.node.Good()
 		w.health.well("parentchain")
 	}

@@ -45,6 +45,7 @@ var (
 	damaged       = refusedAs[*store.DamageError]("store.DamageError, healed by replay")
 	rolledBack    = refused("errRolledBack, healed by replay", errRolledBack)
 	unhurt        = refusal{"nothing, no harm comes of it", func(err error) bool { return err == nil }}
+	otherSnapshot = refused("enclave.ErrSnapshot", enclave.ErrSnapshot)
 	otherKey      = refused("store.ErrKey", store.ErrKey)
 	otherTrust    = refused("errOtherTrust", errOtherTrust)
 	wrongClass    = refused("errClass", errClass)
@@ -87,6 +88,13 @@ func copyFolder(t *testing.T, from string) string {
 		t.Fatal(err)
 	}
 	return to
+}
+
+func removeAll(t *testing.T, path ...string) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(path...)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // storeFile returns the largest file of the store whose name begins so.
@@ -147,9 +155,7 @@ func startAttacks() []startAttack {
 		return func(t *testing.T, s *startScene, cfg *Config) {
 			for _, name := range names {
 				to := filepath.Join(cfg.DataDir, name)
-				if err := os.RemoveAll(to); err != nil {
-					t.Fatal(err)
-				}
+				removeAll(t, to)
 				from := filepath.Join(s.older, name)
 				if info, err := os.Stat(from); err != nil {
 					t.Fatal(err)
@@ -226,11 +232,14 @@ func startAttacks() []startAttack {
 			func(t *testing.T, s *startScene, cfg *Config) { cfg.DataDir = copyFolder(t, s.older) }},
 		{attack{"sealed files rolled back", "puts older copies of account key, keys and trust config in their places", unhurt},
 			older(accountFile, materialFile, chainDir)},
+		{attack{"account key removed", "removes the account key, so that another account owes what the state says", otherSnapshot},
+			func(t *testing.T, _ *startScene, cfg *Config) { removeAll(t, cfg.DataDir, accountFile) }},
+		{attack{"key material removed", "removes the shard's keys", unhurt}, func(t *testing.T, _ *startScene, cfg *Config) { removeAll(t, cfg.DataDir, materialFile) }},
+		{attack{"trust config removed", "removes the trust config", unhurt}, func(t *testing.T, _ *startScene, cfg *Config) { removeAll(t, cfg.DataDir, chainDir) }},
+		{attack{"store removed", "removes the whole store", unhurt}, func(t *testing.T, _ *startScene, cfg *Config) { removeAll(t, cfg.DataDir, shardsDir) }},
 		{attack{"store of another worker", "puts another worker's store in", otherKey}, func(t *testing.T, s *startScene, cfg *Config) {
 			dir := filepath.Join(cfg.DataDir, shardsDir)
-			if err := os.RemoveAll(dir); err != nil {
-				t.Fatal(err)
-			}
+			removeAll(t, dir)
 			if err := os.CopyFS(dir, os.DirFS(filepath.Join(s.other, shardsDir))); err != nil {
 				t.Fatal(err)
 			}
@@ -307,8 +316,10 @@ func TestLyingStart(t *testing.T) {
 				n.ready(w)
 				n.sameState(second, w)
 				stopped(t, w)
-				if got := errs.find(a.want); got == nil && a.want.name != unhurt.name {
-					t.Errorf("the log does not say %s", a.want.name)
+				for _, told := range []refusal{damaged, rolledBack} {
+					if got := errs.find(told); (got != nil) != (told.name == a.want.name) {
+						t.Errorf("of %s the log says %v", told.name, got)
+					}
 				}
 				return
 			}

@@ -76,7 +76,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 		w.log.Warn("the end of the store was half written and was dropped: that block is done again", "bytes", n)
 	}
 	if j.core != nil {
-		w.recovery.loaded(j.number(), false)
+		w.recovery.loaded(j.number(), false, w.cfg.fs, filepath.Join(j.dir, rebuildingFile))
 		w.log.Info("state loaded", "number", j.core.View().Number(), "state_root", j.core.View().StateRoot())
 		return j, nil
 	}
@@ -95,7 +95,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 	if err := w.health.retry(ctx, diskPart, func(context.Context) error { return diskError(j.log.Snapshot(j.core.SnapshotWriter())) }); err != nil {
 		return nil, err
 	}
-	w.recovery.loaded(j.number(), true)
+	w.recovery.loaded(j.number(), true, w.cfg.fs, filepath.Join(j.dir, rebuildingFile))
 	w.log.Info("state begins", "shard", w.shard, "start", start.Header.Number)
 	return j, nil
 }

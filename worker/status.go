@@ -59,8 +59,7 @@ var sentences = map[string]string{
 	"archive":            "the block archive cannot be written to, or is damaged: a later replay will need an archive node",
 	"disk":               "the worker's disk is full or fails: it stands still, answers from memory, and goes on by itself when the disk works again",
 	"damaged":            "the state on disk was damaged: blocks are executed again from the last good point (the log names file and place)",
-	"rolled-back":        "the disk holds an older state than this worker has confirmed: blocks are executed again, and nothing is sent before that is done",
-	"copied":             "another worker uses this worker's account: two run with copies of one data folder, and one has to be stopped",
+	"rolled-back":        "the disk held an older state than this worker has confirmed: blocks are executed again, and nothing is sent before that is done",
 	"chain":              "behind: blocks of the parentchain are not obtained",
 	"relay-unreachable":  "behind: no node of the relay chain is reached",
 	"relay-unverified":   "behind: the relay chain's node serves what does not verify",
@@ -94,8 +93,6 @@ func healthCode(part string, err error) string {
 		return "damaged"
 	case errors.Is(err, errRolledBack):
 		return "rolled-back"
-	case errors.Is(err, errCopied):
-		return "copied"
 	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):
 		return "chain-other"
 	case errors.Is(err, lightclient.ErrUnverified):

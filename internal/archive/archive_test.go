@@ -388,7 +388,12 @@ func TestLostPages(t *testing.T) {
 	}
 	after := m.Crash(rand.New(rand.NewPCG(1, 1)))
 	after.SetContent(filepath.Join(dir, indexName), nil) // it may lie, and is made anew
+	half := filepath.Join(dir, codePrefix+"00"+newSuffix)
+	after.SetContent(half, []byte{1})
 	c.check(t, c.open(t, after, Options{}))
+	if after.Content(half) != nil {
+		t.Error("what a crash left half written stays")
+	}
 }
 
 // TestDamage flips, cuts and removes: the damage is named, with file, offset

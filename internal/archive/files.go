@@ -46,7 +46,7 @@ func (a *Archive) writeCode(hash hashing.Hash, node []byte) error {
 		return nil
 	}
 	name := filepath.Join(a.dir, codeName(hash))
-	f, err := a.fs.Create(name + ".new")
+	f, err := a.fs.Create(name + newSuffix)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (a *Archive) writeCode(hash hashing.Hash, node []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = a.fs.Rename(name+".new", name)
+		err = a.fs.Rename(name+newSuffix, name)
 	}
 	if err != nil {
 		return err // what is left is overwritten

@@ -19,6 +19,7 @@ const (
 	lockName      = "lock"
 	segmentPrefix = "segment-"
 	codePrefix    = "code-"
+	newSuffix     = ".new" // of a code that is being written
 )
 
 func segmentName(n uint32) string { return fmt.Sprintf("%s%08d", segmentPrefix, n) }
@@ -56,6 +57,13 @@ func (a *Archive) load() error {
 		return fmt.Errorf("archive: %w", err)
 	}
 	for _, name := range names { // sorted, so numbers ascend
+		if strings.HasPrefix(name, codePrefix) && strings.HasSuffix(name, newSuffix) {
+			// A crash left it half written.
+			if err := a.fs.Remove(filepath.Join(a.dir, name)); err != nil {
+				return fmt.Errorf("archive: %w", err)
+			}
+			continue
+		}
 		rest, ok := strings.CutPrefix(name, segmentPrefix)
 		n, err := strconv.ParseUint(rest, 10, 31)
 		if !ok || err != nil || name != segmentName(uint32(n)) || n == 0 {
