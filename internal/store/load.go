@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -49,13 +48,6 @@ func kindOf(name string) fileRole {
 // position of the snapshot that it follows.
 func segmentName(position uint64) string  { return fmt.Sprintf("%s%016x", logPrefix, position) }
 func snapshotName(position uint64) string { return fmt.Sprintf("%s%016x", snapshotPrefix, position) }
-
-func notExistIsFine(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return fmt.Errorf("store: %w", err)
-}
 
 // load reads the headers of all files, removes what a crash left over, and
 // makes the first segment of a new store.
