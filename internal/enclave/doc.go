@@ -20,8 +20,10 @@
 //	for _, e := range core.Pending() { … send it … }
 //
 // After a restart, Restore reads the snapshot, and DecodeCommit and Adopt the
-// records since. [Core.View] is what getters are answered from, by any number
-// of goroutines while blocks are executed.
+// records since. [Core.Load] has the commitment in memory before the next block
+// is executed, and [Core.Audit] checks all that was read. [Core.View] is what
+// getters are answered from, by any number of goroutines, at once after a
+// restart and while blocks are executed.
 //
 // The package does no I/O, reads no clock and no randomness, and leaves no
 // goroutine behind; Execute uses several while it runs, and its result does

@@ -236,8 +236,8 @@ func (l *Log) Dropped() int64 {
 	return l.dropped
 }
 
-// Since returns how many bytes of log follow the last snapshot, for deciding
-// when to take the next one.
+// Since returns how many bytes of log follow the last snapshot: see
+// [Log.SnapshotAt].
 func (l *Log) Since() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
