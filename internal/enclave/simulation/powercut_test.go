@@ -126,11 +126,8 @@ func (h *history) recover(c cut, chain *chainOf, toEnd bool, last header.Number)
 		goal = last
 	}
 	now := goal + header.Number(w.n(2)*100) // at the head of the chain, or far behind it
-	if err := w.follow(goal, now); err != nil {
+	if err := w.finish(goal, now); err != nil || goal < last {
 		return err
 	}
-	if goal < last {
-		return w.close()
-	}
-	return errors.Join(h.compareEnd(w), w.close())
+	return h.compareEnd(w)
 }

@@ -117,7 +117,7 @@ func simulate(t *testing.T, l logic, err error, seed, stream uint64, operations 
 			t.Errorf("seed %d, worker %d: %v", seed, i, err)
 		}
 		t.Logf("worker %d, which %s: %d blocks executed, %d power cuts, %d failures of the disk, %d restarts, %d torn tails, %d snapshots",
-			i, w.name, w.executed, w.crashes, w.failures, w.restarts, w.torn, w.tally.snapshots)
+			i, w.name, w.executed, w.crashes, w.failures, w.restarts, w.torn, w.snapshots)
 	}
 	for _, code := range slices.Sorted(maps.Keys(h.outcomes)) {
 		t.Logf("%8d %v", h.outcomes[code], code)

@@ -73,9 +73,10 @@ type simulated struct {
 	highest header.Number                  // the last one that was executed
 	written map[header.Number]hashing.Hash // of every commit, which must come out the same each time
 
-	snapshots *store.PendingSnapshot
-	write     func(io.Writer) error
-	writeAt   header.Number
+	// A snapshot that was begun, and when it is written.
+	begun   *store.PendingSnapshot
+	write   func(io.Writer) error
+	writeAt header.Number
 	tally
 }
 
@@ -132,7 +133,21 @@ func (w *simulated) run(last header.Number) error {
 			return fmt.Errorf("worker %d, which %s, at time %d and block %d: %w", w.index, w.name, t, w.at(), err)
 		}
 	}
-	return w.close()
+	return w.finish(last, last)
+}
+
+// finish goes on to a block and stops the worker in peace.
+func (w *simulated) finish(goal, now header.Number) error {
+	for {
+		if err := w.follow(goal, now); err != nil {
+			return err
+		}
+		err := w.close()
+		if !errors.Is(err, store.ErrFault) && !errors.Is(err, store.ErrBroken) {
+			return err
+		}
+		w.stop()
+	}
 }
 
 // follow goes on to a block, whatever the file system does meanwhile.
@@ -223,18 +238,18 @@ func (w *simulated) block(f lightclient.FinalHeader, b *block, now header.Number
 // snapshotInTime begins a snapshot now and then, and writes it some blocks
 // later, as a goroutine of its own would.
 func (w *simulated) snapshotInTime() (err error) {
-	if w.snapshots != nil && w.at() >= w.writeAt {
-		p := w.snapshots
-		w.snapshots = nil
+	if w.begun != nil && w.at() >= w.writeAt {
+		p := w.begun
+		w.begun = nil
 		if err := p.Write(w.write); err != nil {
 			return err
 		}
-		w.tally.snapshots++
+		w.snapshots++
 	}
-	if w.snapshots != nil || len(w.waiting) > 0 || !w.in(w.snapshot) {
+	if w.begun != nil || len(w.waiting) > 0 || !w.in(w.snapshot) {
 		return nil
 	}
-	if w.snapshots, err = w.log.BeginSnapshot(); err != nil {
+	if w.begun, err = w.log.BeginSnapshot(); err != nil {
 		return err
 	}
 	w.write, w.writeAt = w.core.SnapshotWriter(), w.at()+header.Number(w.n(20))
@@ -272,7 +287,7 @@ var sealingKey = [32]byte{0x51}
 
 // open starts the worker from its store, as package worker does.
 func (w *simulated) open() error {
-	w.core, w.waiting, w.snapshots = nil, nil, nil
+	w.core, w.waiting, w.begun = nil, nil, nil
 	cfg := w.h.config(w.index)
 	cfg.Parallelism = w.parallelism
 	if w.app != nil {
