@@ -56,6 +56,14 @@ type Config struct {
 	// call that fails is refused for ever (RULES 25). Part of what the app is:
 	// it cannot be changed for a shard.
 	Legacy bool
+	// Docs has the names of parameters and the comments of the source, for
+	// metadata. It changes no byte of what is executed.
+	Docs Docs
+	// Lock is the text of the app's calls.lock, usually embedded. If it is not
+	// empty, an app that differs from it in an index or in the form of its bytes
+	// is refused with a [LockError]. Without it nothing is checked, which is for
+	// tests only.
+	Lock string
 	// GasPerCall is the ceiling of one call or getter; 0 means
 	// DefaultGasPerCall.
 	GasPerCall uint64

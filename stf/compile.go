@@ -24,6 +24,7 @@ type module struct {
 	desc   *pallet.Descriptor
 	impl   any
 	public []*pallet.Query
+	nested int // like ModuleDecl's
 
 	triggers   []trigger
 	chainCalls []*chainCall
@@ -55,7 +56,7 @@ func NewApp(cfg Config) (*App, error) {
 	if cfg.Legacy && (cfg.Fee != nil || cfg.MayCall != nil || cfg.MayRead != nil) {
 		c.problem("a legacy app has no fees and no delegates; leave Config.Fee, MayCall and MayRead empty")
 	}
-	c.module(ModuleDecl{name: systemName, module: a.system, index: systemIndex})
+	c.module(ModuleDecl{name: systemName, module: a.system, index: systemIndex, nested: -1})
 	for _, d := range cfg.Modules {
 		c.declared(d)
 	}
@@ -63,6 +64,11 @@ func NewApp(cfg Config) (*App, error) {
 	c.nested()
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
+	}
+	if cfg.Lock != "" {
+		if err := a.checkLock(cfg.Lock); err != nil {
+			return nil, err
+		}
 	}
 	if err := a.buildMetadata(); err != nil {
 		return nil, err
@@ -103,14 +109,14 @@ func (c *compiler) declared(d ModuleDecl) {
 func (c *compiler) module(d ModuleDecl) {
 	decl := pallet.Declaration{
 		Name: d.name, Index: uint8(max(d.index, 0)), Module: d.module, Errors: d.errors, Constants: d.constants,
-		Context: callType, Query: queryType, Doc: paramNames(append(slices.Concat(d.calls, d.getters), d.public...)),
+		Context: callType, Query: queryType, Doc: c.docs(d), Docs: c.typeDoc(d.module),
 	}
 	for i, e := range d.events {
 		if i > 255 {
 			c.problem("module %s has more than 256 events; remove some", d.name)
 			break
 		}
-		decl.Events = append(decl.Events, pallet.EventDecl{Index: uint8(i), Prototype: e})
+		decl.Events = append(decl.Events, pallet.EventDecl{Index: uint8(i), Prototype: e, Docs: c.typeDoc(e)})
 	}
 	used := map[string]bool{}
 	decl.CallIndex = c.lookup(d, d.calls, used, "stf.Call", "stf.Calls")
@@ -126,7 +132,7 @@ func (c *compiler) module(d ModuleDecl) {
 		c.problems = append(c.problems, err)
 		return
 	}
-	m := &module{desc: desc, impl: d.module, triggers: d.triggers, chainCalls: d.chainCalls}
+	m := &module{desc: desc, impl: d.module, nested: d.nested, triggers: d.triggers, chainCalls: d.chainCalls}
 	c.app.hasTriggers = c.app.hasTriggers || len(d.triggers) > 0
 
 	// Public getters have an index space of their own, so they are described
@@ -193,27 +199,21 @@ func find(list []MethodDecl, method string) int {
 	return slices.IndexFunc(list, func(m MethodDecl) bool { return m.method == method })
 }
 
-func paramNames(list []MethodDecl) func(string) ([]string, []string) {
-	return func(method string) (params, doc []string) {
-		if i := find(list, method); i >= 0 {
-			return list[i].params, nil
-		}
-		return nil, nil
+// callPath returns the path of a module's call or getter.
+func (a *App) callPath(m *module, index uint8) path {
+	switch {
+	case !a.cfg.Flat:
+		return path{m.desc.Index, index}
+	case m.nested > 0:
+		return path{uint8(m.nested), index}
 	}
+	return path{0, index}
 }
 
 // dispatch enters calls and getters into the app's tables.
 func (c *compiler) dispatch(m *module, d ModuleDecl) {
 	a, desc := c.app, m.desc
-	at := func(index uint8) path {
-		switch {
-		case !a.cfg.Flat:
-			return path{desc.Index, index}
-		case d.nested > 0:
-			return path{uint8(d.nested), index}
-		}
-		return path{0, index}
-	}
+	at := func(index uint8) path { return a.callPath(m, index) }
 	for _, call := range desc.Calls {
 		p, name := at(call.Index), desc.Name+"."+call.Name
 		if other := a.calls[p]; other != nil {

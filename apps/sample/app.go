@@ -1,6 +1,7 @@
 package sample
 
 import (
+	_ "embed"
 	"iter"
 
 	"github.com/offchain-worker/sdk/stf"
@@ -19,6 +20,9 @@ const (
 	unsupportedIndex    = 6
 )
 
+//go:embed calls.lock
+var lock string
+
 // New returns the app.
 func New() (*stf.App, error) { return NewEndowed(func(func(stf.AccountID, stf.Balance) bool) {}) }
 
@@ -33,6 +37,7 @@ func NewEndowed(endowed iter.Seq2[stf.AccountID, stf.Balance]) (*stf.App, error)
 	balances.proxies = proxies
 	return stf.NewApp(stf.Config{
 		Name:    Name,
+		Lock:    lock,
 		Flat:    true,
 		Fee:     balances.fee,
 		Filter:  filter,

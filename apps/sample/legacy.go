@@ -1,6 +1,8 @@
 package sample
 
 import (
+	_ "embed"
+
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -28,12 +30,16 @@ var legacyDeposit = scale.NewU128(1)
 // ErrRootOnly is the error of calls that nobody may make.
 var ErrRootOnly = stf.NewError(7, "RootOnly", "only root may do this, and there is none")
 
+//go:embed legacy.lock
+var legacyLock string
+
 // NewLegacy returns the app as it was in 2022: the same private balances
 // without fees, notes, session proxies.
 func NewLegacy() (*stf.App, error) {
 	l := new(Legacy)
 	return stf.NewApp(stf.Config{
 		Name:   LegacyName,
+		Lock:   legacyLock,
 		Flat:   true,
 		Legacy: true,
 		Shield: l.credit,

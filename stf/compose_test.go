@@ -1,0 +1,58 @@
+package stf_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
+
+func TestParse(t *testing.T) {
+	app, err := declared().app("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := app.ParseCall("Ledger.Pay", alice, []string{`{"To":"` + bob.String() + `","Note":"hi"}`, "340282366920938463463374607431768211455"})
+	want := append([]byte{1, 7}, alice[:]...)
+	want = append(append(append(want, bob[:]...), 1, 8), "hi"...)
+	want = append(want, bytes.Repeat([]byte{255}, 16)...)
+	if err != nil || !bytes.Equal(call, want) {
+		t.Errorf("%x %v, want %x", call, err, want)
+	}
+	if call, err = app.ParseCall("ledger.add", alice, []string{"7"}); err != nil || !bytes.Equal(call[34:], []byte{7, 0, 0, 0}) {
+		t.Errorf("%x %v", call, err)
+	}
+	getter, public, err := app.ParseGetter("Ledger.mine", alice, nil)
+	if err != nil || public || hex.EncodeToString(getter[:2]) != "0100" || len(getter) != 34 {
+		t.Errorf("%x %v %v", getter, public, err)
+	}
+	if getter, public, err = app.ParseGetter("Ledger.total", alice, nil); err != nil || !public || len(getter) != 2 {
+		t.Errorf("%x %v %v", getter, public, err)
+	}
+	if s, err := app.FormatAnswer("Ledger.total", scale.AppendU64(nil, 5)); err != nil || s != "5" {
+		t.Errorf("%q %v", s, err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"Ledger.gone", nil, "it has Ledger.add(by: u32), Ledger.pay("},
+		{"Ledger.add", nil, "takes 1 arguments, (by: u32)"},
+		{"Ledger.add", []string{"-1"}, "argument by of Ledger.add is no u32"},
+		{"Ledger.pay", []string{"{}", "x"}, "argument amount of Ledger.pay is no u128"},
+	} {
+		if _, err := app.ParseCall(c.name, alice, c.args); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if _, _, err := app.ParseGetter("Ledger.gone", alice, nil); err == nil || !strings.Contains(err.Error(), "Ledger.mine()") {
+		t.Error(err)
+	}
+	if _, err := app.FormatAnswer("x", nil); err != stf.ErrUnknownGetter {
+		t.Error(err)
+	}
+}
