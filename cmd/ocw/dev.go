@@ -77,16 +77,7 @@ func runDev(ctx context.Context, cfg demo.NetworkConfig, logName string, out io.
 	if err := describe(ctx, net, logName, out); err != nil {
 		return err
 	}
-	for {
-		if err := net.Failed(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Second):
-		}
-	}
+	return net.Wait(ctx)
 }
 
 // describe prints what a newcomer needs: accounts, shard, and what to type.

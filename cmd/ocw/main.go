@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/dev"
 	"github.com/offchain-worker/sdk/internal/bench"
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
 	"github.com/offchain-worker/sdk/internal/inspect"
@@ -24,9 +25,7 @@ import (
 const workerCommand = "worker-process"
 
 func main() {
-	if isVetTool(os.Args[1:]) {
-		runVetTool()
-	}
+	dev.AsVetTool(os.Args[1:])
 	if len(os.Args) > 1 && os.Args[1] == workerCommand {
 		os.Exit(runWorker(os.Args[2:]))
 	}

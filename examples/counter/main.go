@@ -3,12 +3,17 @@
 package main
 
 import (
-	"fmt"
+	_ "embed"
 	"os"
 
+	"github.com/offchain-worker/sdk/dev"
 	"github.com/offchain-worker/sdk/stf"
-	"github.com/offchain-worker/sdk/worker"
 )
+
+//go:generate go run . lock
+
+//go:embed calls.lock
+var lock string
 
 // Counter is the business logic. Its fields are its state.
 type Counter struct {
@@ -44,23 +49,18 @@ func (c *Counter) Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return
 func (c *Counter) Sum(q stf.Query) (uint64, error) { return c.Total.Get(q), nil }
 
 // New declares the app. The numbers are the wire format: module 1, call 0 and
-// so on. They are never reused, since old calls stay on the chain for ever.
+// so on. They are never reused, since old calls stay on the chain for ever:
+// calls.lock freezes them. After a change, run go generate.
 func New() (*stf.App, error) {
-	return stf.NewApp(stf.Config{Name: "counter", Modules: []stf.ModuleDecl{
+	return stf.NewApp(stf.Config{Name: "counter", Lock: lock, Docs: docs, Modules: []stf.ModuleDecl{
 		stf.Module("Counter", &Counter{}, stf.At(1),
-			stf.Calls(stf.Method("Increment", 0, "by")),
-			stf.Getters(stf.Method("Mine", 0, "who"), stf.Method("Nonce", 1, "who")),
+			stf.Calls(stf.Method("Increment", 0)),
+			stf.Getters(stf.Method("Mine", 0), stf.Method("Nonce", 1)),
 			stf.Public(stf.Method("Sum", 0)),
 			stf.Events(Incremented{}),
 			stf.Errors(ErrTooBig)),
 	}})
 }
 
-func main() {
-	app, err := New()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "counter:", err)
-		os.Exit(1)
-	}
-	os.Exit(worker.Main(app, os.Args[1:], os.Stdout, os.Stderr))
-}
+// In production this is worker.Main: package dev has the dev chain in it.
+func main() { os.Exit(dev.Main(dev.App{New: New}, os.Args[1:], os.Stdout, os.Stderr)) }

@@ -3,18 +3,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
+	"github.com/offchain-worker/sdk/dev"
 	"github.com/offchain-worker/sdk/examples/gate/gate"
-	"github.com/offchain-worker/sdk/worker"
 )
 
-func main() {
-	app, err := gate.New()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "gate:", err)
-		os.Exit(1)
-	}
-	os.Exit(worker.Main(app, os.Args[1:], os.Stdout, os.Stderr))
-}
+//go:generate go run . lock --dir gate
+
+func main() { os.Exit(dev.Main(dev.App{New: gate.New}, os.Args[1:], os.Stdout, os.Stderr)) }

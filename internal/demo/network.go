@@ -224,6 +224,20 @@ func (n *Network) Failed() error {
 	return nil
 }
 
+// Wait waits until a worker ends, which is an error, or ctx does.
+func (n *Network) Wait(ctx context.Context) error {
+	for {
+		if err := n.Failed(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // Close ends the workers, then the chains.
 func (n *Network) Close() error {
 	for _, w := range n.Workers {

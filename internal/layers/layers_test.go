@@ -36,6 +36,8 @@ var table = map[string]int{
 	"internal/enclave":     machine,
 	"stf":                  machine,
 	"stf/vet":              command,
+	"dev":                  command,
+	"internal/gosource":    adapter,
 	"apps":                 machine,
 	"tee":                  protocol,
 	"tee/sim":              adapter,

@@ -4,6 +4,8 @@
 package gate
 
 import (
+	_ "embed"
+
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/system"
 )
@@ -85,16 +87,21 @@ func (g *Gate) Given(q stf.Query, who stf.AccountID) (stf.Balance, error) {
 // Total is a public getter: the number of members.
 func (g *Gate) Total(q stf.Query) (uint32, error) { return g.Count.Get(q), nil }
 
+//go:embed calls.lock
+var lock string
+
 // New declares the app.
 func New() (*stf.App, error) {
 	g := &Gate{}
 	return stf.NewApp(stf.Config{
 		Name: "gate",
+		Lock: lock,
+		Docs: docs,
 		// Funds that are shielded count like any other transfer.
 		Shield: func(stf.Call, stf.AccountID, stf.Balance) error { return nil },
 		Modules: []stf.ModuleDecl{stf.Module("Gate", g, stf.At(1),
 			stf.Calls(stf.Method("Register", 0)),
-			stf.Getters(stf.Method("Since", 0, "who"), stf.Method("Given", 1, "who")),
+			stf.Getters(stf.Method("Since", 0), stf.Method("Given", 1)),
 			stf.Public(stf.Method("Total", 0)),
 			stf.Errors(ErrTooPoor, ErrMember),
 			stf.OnChainEvent(Transfers, g.onTransfer)),

@@ -1,0 +1,130 @@
+// Package dev is the program of an app while it is developed: it runs a chain
+// and workers with the app, calls it, keeps its calls.lock, and checks its
+// determinism. Start at [Main].
+//
+//	go run . dev                        a chain and two workers; --watch follows the source
+//	go run . call Counter.Increment 3   in another shell
+//	go run . query Counter.Mine
+//	go run . lock                       after a call was added
+//	go run . vet                        see docs/determinism.md
+//
+// Everything else is a command line of the worker. A production build leaves
+// this package out and calls worker.Main: the dev chain, the compiler and keys
+// that everybody knows have no place in an enclave.
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/tools/go/analysis/unitchecker"
+
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/vet"
+	"github.com/offchain-worker/sdk/worker"
+)
+
+// App is what a program is made of.
+type App struct {
+	// New declares the app. It is called in each command, also where the app does not
+	// agree with its lock.
+	New func() (*stf.App, error)
+	// Measurement names the simulated measurement of the app's workers (RULES
+	// 3), "" is the app's name. Two projects must not share it on one chain.
+	Measurement string
+}
+
+// program is an App with where it writes.
+type program struct {
+	App
+	stdout, stderr io.Writer
+}
+
+// Main runs a command line (without the program's name) and returns the exit
+// code, like [worker.Main]. Which folder the app's source is in decides the
+// working directory.
+func Main(app App, args []string, stdout, stderr io.Writer) int {
+	AsVetTool(args)
+	p := &program{app, stdout, stderr}
+	root := p.command()
+	if len(args) > 0 {
+		if cmd, _, err := root.Find(args[:1]); err != nil || cmd == root {
+			return p.worker(args)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{Use: "app", SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …"}
+	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.vetCommand())
+	return root
+}
+
+// worker runs a command line of the worker.
+func (p *program) worker(args []string) int {
+	app, err := p.New()
+	if err != nil {
+		fmt.Fprintln(p.stderr, err)
+		return 1
+	}
+	if p.Measurement != "" {
+		args = append([]string{"--sim-measurement", p.Measurement}, args...)
+	}
+	return worker.Main(app, args, p.stdout, p.stderr)
+}
+
+// AsVetTool does what `go vet -vettool` asks of this program and exits, if the
+// command line (without the program's name) is go vet's: it wants version and flags,
+// or one package checked.
+func AsVetTool(args []string) {
+	n := len(args)
+	if n > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[n-1], ".cfg") && (n == 1 || strings.HasPrefix(args[0], "-"))) {
+		unitchecker.Main(vet.Analyzer)
+	}
+}
+
+func (p *program) vetCommand() *cobra.Command {
+	return &cobra.Command{Use: "vet [packages]", Short: "Refuse what makes the app end differently on two workers",
+		RunE: func(cmd *cobra.Command, packages []string) error {
+			return Vet(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), packages...)
+		}}
+}
+
+// Vet runs `go vet` with this program as its tool, which must call [Main] or
+// [AsVetTool], on packages; none are all in the working directory. Flags of go
+// vet may stand before them. The error says whether there are findings; they are in stderr.
+func Vet(ctx context.Context, stdout, stderr io.Writer, packages ...string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"vet", "-vettool=" + exe}, packages...)...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	err = cmd.Run()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return errors.New("there are findings, or the packages do not compile (see above)")
+	}
+	return err
+}

@@ -1,0 +1,117 @@
+package dev
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/demo"
+)
+
+func (p *program) devCommand() *cobra.Command {
+	var (
+		workers   int
+		blockTime time.Duration
+		para      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a parentchain and workers with the app until interrupted",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n := demo.NetworkConfig{BlockTime: blockTime, Para: para, Workers: workers, PreferredPorts: true}
+			err := p.dev(cmd.Context(), n, cmd.OutOrStdout())
+			if cmd.Context().Err() != nil {
+				return nil // interrupted: the way to end it
+			}
+			return err
+		},
+	}
+	cmd.Flags().IntVar(&workers, "workers", 2, "number of workers, 1 to 10")
+	cmd.Flags().DurationVar(&blockTime, "block-time", time.Second, "time between blocks of the parentchain")
+	cmd.Flags().BoolVar(&para, "para", false, "take a parachain, with a relay chain of its own, for the parentchain")
+	return cmd
+}
+
+func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, out io.Writer) (err error) {
+	app, err := p.New()
+	if err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(runDir, 0o755); err != nil {
+		return err
+	}
+	if cfg.Dir, err = os.MkdirTemp("", "ocw-dev-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(cfg.Dir)
+	logName := filepath.Join(runDir, "workers.log")
+	logs, err := os.Create(logName)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	cfg.Command, cfg.Logs = []string{exe}, logs
+	net, err := demo.StartNetwork(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		os.Remove(filepath.Join(runDir, endpointsFile))
+		if cerr := net.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	fmt.Fprintf(out, "parentchain  %s\n", net.ChainURL)
+	if net.RelayURL != "" {
+		fmt.Fprintf(out, "relay chain  %s\n", net.RelayURL)
+	}
+	at := endpoints{Chain: net.ChainURL}
+	for i, w := range net.Workers {
+		if err := w.Start(ctx); err != nil {
+			return err
+		}
+		at.Workers = append(at.Workers, w.URL)
+		fmt.Fprintf(out, "worker %d     %s\n", i+1, w.URL)
+		if i > 0 {
+			continue
+		}
+		// One worker answers calls: the others may come later.
+		if err := writeEndpoints(at); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "logs         %s\n\nin another shell, in this folder:\n", logName)
+		for _, name := range app.CallNames() {
+			fmt.Fprintln(out, "  go run . call ", name)
+		}
+		for _, name := range app.GetterNames() {
+			fmt.Fprintln(out, "  go run . query", name)
+		}
+		fmt.Fprintf(out, "\n--as signs for another account than //Alice: %s. Ctrl-C ends it; all of it is temporary.\n\n", accounts)
+	}
+	if err := writeEndpoints(at); err != nil {
+		return err
+	}
+	return net.Wait(ctx)
+}
+
+// accounts are those that have funds on the dev chain to pay for extrinsics.
+const accounts = "//Bob, //Charlie, //Dave, //Eve, //Ferdie"
+
+func writeEndpoints(at endpoints) error {
+	raw, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(runDir, endpointsFile), raw, 0o644)
+}
