@@ -15,20 +15,15 @@ package dev
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/tools/go/analysis/unitchecker"
 
 	"github.com/offchain-worker/sdk/stf"
-	"github.com/offchain-worker/sdk/stf/vet"
 	"github.com/offchain-worker/sdk/worker"
 )
 
@@ -52,7 +47,6 @@ type program struct {
 // code, like [worker.Main]. Which folder the app's source is in decides the
 // working directory.
 func Main(app App, args []string, stdout, stderr io.Writer) int {
-	AsVetTool(args)
 	p := &program{app, stdout, stderr}
 	root := p.command()
 	if len(args) > 0 {
@@ -92,39 +86,9 @@ func (p *program) worker(args []string) int {
 	return worker.Main(app, args, p.stdout, p.stderr)
 }
 
-// AsVetTool does what `go vet -vettool` asks of this program and exits, if the
-// command line (without the program's name) is go vet's: it wants version and flags,
-// or one package checked.
-func AsVetTool(args []string) {
-	n := len(args)
-	if n > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[n-1], ".cfg") && (n == 1 || strings.HasPrefix(args[0], "-"))) {
-		unitchecker.Main(vet.Analyzer)
-	}
-}
-
 func (p *program) vetCommand() *cobra.Command {
 	return &cobra.Command{Use: "vet [packages]", Short: "Refuse what makes the app end differently on two workers",
 		RunE: func(cmd *cobra.Command, packages []string) error {
 			return Vet(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), packages...)
 		}}
-}
-
-// Vet runs `go vet` with this program as its tool, which must call [Main] or
-// [AsVetTool], on packages; none are all in the working directory. Flags of go
-// vet may stand before them. The error says whether there are findings; they are in stderr.
-func Vet(ctx context.Context, stdout, stderr io.Writer, packages ...string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if len(packages) == 0 {
-		packages = []string{"./..."}
-	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"vet", "-vettool=" + exe}, packages...)...)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = cmd.Run()
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return errors.New("there are findings, or the packages do not compile (see above)")
-	}
-	return err
 }

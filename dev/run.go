@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,14 +20,18 @@ func (p *program) devCommand() *cobra.Command {
 		workers   int
 		blockTime time.Duration
 		para      bool
+		watch     bool
 	)
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a parentchain and workers with the app until interrupted",
-		Args:  cobra.NoArgs,
+		Long: "Runs a chain and workers with the app of the package in this folder. With --watch, what is saved is built and takes the\n" +
+			"place of what runs: the chain, the shard and its state stay, and new calls are added to calls.lock. What is found by vet\n" +
+			"is shown once calls are answered.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n := demo.NetworkConfig{BlockTime: blockTime, Para: para, Workers: workers, PreferredPorts: true}
-			err := p.dev(cmd.Context(), n, cmd.OutOrStdout())
+			err := p.dev(cmd.Context(), n, watch, cmd.OutOrStdout())
 			if cmd.Context().Err() != nil {
 				return nil // interrupted: the way to end it
 			}
@@ -36,10 +41,12 @@ func (p *program) devCommand() *cobra.Command {
 	cmd.Flags().IntVar(&workers, "workers", 2, "number of workers, 1 to 10")
 	cmd.Flags().DurationVar(&blockTime, "block-time", time.Second, "time between blocks of the parentchain")
 	cmd.Flags().BoolVar(&para, "para", false, "take a parachain, with a relay chain of its own, for the parentchain")
+	cmd.Flags().BoolVar(&watch, "watch", false, "follow the source: build it and restart the workers when it changes")
 	return cmd
 }
 
-func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, out io.Writer) (err error) {
+func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, out io.Writer) (err error) {
+	out = &lineWriter{to: out}
 	app, err := p.New()
 	if err != nil {
 		return err
@@ -102,7 +109,25 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, out io.Writer
 	if err := writeEndpoints(at); err != nil {
 		return err
 	}
+	checker := &background{out: out}
+	checker.start(ctx)
+	defer checker.stop()
+	if watch {
+		return (&watcher{net: net, dir: cfg.Dir, out: out, checker: checker}).run(ctx)
+	}
 	return net.Wait(ctx)
+}
+
+// lineWriter lets two goroutines write.
+type lineWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
 }
 
 // accounts are those that have funds on the dev chain to pay for extrinsics.

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/apps/sample"
-	"github.com/offchain-worker/sdk/dev"
 	"github.com/offchain-worker/sdk/internal/bench"
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
 	"github.com/offchain-worker/sdk/internal/inspect"
@@ -25,7 +24,7 @@ import (
 const workerCommand = "worker-process"
 
 func main() {
-	dev.AsVetTool(os.Args[1:])
+	asVetTool(os.Args[1:])
 	if len(os.Args) > 1 && os.Args[1] == workerCommand {
 		os.Exit(runWorker(os.Args[2:]))
 	}
@@ -55,7 +54,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command(), vetCommand())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command(), vetCommand(), newCommand(), addCommand())
 	return root
 }
 

@@ -175,6 +175,14 @@ func (w *WorkerNode) Start(ctx context.Context) error {
 	})
 }
 
+// Restart ends the worker in order and starts another program, or the same, on
+// its data; command is like NetworkConfig's. It waits like Start.
+func (w *WorkerNode) Restart(ctx context.Context, command []string) error {
+	w.proc.stop()
+	w.net.cfg.Command = command
+	return w.Start(ctx)
+}
+
 // Kill ends the worker at once, as a power cut would.
 func (w *WorkerNode) Kill() { w.proc.kill() }
 

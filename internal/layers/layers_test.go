@@ -23,6 +23,8 @@ var layerNames = []string{"protocol", "machine", "adapter", "assembly", "command
 
 // table places each package; the longest matching prefix counts.
 var table = map[string]int{
+	"":                     command, // the source of all packages, for ocw new
+	"internal/scaffold":    command,
 	"scale":                protocol,
 	"substrate":            protocol,
 	"internal/integritee":  protocol,

@@ -1,0 +1,322 @@
+package scaffold
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func project(t *testing.T, o Options) string {
+	t.Helper()
+	o.Dir, o.Suffix = filepath.Join(t.TempDir(), o.Name), "0123456789ab"
+	if err := New(o); err != nil {
+		t.Fatal(err)
+	}
+	return o.Dir
+}
+
+func checkout(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// run runs a program in dir, without the network.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := command(dir, name, args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func command(dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-buildvcs=false")
+	return cmd
+}
+
+func read(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestCopy: a project with a copy of the SDK builds in both forms, and its
+// generated files are those that its own lock command writes.
+func TestCopy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the SDK")
+	}
+	dir := project(t, Options{Name: "shop"})
+	run(t, dir, "go", "build", "-tags", "production", "-o", filepath.Join(t.TempDir(), "worker"), ".")
+	run(t, dir, "go", "vet", "./...")
+	run(t, dir, "go", "test", "-short", "./...")
+	if out := run(t, dir, "go", "generate"); out != "" {
+		t.Errorf("go generate changes the new project: %s", out)
+	}
+	if out := run(t, dir, "gofmt", "-l", "."); out != "" {
+		t.Errorf("not formatted: %s", out)
+	}
+	for _, name := range []string{"sdk/worker/worker_test.go", "sdk/cmd", "sdk/sdk.go"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s was copied", name)
+		}
+	}
+	deps := run(t, dir, "go", "list", "-deps", "-tags", "production", ".")
+	for _, unwanted := range []string{"sdk/dev", "devchain", "golang.org/x/tools"} {
+		if strings.Contains(deps, unwanted) {
+			t.Errorf("a production build has %s in it", unwanted)
+		}
+	}
+}
+
+// TestStory is what a new user does: make a project, add a call, run it, call it.
+func TestStory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a chain and a worker")
+	}
+	dir := project(t, Options{Name: "shop", SDK: checkout(t)})
+	before := read(t, dir, "counter.go")
+	if _, err := AddCall(dir, "Counter.Reset(to uint64)"); err != nil {
+		t.Fatal(err)
+	}
+	if n := changedLines(t, before, read(t, dir, "counter.go")); n > 8 {
+		t.Errorf("a call takes %d lines, want at most 8", n)
+	}
+	body := "error {\n\tc.By.Set(ctx, ctx.Sender(), to)\n"
+	source := strings.Replace(read(t, dir, "counter.go"), "Reset(ctx stf.Call, to uint64) error {\n", "Reset(ctx stf.Call, to uint64) "+body, 1)
+	write(t, dir, "counter.go", source)
+	// Without go generate it is refused, and says what to do.
+	if out, err := command(dir, "go", "test", "-short", "./...").CombinedOutput(); err == nil || !strings.Contains(string(out), "method *main.Counter.Reset (call 1.1) is not in the lock") {
+		t.Errorf("a call that is not in the lock: %v\n%s", err, out)
+	}
+	run(t, dir, "go", "generate")
+	if lock := read(t, dir, "calls.lock"); !strings.Contains(lock, "\ncall 1.1 Counter.reset(to: u64)\n") {
+		t.Errorf("not in the lock:\n%s", lock)
+	}
+	run(t, dir, "go", "test", "-short", "./...")
+
+	exe := filepath.Join(t.TempDir(), "shop")
+	run(t, dir, "go", "build", "-o", exe, ".")
+	network := start(t, dir, exe, "dev", "--workers", "1", "--block-time", "500ms", "--watch")
+	network.await("go run . call  Counter.reset(to: u64)")
+	network.await("Ctrl-C")
+	if out := run(t, dir, exe, "call", "Counter.Reset", "41"); out != "succeeded\n" {
+		t.Errorf("the call: %q", out)
+	}
+	run(t, dir, exe, "call", "Counter.Increment", "1")
+	if out := run(t, dir, exe, "query", "Counter.Mine"); out != "42\n" {
+		t.Errorf("the answer is %q", out)
+	}
+	out, err := command(dir, exe, "call", "Counter.Increment", "2000").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Counter.TooBig: steps are limited to 1000") {
+		t.Errorf("a call that fails: %v %s", err, out)
+	}
+
+	// Edit and save: it is built and frozen, and the state is still there.
+	if _, err := AddCall(dir, "Counter.Twice()"); err != nil {
+		t.Fatal(err)
+	}
+	network.await("added to calls.lock")
+	network.await("running again")
+	source = strings.Replace(read(t, dir, "counter.go"), "Twice(ctx stf.Call) error {\n", "Twice(ctx stf.Call) error {\n\tc.By.Set(ctx, ctx.Sender(), 2*c.By.Get(ctx, ctx.Sender()))\n", 1)
+	write(t, dir, "counter.go", source)
+	network.await("running again")
+	run(t, dir, "go", "build", "-o", exe+"2", ".")
+	run(t, dir, exe+"2", "call", "Counter.Twice")
+	if out := run(t, dir, exe+"2", "query", "Counter.Mine"); out != "84\n" {
+		t.Errorf("after a restart with a new call the answer is %q", out)
+	}
+	// What does not compile, or changes what is frozen, leaves the rest running.
+	write(t, dir, "counter.go", source+"\nfunc (")
+	network.await("the last program that was right goes on running")
+	write(t, dir, "counter.go", strings.Replace(source, "by uint32", "by uint64", 1))
+	network.await("(call 1.0) has become")
+	// What vet refuses is shown after it runs.
+	write(t, dir, "counter.go", source+"\nvar calls int\n\nfunc (c *Counter) StorageDefault() Counter { calls++; return Counter{} }\n")
+	network.await("running again")
+	network.await("global: changes the package variable calls")
+	network.interrupt()
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func changedLines(t *testing.T, a, b string) (n int) {
+	t.Helper()
+	old := strings.Split(a, "\n")
+	for _, line := range strings.Split(b, "\n") {
+		if len(old) > 0 && old[0] == line {
+			old = old[1:]
+			continue
+		}
+		n++
+		if len(old) > 1 && strings.Contains(line, "stf.Method") { // changed, not added
+			old = old[1:]
+		}
+	}
+	if len(old) > 0 {
+		t.Errorf("lines were lost: %q", old)
+	}
+	return n
+}
+
+// process is a program that runs until it is interrupted.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines chan string
+	said  bytes.Buffer
+}
+
+func start(t *testing.T, dir, name string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: command(dir, name, args...), lines: make(chan string, 1000)}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = p.cmd.Stdout
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			p.lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		for range p.lines {
+		}
+		p.cmd.Wait()
+	})
+	return p
+}
+
+// await reads lines until one contains text.
+func (p *process) await(text string) {
+	p.t.Helper()
+	for line := range p.lines {
+		p.said.WriteString(line + "\n")
+		if strings.Contains(line, text) {
+			return
+		}
+	}
+	p.t.Fatalf("it ended before it said %q:\n%s", text, p.said.String())
+}
+
+func (p *process) interrupt() {
+	p.t.Helper()
+	p.cmd.Process.Signal(os.Interrupt)
+	for line := range p.lines {
+		p.said.WriteString(line + "\n")
+	}
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("after an interrupt: %v\n%s", err, p.said.String())
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ name, sdk, want string }{
+		{"", "", "no name"}, {"Shop", "", "no name"}, {"a b", "", "no name"}, {"../x", "", "no name"},
+		{"time", "", "Go's own"}, {"sdk", "", "Go's own"},
+		{"shop", dir, "no checkout"},
+	} {
+		if err := New(Options{Name: c.name, Dir: filepath.Join(dir, "x"), SDK: c.sdk}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if err := New(Options{Name: "shop", Dir: dir}); err == nil || !strings.Contains(err.Error(), "exists") {
+		t.Error(err)
+	}
+	other := t.TempDir()
+	os.WriteFile(filepath.Join(other, "go.mod"), []byte("module x\n"), 0o644)
+	if err := New(Options{Name: "shop", Dir: filepath.Join(dir, "y"), SDK: other}); err == nil || !strings.Contains(err.Error(), "another module") {
+		t.Error(err)
+	}
+}
+
+const module = `package main
+
+import "github.com/offchain-worker/sdk/stf"
+
+type Game struct{ N stf.Value[uint64] }
+
+// Play plays.
+func (game *Game) Play(ctx stf.Call) error { return nil }
+
+func (game *Game) Get(q stf.Query) (uint64, error) { return 0, nil }
+
+var declaration = stf.Module("Game", &Game{}, stf.At(1),
+	stf.Calls(
+		stf.Method("Play", 4),
+	),
+	stf.Public(stf.Method("Get", 0)))
+
+var other = stf.Module("Other", new(Other), stf.At(2))
+
+type Other struct{}
+`
+
+func TestAddCall(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "game.go")
+	if err := os.WriteFile(name, []byte(module), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range []string{"Game.Stop", "game.Pay(to AccountID, amounts []Balance, at *stf.Moment)", "Other.First()"} {
+		if _, err := AddCall(dir, spec); err != nil {
+			t.Fatalf("%s: %v", spec, err)
+		}
+	}
+	got := read(t, dir, "game.go")
+	for _, want := range []string{
+		"stf.Method(\"Play\", 4), stf.Method(\"Stop\", 5), stf.Method(\"Pay\", 6),\n\t),\n",
+		"\n// Pay is a call.\nfunc (game *Game) Pay(ctx stf.Call, to stf.AccountID, amounts []stf.Balance, at *stf.Moment) error {\n\treturn nil\n}\n",
+		"func (o *Other) First(ctx stf.Call) error {",
+		"stf.Module(\"Other\", new(Other), stf.At(2), stf.Calls(stf.Method(\"First\", 0)))",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	for spec, want := range map[string]string{
+		"Game":              "is no call",
+		"Game.play":         "is no call",
+		"Game.X(a":          "is no call",
+		"Game.X(uint64)":    "give each a name",
+		"Game.X(a uint64 b": "is no call",
+		"Game.X(a) (b":      "is no call",
+		"Game.Play()":       "already",
+		"None.X()":          "there are: Game, Other",
+		"Game.X(a) error)":  "arguments",
+	} {
+		if _, err := AddCall(dir, spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", spec, err, want)
+		}
+	}
+	if after := read(t, dir, "game.go"); after != got {
+		t.Error("a refused call changed the file")
+	}
+}
