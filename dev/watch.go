@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/demo"
+	"github.com/offchain-worker/sdk/internal/gosource"
 	"github.com/offchain-worker/sdk/stf"
 )
 
@@ -110,8 +111,13 @@ func (w *watcher) run(ctx context.Context) (err error) {
 func (w *watcher) update(ctx context.Context, began time.Time) error {
 	w.checker.stop()
 	program, err := w.build(ctx)
-	if seen, lerr := look(); lerr == nil { // also what build has written
-		w.seen = seen
+	// What build has written is no change; what was saved meanwhile is one.
+	if now, lerr := look(); lerr == nil {
+		for _, name := range []string{gosource.DocsFile, stf.LockFile} {
+			if s, ok := now[name]; ok {
+				w.seen[name] = s
+			}
+		}
 	}
 	if err != nil {
 		if ctx.Err() == nil {
