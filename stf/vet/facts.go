@@ -3,6 +3,7 @@ package vet
 import (
 	"go/token"
 	"go/types"
+	"slices"
 )
 
 // hazard is something that is wrong with a function.
@@ -69,6 +70,16 @@ func (c *checker) export() {
 		if n.root {
 			for _, h := range hazards {
 				add(h)
+			}
+		}
+	}
+	for v, setters := range c.first {
+		for _, n := range setters {
+			f := c.varFact(v)
+			for _, h := range n.summary() {
+				if !harmless(h.Rule) && !slices.ContainsFunc(f.Hazards, func(o hazard) bool { return o.Rule == h.Rule }) {
+					f.Hazards = append(f.Hazards, h)
+				}
 			}
 		}
 	}

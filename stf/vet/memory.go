@@ -196,12 +196,19 @@ func (c *checker) globals() {
 				}
 				if v.Pkg() == c.pass.Pkg && !c.initOnly(n) {
 					c.writes[v] = append(c.writes[v], w)
+				} else if v.Pkg() == c.pass.Pkg {
+					c.first[v] = append(c.first[v], n)
 				}
 			}
 		}
 	}
 	for _, n := range c.nodes {
 		for _, r := range n.reads {
+			for _, w := range c.first[r.v] {
+				if w != n {
+					n.edges = append(n.edges, edge{pos: r.pos, to: w})
+				}
+			}
 			ws := c.writes[r.v]
 			if len(ws) > 0 && !slices.ContainsFunc(ws, func(w write) bool { return w.by.outermost() == n.outermost() }) {
 				c.hazard(n, r.pos, global, "package variable "+r.v.Name()+" is changed by "+ws[0].by.name+" ("+c.at(ws[0].pos)+")")

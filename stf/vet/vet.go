@@ -54,6 +54,7 @@ type checker struct {
 	parent   map[ast.Node]ast.Node
 	varFacts map[*types.Var]*varFact
 	writes   map[*types.Var][]write // to package variables, outside init
+	first    map[*types.Var][]*node // init functions that set package variables
 	allow    *allowances
 	types    []*types.TypeName // types of this package and what it imports, see implementers
 
@@ -73,7 +74,7 @@ func run(pass *analysis.Pass) (any, error) {
 	}
 	c := &checker{
 		pass: pass, funcs: map[*types.Func]*node{}, lits: map[*ast.FuncLit]*node{}, vars: map[*types.Var]*node{},
-		locals: map[*types.Var][]*node{}, parent: map[ast.Node]ast.Node{}, varFacts: map[*types.Var]*varFact{}, writes: map[*types.Var][]write{}, reported: map[reportKey]bool{},
+		locals: map[*types.Var][]*node{}, parent: map[ast.Node]ast.Node{}, varFacts: map[*types.Var]*varFact{}, writes: map[*types.Var][]write{}, first: map[*types.Var][]*node{}, reported: map[reportKey]bool{},
 	}
 	var files []*ast.File
 	for _, f := range pass.Files {
@@ -116,37 +117,68 @@ func (c *checker) at(pos token.Pos) string {
 	return p.String()
 }
 
-// report reports what the framework's calls reach in this package.
-func (c *checker) report(files []*ast.File) {
-	from := map[*node]*node{} // the root that a node is reached from
-	var queue []*node
+// visit is a node that the framework's calls reach.
+type visit struct {
+	node   *node
+	root   *node // that it is reached from
+	before bool  // it only computes the first value of a variable, before main
+}
+
+// harmless are the rules that do not matter before main, where there is no
+// call that could run out of gas.
+func harmless(r rule) bool { return r == loop || r == recursing }
+
+// reach returns what is reached, in the order of the source.
+func (c *checker) reach() []visit {
+	type state struct {
+		node   *node
+		before bool
+	}
+	from := map[state]*node{}
+	var queue []state
 	for _, n := range c.nodes {
 		if n.root {
-			from[n] = n
-			queue = append(queue, n)
+			from[state{n, false}] = n
+			queue = append(queue, state{n, false})
 		}
 	}
 	for len(queue) > 0 {
-		n := queue[0]
+		s := queue[0]
 		queue = queue[1:]
-		for _, e := range n.edges {
-			if e.to != nil && from[e.to] == nil {
-				from[e.to] = from[n]
-				queue = append(queue, e.to)
+		for _, e := range s.node.edges {
+			// What a variable holds, if it is a function, may run at any time.
+			next := state{e.to, e.to != nil && (e.to.init && e.to.lit == nil || s.before && e.static)}
+			if e.to != nil && from[next] == nil {
+				from[next] = from[s]
+				queue = append(queue, next)
 			}
 		}
 	}
+	var out []visit
 	for _, n := range c.nodes {
-		root := from[n]
-		if root == nil {
-			continue
+		for _, before := range []bool{false, true} {
+			if root := from[state{n, before}]; root != nil {
+				out = append(out, visit{n, root, before})
+			}
 		}
+	}
+	return out
+}
+
+// report reports what the framework's calls reach in this package.
+func (c *checker) report(files []*ast.File) {
+	for _, v := range c.reach() {
+		n := v.node
 		for _, h := range n.hazards {
-			c.finding(h.pos, h.Rule, h.What, root, n)
+			if !v.before || !harmless(h.Rule) {
+				c.finding(h.pos, h.Rule, h.What, v.root, n)
+			}
 		}
 		for _, e := range n.edges {
 			for _, h := range c.foreign(e) {
-				c.finding(e.pos, h.Rule, "calls "+e.ext.Name()+", where "+h.What+" ("+h.At+")", root, n)
+				if !v.before || !harmless(h.Rule) {
+					c.finding(e.pos, h.Rule, verb(e.ext)+" "+e.ext.Name()+", where "+h.What+" ("+h.At+")", v.root, n)
+				}
 			}
 		}
 	}
@@ -248,8 +280,9 @@ func (c *checker) summarize() {
 				if e.to == nil {
 					continue
 				}
+				first := e.to.init && e.to.lit == nil || n.init && e.static
 				for r, h := range e.to.all {
-					if _, ok := n.all[r]; !ok {
+					if _, ok := n.all[r]; !ok && !(first && harmless(r)) {
 						n.all[r] = h
 						changed = true
 					}
@@ -266,4 +299,12 @@ func (n *node) summary() []hazard {
 	}
 	slices.SortFunc(out, func(a, b hazard) int { return strings.Compare(string(a.Rule), string(b.Rule)) })
 	return out
+}
+
+// verb says what is done with something of another package.
+func verb(obj types.Object) string {
+	if _, ok := obj.(*types.Var); ok {
+		return "reads"
+	}
+	return "calls"
 }

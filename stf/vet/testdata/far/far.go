@@ -19,11 +19,14 @@ func (f *Far) Call(ctx stf.Call, n uint32, list []uint64) error {
 	if lib.Mode == 1 {   // want `global: lib.Mode is changed by SetMode \(lib.go:15\)`
 		return nil
 	}
-	base := lib.Base // want `clock: calls Base, where time.Now`
+	base := lib.Base // want `clock: reads Base, where time.Now`
 	best := lib.Best(fixed{})
 	best += lib.Best(local{})
-	lib.Fill(shared) // want `global: changes the package variable shared`
-	lib.Note(ctx)    // reported there
+	lib.Fill(shared)     // want `global: changes the package variable shared`
+	lib.Note(ctx)        // reported there
+	if lib.Host == "x" { // want `io: reads Host, where os.Hostname`
+		return nil
+	}
 	for range n {
 		lib.Pay(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/offchain-worker/sdk/stf"
 )
@@ -41,6 +42,43 @@ func init() {
 
 func prepare(p uint64) { primes[p] = true }
 
+var (
+	born  int64
+	sieve = makeSieve(100)
+	steps = map[uint8]func(uint64) uint64{1: collatz}
+)
+
+func init() {
+	born = time.Now().Unix() // want `clock: time.Now.*reached from \(\*Shop\).Read`
+}
+
+// Before main there is no gas: only the value counts.
+func makeSieve(n int) []bool {
+	out := make([]bool, n)
+	for i := 2; i < n; i++ {
+		for j := i * i; j < n; j += i {
+			out[j] = true
+		}
+	}
+	return out
+}
+
+func collatz(n uint64) (steps uint64) {
+	for n > 1 { // want `loop: nothing bounds`
+		n /= 2
+		steps++
+	}
+	return steps
+}
+
+func (s *Shop) Read(ctx stf.Call, n uint8) error {
+	s.Sold.Set(ctx, uint64(born)+steps[n](7))
+	if sieve[n] {
+		return nil
+	}
+	return nil
+}
+
 func New(limit uint64) *Shop {
 	s := &Shop{cache: map[stf.AccountID]uint64{}}
 	s.limit = limit
@@ -69,7 +107,7 @@ func (s *Shop) Buy(ctx stf.Call, n uint64) error {
 	if n > s.limit+squares[2] || primes[n] {
 		return nil
 	}
-	if verbose { // want `global: package variable verbose is changed by Configure \(memory.go:51\)`
+	if verbose { // want `global: package variable verbose is changed by Configure \(memory.go:89\)`
 		return nil
 	}
 	return s.load(ctx)

@@ -52,3 +52,8 @@ func Sum(list []uint64) (sum uint64) {
 	}
 	return sum
 }
+
+// Host is set by init.
+var Host string
+
+func init() { Host, _ = os.Hostname() }
