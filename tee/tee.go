@@ -109,6 +109,15 @@ type Evidence struct {
 // reads: three times the largest known quote with its certificates.
 const MaxEvidence = 64 << 10
 
+// NewEvidence returns evidence, or an error if it is larger than anybody reads.
+func NewEvidence(kind Kind, quote, aux []byte) (Evidence, error) {
+	// Encoded it has some bytes more for the kind and the lengths.
+	if n := len(quote) + len(aux) + 16; n > MaxEvidence {
+		return Evidence{}, fmt.Errorf("tee: evidence of %d bytes with its collateral, %d are read", n, MaxEvidence)
+	}
+	return Evidence{Kind: kind, Quote: quote, Aux: append([]byte{}, aux...)}, nil
+}
+
 // Platform is the trusted execution environment that this process runs on.
 // Implementations are safe for concurrent use.
 type Platform interface {

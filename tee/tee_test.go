@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
@@ -13,6 +14,18 @@ import (
 func TestVerifyWithoutVerifier(t *testing.T) {
 	if c, err := tee.Verify(tee.Evidence{Kind: tee.SGX}); c != nil || !errors.Is(err, tee.ErrNotGenuine) {
 		t.Errorf("got %v, %v", c, err)
+	}
+}
+
+// TestEvidence makes the largest evidence that is read.
+func TestEvidence(t *testing.T) {
+	quote := make([]byte, 5000)
+	e, err := tee.NewEvidence(tee.SGX, quote, make([]byte, tee.MaxEvidence-16-len(quote)))
+	if err != nil || len(scale.MustMarshal(e)) > tee.MaxEvidence {
+		t.Errorf("got %d bytes, %v", len(scale.MustMarshal(e)), err)
+	}
+	if e, err := tee.NewEvidence(tee.SGX, quote, make([]byte, tee.MaxEvidence-15-len(quote))); err == nil || e.Quote != nil {
+		t.Errorf("one more: got %v", err)
 	}
 }
 

@@ -104,11 +104,11 @@ func (p *Platform) Attest(rd tee.ReportData) (tee.Evidence, error) {
 	if q.SGX.MREnclave != p.measurement {
 		return tee.Evidence{}, errors.New("sgx: the quote is of another enclave")
 	}
-	e := tee.Evidence{Kind: tee.SGX, Quote: raw, Aux: []byte{}}
+	var staple []byte
 	if p.config.Staple != nil {
-		e.Aux = append(e.Aux, p.config.Staple()...)
+		staple = p.config.Staple()
 	}
-	return e, nil
+	return tee.NewEvidence(tee.SGX, raw, staple)
 }
 
 // quote makes a quote and checks that it is about rd: the files keep what was

@@ -86,7 +86,7 @@ func (p *Platform) Attest(rd tee.ReportData) (tee.Evidence, error) {
 	if p.config.StapleCRL != nil {
 		c.CRL = p.config.StapleCRL()
 	}
-	return tee.Evidence{Kind: tee.SNP, Quote: raw.Out, Aux: c.Encode()}, nil
+	return tee.NewEvidence(tee.SNP, raw.Out, c.Encode())
 }
 
 func (p *Platform) report(rd tee.ReportData) (*tee.SNPReport, *tsm.Report, error) {

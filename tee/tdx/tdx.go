@@ -85,11 +85,11 @@ func (p *Platform) Attest(rd tee.ReportData) (tee.Evidence, error) {
 	if q.TDX.Measurement() != p.measurement {
 		return tee.Evidence{}, errors.New("tdx: the TD's registers have changed since the start")
 	}
-	e := tee.Evidence{Kind: tee.TDX, Quote: raw, Aux: []byte{}}
+	var staple []byte
 	if p.config.Staple != nil {
-		e.Aux = append(e.Aux, p.config.Staple()...)
+		staple = p.config.Staple()
 	}
-	return e, nil
+	return tee.NewEvidence(tee.TDX, raw, staple)
 }
 
 func (p *Platform) quote(rd tee.ReportData) (*dcap.Quote, []byte, error) {
