@@ -98,23 +98,14 @@ func (f *follower) attempt(ctx context.Context) error {
 	}
 	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys, Fetch: w.blocks.Load().fetch})
 	defer blocks.Close()
-	var final []lightclient.FinalHeader
+	ahead := f.lookAhead(blocks)
+	defer ahead.close()
 	for {
-		b, err := f.next(ctx, blocks)
+		next, err := ahead.next(ctx)
 		if err != nil {
 			return err
 		}
-		if len(final) == 0 {
-			if final, err = f.advance(ctx, b); err != nil {
-				return err
-			}
-		}
-		next := final[0]
-		final = final[1:]
-		if next.Hash() != b.Hash {
-			return fmt.Errorf("%w: block %d is %s, but %s was finalized", parentchain.ErrNonsense, next.Number(), b.Hash, next.Hash())
-		}
-		if err := f.block(ctx, next, b); err != nil {
+		if err := f.block(ctx, next); err != nil {
 			return err
 		}
 		if f.j.number() >= blocks.Head() {
@@ -154,8 +145,8 @@ func (f *follower) advance(ctx context.Context, b *parentchain.UnverifiedBlock) 
 }
 
 // keep appends a block to the archive, unless it came from there complete.
-func (f *follower) keep(b *parentchain.UnverifiedBlock, reads []archive.Read) {
-	blocks := f.w.blocks.Load()
+func (f *follower) keep(next *upcoming, reads []archive.Read) {
+	b, blocks := next.block, f.w.blocks.Load()
 	if b.Archived || blocks.archive == nil {
 		return
 	}
@@ -163,8 +154,8 @@ func (f *follower) keep(b *parentchain.UnverifiedBlock, reads []archive.Read) {
 	if f.code.proof != nil && f.code.hash == b.Header.ParentHash {
 		e.Before = []archive.Read{{Keys: enclave.CodeKeys(), Proof: f.code.proof}}
 	}
-	if solo, ok := f.finality.(*soloFinality); ok && solo.proven == b.Header.Number {
-		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: solo.justification}
+	if next.justification != nil {
+		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: next.justification}
 	}
 	blocks.keep(e)
 }
@@ -221,40 +212,42 @@ func (f *follower) checkFork(ctx context.Context) error {
 	return nil
 }
 
+var eventsKey = hashing.StoragePrefix("System", "Events")
+
 // keys returns the storage keys that the proof of block n covers. For blocks
 // that are fetched ahead it is a guess: what the core needs to know of a block
 // depends on those before it.
 func (f *follower) keys(n header.Number) [][]byte {
-	return append([][]byte{hashing.StoragePrefix("System", "Events")}, f.j.core.RequiredKeys(n)...)
+	return append([][]byte{eventsKey}, f.j.core.RequiredKeys(n)...)
 }
 
-// proof returns the read proof that the core needs of the next block: the one
-// that was fetched with it, unless the blocks since then changed the keys.
-func (f *follower) proof(ctx context.Context, b *parentchain.UnverifiedBlock) (_ [][]byte, err error) {
-	keys := f.keys(b.Header.Number)
-	if sameKeys(b.Keys, keys) {
-		return b.Proof, nil
+// verify returns the block as the core needs it: as it was verified ahead,
+// unless blocks since then have changed what must be proven, or how bodies are
+// hashed.
+func (f *follower) verify(ctx context.Context, next *upcoming) (*lightclient.VerifiedBlock, error) {
+	defer f.w.metrics.stage(stageVerify)()
+	b, keys, layout := next.block, f.keys(next.final.Number()), f.j.core.Runtime().ExtrinsicsLayout()
+	if !sameKeys(b.Keys, keys) {
+		proof, err := f.w.blocks.Load().readProof(ctx, keys, b.Header.Number, b.Hash)
+		if err != nil {
+			return nil, err
+		}
+		b.Archived = false // it is not complete
+		b.Keys, b.Proof = keys, proof
+	} else if next.verified != nil && next.layout == layout {
+		return next.verified, nil
 	}
-	b.Archived = false // it is not complete
-	b.Keys = keys
-	b.Proof, err = f.w.blocks.Load().readProof(ctx, keys, b.Header.Number, b.Hash)
-	return b.Proof, err
+	return next.final.Verify(layout, b.Extrinsics, b.Proof, keys[1:]...)
 }
 
-// block verifies, executes and commits one block, and makes ready for the next.
-func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *parentchain.UnverifiedBlock) error {
-	w, core := f.w, f.j.core
-	proof, err := f.proof(ctx, b)
+// block executes and commits one block, and makes ready for the next.
+func (f *follower) block(ctx context.Context, next *upcoming) error {
+	w, core, final := f.w, f.j.core, next.final
+	vb, err := f.verify(ctx, next)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
-	verified := w.metrics.stage(stageVerify)
-	vb, err := final.Verify(core.Runtime().ExtrinsicsLayout(), b.Extrinsics, proof, core.RequiredKeys(final.Number())...)
-	if err != nil {
-		return fmt.Errorf("block %d: %w", final.Number(), err)
-	}
-	verified()
-	prepared, err := core.Prepare(vb)
+	prepared, err := core.PrepareAhead(vb, next.ahead)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
@@ -267,7 +260,7 @@ func (f *follower) block(ctx context.Context, final lightclient.FinalHeader, b *
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
 	committed := w.metrics.stage(stageCommit)
-	f.keep(b, append([]archive.Read{{Keys: b.Keys, Proof: proof}}, reads...))
+	f.keep(next, append([]archive.Read{{Keys: next.block.Keys, Proof: next.block.Proof}}, reads...))
 	p, _ := w.published.read()
 	var owed []enclave.Effect
 	if len(commit.Settled) > 0 {

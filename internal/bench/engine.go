@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/fabricate"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/pipeline"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/scale"
@@ -69,6 +70,12 @@ func newEngine(ctx context.Context, c *fabricate.Chain, app *stf.App, keys *encl
 
 func (e *engine) close() error { return e.log.Close() }
 
+// upcoming is a verified block that waits for its turn.
+type upcoming struct {
+	block *lightclient.VerifiedBlock
+	ahead *enclave.Ahead
+}
+
 // process does with a segment what a worker does, from the justification to
 // the commit: all but fetching and JSON. It returns the commits' receipts.
 func (e *engine) process(s *fabricate.Segment) (receipts int, err error) {
@@ -76,41 +83,70 @@ func (e *engine) process(s *fabricate.Segment) (receipts int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for i, f := range final {
-		b := &s.Blocks[i]
-		vb, err := f.Verify(trie.V0, b.Body, b.Proof, e.core.RequiredKeys(f.Number())...)
+	window := pipeline.New[upcoming](0)
+	defer window.Close()
+	next := 0
+	for next < len(final) || window.Len() > 0 {
+		for next < len(final) && !window.Full() {
+			b := &s.Blocks[next]
+			vb, err := final[next].Verify(trie.V0, b.Body, b.Proof, e.core.RequiredKeys(final[next].Number())...)
+			if err != nil {
+				return 0, err
+			}
+			ahead, size := e.core.LookAhead(vb), 0
+			for _, x := range b.Body {
+				size += len(x)
+			}
+			window.Put(upcoming{vb, ahead}, size, ahead.Pieces())
+			next++
+		}
+		u, err := window.Take(context.Background()) // opening always ends
 		if err != nil {
 			return 0, err
 		}
-		commit, err := e.core.Execute(vb)
+		n, err := e.block(u, next == len(final) && window.Len() == 0)
 		if err != nil {
 			return 0, err
 		}
-		if e.waiting = append(e.waiting, commit.Encode()); len(e.waiting) >= e.group || i == len(final)-1 {
-			if err := e.log.Append(e.waiting...); err != nil {
-				return 0, err
-			}
-			e.waiting = nil
-		}
-		if err := e.core.Adopt(commit); err != nil {
-			return 0, err
-		}
-		for j := range commit.Receipts {
-			if o := commit.Receipts[j].Outcome; !o.OK() {
-				return 0, fmt.Errorf("block %d: operation %d: %v", commit.Number, j, o)
-			}
-		}
-		if len(commit.Alarms) > 0 {
-			return 0, fmt.Errorf("block %d: %v", commit.Number, commit.Alarms)
-		}
-		receipts += len(commit.Receipts)
-		if len(e.waiting) == 0 && e.log.Since() > e.log.SnapshotAt() {
-			if err := e.log.Snapshot(e.core.SnapshotWriter()); err != nil {
-				return 0, err
-			}
-		}
+		receipts += n
 	}
 	return receipts, nil
+}
+
+// block executes and commits a block; the last one of a segment with all that
+// waits. It returns how many receipts it has.
+func (e *engine) block(u upcoming, last bool) (receipts int, err error) {
+	prepared, err := e.core.PrepareAhead(u.block, u.ahead)
+	if err != nil {
+		return 0, err
+	}
+	commit, err := prepared.Execute(u.block)
+	if err != nil {
+		return 0, err
+	}
+	if e.waiting = append(e.waiting, commit.Encode()); len(e.waiting) >= e.group || last {
+		if err := e.log.Append(e.waiting...); err != nil {
+			return 0, err
+		}
+		e.waiting = nil
+	}
+	if err := e.core.Adopt(commit); err != nil {
+		return 0, err
+	}
+	for j := range commit.Receipts {
+		if o := commit.Receipts[j].Outcome; !o.OK() {
+			return 0, fmt.Errorf("block %d: operation %d: %v", commit.Number, j, o)
+		}
+	}
+	if len(commit.Alarms) > 0 {
+		return 0, fmt.Errorf("block %d: %v", commit.Number, commit.Alarms)
+	}
+	if len(e.waiting) == 0 && e.log.Since() > e.log.SnapshotAt() {
+		if err := e.log.Snapshot(e.core.SnapshotWriter()); err != nil {
+			return 0, err
+		}
+	}
+	return len(commit.Receipts), nil
 }
 
 // sampleApp returns the sample app with fresh key material.

@@ -19,6 +19,9 @@
 //	err = core.Adopt(commit)           // the block counts from here on
 //	for _, e := range core.Pending() { … send it … }
 //
+// Blocks behind the next can be opened while others have their turn:
+// [Core.LookAhead] lists the work, [Core.PrepareAhead] uses what fits.
+//
 // After a restart, Restore reads the snapshot, and DecodeCommit and Adopt the
 // records since. [Core.Load] has the commitment in memory before the next block
 // is executed, and [Core.Audit] checks all that was read. [Core.View] is what
@@ -26,7 +29,7 @@
 // restart and while blocks are executed.
 //
 // The package does no I/O, reads no clock and no randomness, and leaves no
-// goroutine behind; Execute uses several while it runs, and its result does
+// goroutine behind; Prepare uses several while it runs, and its result does
 // not depend on them.
 //
 // It trusts the [lightclient.VerifiedBlock], which only a proof can make, the

@@ -133,7 +133,7 @@ func FuzzOperation(f *testing.F) {
 			return
 		}
 		var op operation
-		code := w.core.check(b, &op, testFingerprint)
+		code := (&preparation{core: w.core, number: w.core.tip.Number + 1, fingerprint: testFingerprint}).check(b, &op)
 		good := code == stf.Success
 		if (op.call != nil) != good || (op.sender != nil) != good || (op.hash != nil) != good {
 			t.Errorf("operation %+v, code %v", op, code)

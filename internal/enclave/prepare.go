@@ -11,6 +11,7 @@ import (
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -36,6 +37,7 @@ type leaf struct {
 // decoding, signatures. It can be done in any order.
 type preparation struct {
 	core          *Core
+	number        header.Number
 	fingerprint   integritee.Fingerprint
 	jobs          []job
 	beneficiaries map[beneficiaryKey]*beneficiary
@@ -61,12 +63,10 @@ type beneficiaryKey struct {
 	chunks     int
 }
 
-// prepare decrypts and checks everything in the scan, on several cores. What
-// it computes for one operation does not depend on any other, so neither does
-// the result depend on the order.
-func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Hash {
-	defer c.watch(StagePrepare)()
-	p := &preparation{core: c, fingerprint: fingerprint, beneficiaries: map[beneficiaryKey]*beneficiary{}}
+// newPreparation lists the jobs of a block. What they compute for one operation
+// does not depend on any other, so neither does the result depend on the order.
+func (c *Core) newPreparation(s *scan, n header.Number, fingerprint integritee.Fingerprint) *preparation {
+	p := &preparation{core: c, number: n, fingerprint: fingerprint, beneficiaries: map[beneficiaryKey]*beneficiary{}}
 	for i := range s.operations {
 		op := &s.operations[i]
 		switch {
@@ -75,7 +75,7 @@ func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Ha
 		case op.code == stf.Success:
 			sent := *op
 			p.jobs = append(p.jobs, job{
-				do: func() { op.code = told(c.open(op, fingerprint)) },
+				do: func() { op.code = told(p.open(op)) },
 				failed: func() {
 					*op = sent
 					op.code, op.panicked = stf.Invalid, true
@@ -84,8 +84,11 @@ func (c *Core) prepare(s *scan, fingerprint integritee.Fingerprint) []hashing.Ha
 		}
 	}
 	p.collectLeaves(s)
-	p.run()
-	var leaves []hashing.Hash
+	return p
+}
+
+// confirmed returns the leaves of the confirmation tree, after all jobs.
+func (p *preparation) confirmed() (leaves []hashing.Hash) {
 	for _, l := range p.leaves {
 		if l.needs == nil || l.needs.ok {
 			leaves = append(leaves, l.hash)
@@ -173,20 +176,21 @@ func told(code stf.Code) stf.Code {
 // open decrypts an invocation and checks it as far as the state is not needed
 // (RULES 11). Only if all is well does the receipt become the sender's, under
 // the operation's hash.
-func (c *Core) open(op *operation, fingerprint integritee.Fingerprint) stf.Code {
-	plain, err := c.opener.Decrypt(op.ciphertext, shielding.MaxChunks)
+func (p *preparation) open(op *operation) stf.Code {
+	plain, err := p.core.opener.Decrypt(op.ciphertext, shielding.MaxChunks)
 	switch {
 	case errors.Is(err, shielding.ErrTooLong):
 		return stf.TooLong
 	case err != nil:
 		return stf.Undecryptable
 	}
-	return c.check(plain, op, fingerprint)
+	return p.check(plain, op)
 }
 
 // check decodes an operation and verifies its signature.
-func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerprint) stf.Code {
-	o, err := c.decodeOperation(plain)
+func (p *preparation) check(plain []byte, op *operation) stf.Code {
+	c := p.core
+	o, err := c.decodeOperation(plain, p.number)
 	switch {
 	case errors.Is(err, stf.ErrUnknownCall):
 		return stf.UnknownCall
@@ -194,7 +198,7 @@ func (c *Core) check(plain []byte, op *operation, fingerprint integritee.Fingerp
 		return stf.Invalid
 	case o.kind != integritee.TOPIndirectCall:
 		return stf.WrongKind
-	case !o.signed.Verify(o.call.Sender, fingerprint, c.cfg.Trust.Shard):
+	case !o.signed.Verify(o.call.Sender, p.fingerprint, c.cfg.Trust.Shard):
 		return stf.BadSignature
 	}
 	op.hash, op.sender = &o.hash, &o.call.Sender
@@ -210,7 +214,7 @@ type decodedOperation struct {
 	hash   hashing.Hash
 }
 
-func (c *Core) decodeOperation(plain []byte) (o decodedOperation, err error) {
+func (c *Core) decodeOperation(plain []byte, n header.Number) (o decodedOperation, err error) {
 	defer recoverDecoding(&err)
 	d := scale.NewDecoder(plain)
 	o.kind = integritee.DecodeOperation(d)
@@ -221,7 +225,7 @@ func (c *Core) decodeOperation(plain []byte) (o decodedOperation, err error) {
 	if c.cfg.App.Legacy() {
 		decode = integritee.DecodeLegacyTrustedCallSigned
 	}
-	o.signed = decode(d, func(d *scale.Decoder) { o.call = c.cfg.App.DecodeCallAt(d, c.tip.Number+1) })
+	o.signed = decode(d, func(d *scale.Decoder) { o.call = c.cfg.App.DecodeCallAt(d, n) })
 	if d.Err() != nil {
 		return o, d.Err()
 	}

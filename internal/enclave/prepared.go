@@ -30,6 +30,12 @@ type Prepared struct {
 // calls declare what they will read. It changes nothing. Errors that wrap
 // ErrFatal are final: the worker must stop before this block.
 func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
+	return c.PrepareAhead(b, nil)
+}
+
+// PrepareAhead is Prepare of a block of which a, if it is not nil, has done a
+// part before, by all of its pieces. What Prepare returns is the same.
+func (c *Core) PrepareAhead(b *lightclient.VerifiedBlock, a *Ahead) (*Prepared, error) {
 	head := b.Header()
 	if head.Number != c.tip.Number+1 || head.ParentHash != c.tip.Hash {
 		return nil, fmt.Errorf("%w: block %d %v on %v, the last one is %d %v", ErrNotNext, head.Number, b.Hash(), head.ParentHash, c.tip.Number, c.tip.Hash)
@@ -52,7 +58,7 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
 	}
-	s, err := c.scan(b.Extrinsics(), b.Events())
+	s, leaves, err := c.opened(b, a, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", head.Number, err)
 	}
@@ -71,9 +77,25 @@ func (c *Core) Prepare(b *lightclient.VerifiedBlock) (*Prepared, error) {
 	if now < c.tip.Now {
 		return nil, fmt.Errorf("%w: block %d: its time %d is before that of its parent, %d", ErrFatal, head.Number, now, c.tip.Now)
 	}
-	p := &Prepared{core: c, block: b, fingerprint: fingerprint, config: config, scan: s, now: now, leaves: c.prepare(s, fingerprint), newRuntime: newRuntime}
+	p := &Prepared{core: c, block: b, fingerprint: fingerprint, config: config, scan: s, now: now, leaves: leaves, newRuntime: newRuntime}
 	p.declareReads()
 	return p, nil
+}
+
+// opened returns what the block holds, opened, and the leaves of its
+// confirmation: of a where that fits, else all cores do it now.
+func (c *Core) opened(b *lightclient.VerifiedBlock, a *Ahead, fingerprint integritee.Fingerprint) (*scan, []hashing.Hash, error) {
+	if a.fits(c, b, fingerprint) {
+		return a.scan, a.work.confirmed(), nil
+	}
+	s, err := c.scan(b.Extrinsics(), b.Events())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.watch(StagePrepare)()
+	p := c.newPreparation(s, b.Number(), fingerprint)
+	p.run()
+	return s, p.confirmed(), nil
 }
 
 // declareReads asks the calls what they will read of the parentchain, in the

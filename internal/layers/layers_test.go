@@ -36,6 +36,7 @@ var table = map[string]int{
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,
+	"internal/pipeline":    machine,
 	"stf":                  machine,
 	"stf/vet":              command,
 	"dev":                  command,

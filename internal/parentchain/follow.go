@@ -133,6 +133,19 @@ func (f *Follower) Next(ctx context.Context) (*UnverifiedBlock, error) {
 	}
 }
 
+// Ready reports whether Next would return at once with a block, or with why it
+// could not be fetched. The goroutine that calls Next may call it.
+func (f *Follower) Ready() bool {
+	if f.first == nil {
+		select {
+		case f.first = <-f.queue:
+		default:
+			return false
+		}
+	}
+	return len(f.first) > 0
+}
+
 // state returns a channel that is closed at the next change, and why
 // following ended, if it did.
 func (f *Follower) state() (<-chan struct{}, error) {
