@@ -81,7 +81,13 @@ func (v *CompactU128) DecodeSCALE(d *Decoder) { *v = CompactU128(d.CompactU128()
 // uses them. Types without an encoding (maps, floats, int, channels, functions,
 // interfaces, and those with one of the two methods) and enums with other than
 // one variant set are errors.
-func Marshal(v any) ([]byte, error) { return Append(nil, v) }
+func Marshal(v any) ([]byte, error) {
+	b, err := Append(nil, v)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
 
 // MustMarshal is Marshal for types known to have an encoding; it panics on
 // those that have none.
@@ -106,16 +112,23 @@ func Append(b []byte, v any) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	return c.enc(b, rv)
+	return c.enc(slices.Grow(b, c.min), rv)
 }
 
 // Unmarshal decodes b into the value that v points to; bytes left over are an
 // error. On error the value is unspecified.
 func Unmarshal(b []byte, v any) error {
-	d := NewDecoder(b)
+	d := decoders.Get().(*Decoder)
+	defer decoders.Put(d)
+	*d = Decoder{buf: b}
 	d.Decode(v)
-	return d.Finish()
+	err := d.Finish()
+	*d = Decoder{} // it keeps nothing alive
+	return err
 }
+
+// decoders are those of Unmarshal, which nobody keeps.
+var decoders = sync.Pool{New: func() any { return new(Decoder) }}
 
 // Decode reads the value that v points to, recording errors like all methods.
 func (d *Decoder) Decode(v any) {
@@ -209,8 +222,15 @@ func fill(c *codec, t reflect.Type, building map[reflect.Type]*codec) error {
 	case reflect.Struct:
 		if t == u128Type {
 			c.min = 16
-			c.enc = func(b []byte, v reflect.Value) ([]byte, error) { return AppendU128(b, v.Interface().(U128)), nil }
-			c.dec = func(d *Decoder, v reflect.Value) { v.Set(reflect.ValueOf(d.U128())) }
+			// By its two fields, Hi and Lo: as an interface it would be allocated.
+			c.enc = func(b []byte, v reflect.Value) ([]byte, error) {
+				return AppendU128(b, U128{Hi: v.Field(0).Uint(), Lo: v.Field(1).Uint()}), nil
+			}
+			c.dec = func(d *Decoder, v reflect.Value) {
+				u := d.U128()
+				v.Field(0).SetUint(u.Hi)
+				v.Field(1).SetUint(u.Lo)
+			}
 			return nil
 		}
 		if IsEnum(t) {
@@ -345,13 +365,16 @@ func fillArray(c *codec, t reflect.Type, building map[reflect.Type]*codec) error
 	if isByte(t.Elem()) {
 		c.min = n
 		c.enc = func(b []byte, v reflect.Value) ([]byte, error) {
+			if v.CanAddr() {
+				return append(b, v.Bytes()...), nil
+			}
 			b = append(b, make([]byte, n)...)
 			reflect.Copy(reflect.ValueOf(b[len(b)-n:]), v)
 			return b, nil
 		}
 		c.dec = func(d *Decoder, v reflect.Value) {
 			if raw := d.take(n); raw != nil {
-				reflect.Copy(v, reflect.ValueOf(raw))
+				copy(v.Bytes(), raw)
 			}
 		}
 		return nil

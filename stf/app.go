@@ -130,9 +130,14 @@ func (a *App) readPath(d *scale.Decoder) (p path) {
 	return p
 }
 
+// pathOf is readPath of bytes that readPath has read.
 func (a *App) pathOf(raw []byte) (p path) {
-	d := scale.NewDecoder(raw)
-	return a.readPath(d)
+	if a.cfg.Flat {
+		copy(p[1:], raw)
+	} else {
+		copy(p[:], raw)
+	}
+	return p
 }
 
 // DecodeCall reads exactly one call of the newest logic; see
@@ -157,7 +162,7 @@ func (a *App) DecodeCallAt(d *scale.Decoder, n BlockNumber) DecodedCall {
 	c.Name = e.name
 	d.Read(c.Sender[:])
 	args := d.Offset()
-	if _, err := e.call.Decode(d); err != nil {
+	if err := e.call.Skip(d); err != nil {
 		d.Fail(err)
 		return DecodedCall{}
 	}
@@ -184,7 +189,7 @@ func (a *App) skipGetter(d *scale.Decoder, getters map[path]*getterEntry) {
 		d.Fail(fmt.Errorf("%w: %#x", ErrUnknownGetter, d.Since(start)))
 		return
 	}
-	if _, err := e.query.Decode(d); err != nil {
+	if err := e.query.Skip(d); err != nil {
 		d.Fail(err)
 	}
 }

@@ -319,11 +319,7 @@ func (a *App) encodeEvent(event any) ([]byte, error) {
 	if d == nil {
 		return nil, fmt.Errorf("stf: no module lists event type %T; add a value of it to stf.Events", event)
 	}
-	index, data, err := d.EncodeEvent(event)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte{d.Index, index}, data...), nil
+	return d.AppendEvent([]byte{d.Index}, event)
 }
 
 // buildMetadata describes the modules as pallets. The framework adds the

@@ -27,6 +27,10 @@ type Operation struct {
 // panics. The overlay's base must hold the state after the operations before.
 func (a *App) Execute(o *state.Overlay, env Env, op Operation) (res Result) {
 	own := o.Child()
+	x := &struct {
+		env Env
+		op  Operation
+	}{env, op} // frames refer to both
 	defer func() {
 		// The framework itself panics only on a state that this app did not
 		// write; then nothing is kept.
@@ -34,7 +38,7 @@ func (a *App) Execute(o *state.Overlay, env Env, op Operation) (res Result) {
 			res = Result{Outcome: Outcome{Code: Panicked}, Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	res = a.execute(own, &env, &op)
+	res = a.execute(own, &x.env, &x.op)
 	own.Merge()
 	return res
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/metadata"
@@ -16,6 +17,8 @@ type method struct {
 	fn     reflect.Value
 	ctx    reflect.Type
 	params []reflect.Type // without the context
+
+	skipped *sync.Pool // of what skip decodes into
 }
 
 // Args are decoded arguments. They belong to the call or query that decoded
@@ -37,6 +40,27 @@ func (m *method) decode(d *scale.Decoder) (Args, error) {
 		return Args{}, fmt.Errorf("%w: %s: %w", ErrArguments, m.label, err)
 	}
 	return a, nil
+}
+
+// skip reads over exactly the arguments, and so checks them. Nobody keeps what
+// they are decoded into.
+func (m *method) skip(d *scale.Decoder) error {
+	values, _ := m.skipped.Get().(*[]reflect.Value)
+	if values == nil {
+		values = new([]reflect.Value)
+		for _, t := range m.params {
+			*values = append(*values, reflect.New(t))
+		}
+	}
+	for _, v := range *values {
+		d.Decode(v.Interface())
+		v.Elem().SetZero()
+	}
+	m.skipped.Put(values)
+	if err := d.Err(); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrArguments, m.label, err)
+	}
+	return nil
 }
 
 func (m *method) run(ctx any, a Args) []reflect.Value {
@@ -65,6 +89,9 @@ type Call struct {
 
 // Decode reads exactly the call's arguments. The error is [ErrArguments].
 func (c *Call) Decode(d *scale.Decoder) (Args, error) { return c.decode(d) }
+
+// Skip reads over exactly the call's arguments. The error is [ErrArguments].
+func (c *Call) Skip(d *scale.Decoder) error { return c.skip(d) }
 
 // Params returns the types of the arguments; the caller must not change them.
 func (c *Call) Params() []reflect.Type { return c.params }
@@ -100,6 +127,9 @@ type Query struct {
 
 // Decode reads exactly the query's arguments. The error is [ErrArguments].
 func (q *Query) Decode(d *scale.Decoder) (Args, error) { return q.decode(d) }
+
+// Skip reads over exactly the query's arguments. The error is [ErrArguments].
+func (q *Query) Skip(d *scale.Decoder) error { return q.skip(d) }
 
 // Run calls the method; the result is of type Result.
 func (q *Query) Run(ctx any, args Args) (any, error) {
@@ -194,7 +224,7 @@ func (b *describer) method(out *method, m reflect.Method, args *[]metadata.Field
 		b.problem("%s is variadic; take a slice instead", place)
 		return false
 	}
-	*out = method{label: b.decl.Name + "." + metadata.SnakeCase(m.Name), fn: b.module.Method(m.Index), ctx: m.Type.In(1)}
+	*out = method{label: b.decl.Name + "." + metadata.SnakeCase(m.Name), fn: b.module.Method(m.Index), ctx: m.Type.In(1), skipped: new(sync.Pool)}
 	ok := true
 	for i := 2; i < m.Type.NumIn(); i++ {
 		t := m.Type.In(i)

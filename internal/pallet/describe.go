@@ -224,19 +224,18 @@ func (d *Descriptor) Call(index uint8) *Call { return d.calls[index] }
 // Query returns the query of an index, nil if there is none.
 func (d *Descriptor) Query(index uint8) *Query { return d.queries[index] }
 
-// EncodeEvent returns index and SCALE fields of an event, which is a value of (or
+// AppendEvent appends index and SCALE fields of an event, which is a value of (or
 // a pointer to) a type that the module declared.
-func (d *Descriptor) EncodeEvent(ev any) (index uint8, data []byte, err error) {
+func (d *Descriptor) AppendEvent(b []byte, ev any) ([]byte, error) {
 	t := reflect.TypeOf(ev)
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	index, ok := d.events[t]
 	if !ok {
-		return 0, nil, fmt.Errorf("pallet: module %s declares no event of type %T; add it to Declaration.Events", d.Name, ev)
+		return b, fmt.Errorf("pallet: module %s declares no event of type %T; add it to Declaration.Events", d.Name, ev)
 	}
-	data, err = scale.Marshal(ev)
-	return index, data, err
+	return scale.Append(append(b, index), ev)
 }
 
 // Spec returns the module's description for a [metadata.Builder].

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -41,22 +42,29 @@ type entry struct {
 	prefix   []byte // 32 bytes
 	hashers  []hashing.StorageHasher
 	fallback []byte // SCALE of the default; nil if it is the zero value
+	accesses *sync.Pool
 }
 
 // item is a storage field as Describe sees it.
 type item interface {
 	types() (keys []reflect.Type, value reflect.Type)
 	zero() any
+	access() any
 	base() *entry
 }
 
 func (e *entry) base() *entry { return e }
 
-// start returns a fresh copy of the prefix with room for a key.
-func (e *entry) start() []byte {
+// bound panics if Describe does not know the item.
+func (e *entry) bound() {
 	if e.prefix == nil {
 		panic("pallet: storage item used before Describe bound it to its key")
 	}
+}
+
+// start returns a fresh copy of the prefix with room for a key.
+func (e *entry) start() []byte {
+	e.bound()
 	return append(make([]byte, 0, 96), e.prefix...)
 }
 
@@ -66,16 +74,17 @@ func (e *entry) check(what string, err error) {
 	}
 }
 
-func (e *entry) encode(v any) []byte {
-	b, err := scale.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("pallet: %s cannot hold %+v: %v", e.label, v, err))
-	}
-	return b
-}
-
+// appendKey appends a hashed key part, which k points to. The part is encoded
+// where it will stand, and its hash put before it.
 func (e *entry) appendKey(key []byte, part int, k any) []byte {
-	return e.hashers[part].AppendKey(key, e.encode(k))
+	n, _ := e.hashers[part].PrefixLen()
+	start := len(key)
+	key, err := scale.Append(append(key, make([]byte, n)...), k)
+	if err != nil {
+		panic(fmt.Sprintf("pallet: %s has no key %+v: %v", e.label, k, err))
+	}
+	e.hashers[part].PutPrefix(key[start:start+n], key[start+n:])
+	return key
 }
 
 func (e *entry) readKey(d *scale.Decoder, part int, k any) {
@@ -87,34 +96,6 @@ func (e *entry) readKey(d *scale.Decoder, part int, k any) {
 func decode[T any](e *entry, raw []byte) (v T) {
 	e.check("value", scale.Unmarshal(raw, &v))
 	return v
-}
-
-func load[T any](e *entry, r Reader, key []byte) (T, bool) {
-	raw, ok := r.StorageReader().Get(key)
-	if ok {
-		return decode[T](e, raw), true
-	}
-	if e.fallback != nil {
-		return decode[T](e, e.fallback), false
-	}
-	var v T
-	return v, false
-}
-
-func exists(r Reader, key []byte) bool {
-	_, ok := r.StorageReader().Get(key)
-	return ok
-}
-
-func store[T any](e *entry, w Writer, key []byte, v T) { w.StorageWriter().Set(key, e.encode(v)) }
-
-func mutate[T any](e *entry, w Writer, key []byte, f func(*T) error) error {
-	v, _ := load[T](e, w, key)
-	if err := f(&v); err != nil {
-		return err
-	}
-	store(e, w, key, v)
-	return nil
 }
 
 // walk yields the keys below prefix. It asks for the next key after the
@@ -228,7 +209,7 @@ func bind(module, field, tag string, it item) (metadata.StorageSpec, error) {
 	if e.prefix != nil && e.label != label {
 		return spec, fmt.Errorf("it is bound to %s already; declare every module value once", e.label)
 	}
-	*e = entry{label: label, prefix: hashing.StoragePrefix(module, spec.Name), hashers: spec.Hashers, fallback: spec.Default}
+	*e = entry{label: label, prefix: hashing.StoragePrefix(module, spec.Name), hashers: spec.Hashers, fallback: spec.Default, accesses: &sync.Pool{New: it.access}}
 	if o.optional {
 		spec.Default = nil
 	}

@@ -359,13 +359,13 @@ func TestDispatch(t *testing.T) {
 func TestEvents(t *testing.T) {
 	d := mustDescribe(t, declare(&bank{}, "Bank"))
 	for _, ev := range []any{eventStepped{New: 1}, &eventStepped{New: 1}} {
-		i, data, err := d.EncodeEvent(ev)
-		if i != 1 || len(data) != 40 || data[32] != 1 || err != nil {
-			t.Errorf("%d %x %v", i, data, err)
+		b, err := d.AppendEvent([]byte{7}, ev)
+		if len(b) != 42 || b[0] != 7 || b[1] != 1 || b[34] != 1 || err != nil {
+			t.Errorf("%x %v", b, err)
 		}
 	}
 	for _, ev := range []any{nil, 5, struct{}{}} {
-		if _, _, err := d.EncodeEvent(ev); err == nil {
+		if _, err := d.AppendEvent(nil, ev); err == nil {
 			t.Errorf("%T was accepted", ev)
 		}
 	}

@@ -23,8 +23,9 @@
 // that they may be used concurrently as far as the KV and the module allow.
 package pallet
 
-// ReadKV is a read-only, ordered key-value store. Returned slices must not be
-// changed by the caller and stay valid while the store is not written.
+// ReadKV is a read-only, ordered key-value store. It keeps no key that it is
+// given. Returned slices must not be changed by the caller and stay valid while
+// the store is not written.
 type ReadKV interface {
 	// Get returns the value of key; false if there is none.
 	Get(key []byte) ([]byte, bool)
@@ -33,8 +34,8 @@ type ReadKV interface {
 	Next(key []byte) ([]byte, bool)
 }
 
-// KV is a ReadKV that can be written. It may keep the slices that it is given:
-// callers do not change them afterwards.
+// KV is a ReadKV that can be written. It copies what it keeps: callers use the
+// slices that they gave again.
 type KV interface {
 	ReadKV
 	Set(key, value []byte)

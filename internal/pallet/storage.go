@@ -24,26 +24,46 @@ func (v *Value[T]) Get(r Reader) T {
 }
 
 // Lookup returns the value and true, or the default and false.
-func (v *Value[T]) Lookup(r Reader) (T, bool) { return load[T](&v.entry, r, v.Key()) }
+func (v *Value[T]) Lookup(r Reader) (T, bool) {
+	a := v.at()
+	defer a.end()
+	return a.load(r)
+}
 
 // Exists reports whether a value is stored.
-func (v *Value[T]) Exists(r Reader) bool { return exists(r, v.Key()) }
+func (v *Value[T]) Exists(r Reader) bool {
+	a := v.at()
+	defer a.end()
+	return a.exists(r)
+}
 
 // Set stores a value. A value without encoding (an enum without or with
 // several variants) is a panic.
-func (v *Value[T]) Set(w Writer, value T) { store(&v.entry, w, v.Key(), value) }
+func (v *Value[T]) Set(w Writer, value T) {
+	a := v.at()
+	defer a.end()
+	a.store(w, value)
+}
 
 // Delete removes the value.
-func (v *Value[T]) Delete(w Writer) { w.StorageWriter().Delete(v.Key()) }
+func (v *Value[T]) Delete(w Writer) {
+	a := v.at()
+	defer a.end()
+	a.delete(w)
+}
 
 // Mutate stores what f makes of the value (of the default if it is absent),
 // and nothing if f returns an error, which it passes on.
 func (v *Value[T]) Mutate(w Writer, f func(*T) error) error {
-	return mutate(&v.entry, w, v.Key(), f)
+	a := v.at()
+	defer a.end()
+	return a.mutate(w, f)
 }
 
 // Key returns the storage key, 32 bytes.
 func (v *Value[T]) Key() []byte { return v.start() }
+
+func (v *Value[T]) at() *access[none, none, T] { return begin[none, none, T](&v.entry) }
 
 // Map is a storage map. Its field may have the tag of [Value] with a hasher:
 //
@@ -61,24 +81,49 @@ func (m *Map[K, V]) Get(r Reader, k K) V {
 }
 
 // Lookup returns the value of k and true, or the default and false.
-func (m *Map[K, V]) Lookup(r Reader, k K) (V, bool) { return load[V](&m.entry, r, m.Key(k)) }
+func (m *Map[K, V]) Lookup(r Reader, k K) (V, bool) {
+	a := m.at(k)
+	defer a.end()
+	return a.load(r)
+}
 
 // Contains reports whether k has a value.
-func (m *Map[K, V]) Contains(r Reader, k K) bool { return exists(r, m.Key(k)) }
+func (m *Map[K, V]) Contains(r Reader, k K) bool {
+	a := m.at(k)
+	defer a.end()
+	return a.exists(r)
+}
 
 // Set stores the value of k; see [Value.Set].
-func (m *Map[K, V]) Set(w Writer, k K, value V) { store(&m.entry, w, m.Key(k), value) }
+func (m *Map[K, V]) Set(w Writer, k K, value V) {
+	a := m.at(k)
+	defer a.end()
+	a.store(w, value)
+}
 
 // Delete removes k.
-func (m *Map[K, V]) Delete(w Writer, k K) { w.StorageWriter().Delete(m.Key(k)) }
+func (m *Map[K, V]) Delete(w Writer, k K) {
+	a := m.at(k)
+	defer a.end()
+	a.delete(w)
+}
 
 // Mutate stores what f makes of the value of k; see [Value.Mutate].
 func (m *Map[K, V]) Mutate(w Writer, k K, f func(*V) error) error {
-	return mutate(&m.entry, w, m.Key(k), f)
+	a := m.at(k)
+	defer a.end()
+	return a.mutate(w, f)
 }
 
 // Key returns the storage key of k.
-func (m *Map[K, V]) Key(k K) []byte { return m.appendKey(m.start(), 0, k) }
+func (m *Map[K, V]) Key(k K) []byte { return m.appendKey(m.start(), 0, &k) }
+
+func (m *Map[K, V]) at(k K) *access[K, none, V] {
+	a := begin[K, none, V](&m.entry)
+	a.k1 = k
+	a.key = m.appendKey(a.key, 0, &a.k1)
+	return a
+}
 
 // Prefix returns the 32 bytes with which all keys of the map start.
 func (m *Map[K, V]) Prefix() []byte { return m.start() }
@@ -120,41 +165,62 @@ func (m *DoubleMap[K1, K2, V]) Get(r Reader, k1 K1, k2 K2) V {
 
 // Lookup returns the value of the keys and true, or the default and false.
 func (m *DoubleMap[K1, K2, V]) Lookup(r Reader, k1 K1, k2 K2) (V, bool) {
-	return load[V](&m.entry, r, m.Key(k1, k2))
+	a := m.at(k1, k2)
+	defer a.end()
+	return a.load(r)
 }
 
 // Contains reports whether the keys have a value.
 func (m *DoubleMap[K1, K2, V]) Contains(r Reader, k1 K1, k2 K2) bool {
-	return exists(r, m.Key(k1, k2))
+	a := m.at(k1, k2)
+	defer a.end()
+	return a.exists(r)
 }
 
 // Set stores the value of the keys; see [Value.Set].
 func (m *DoubleMap[K1, K2, V]) Set(w Writer, k1 K1, k2 K2, value V) {
-	store(&m.entry, w, m.Key(k1, k2), value)
+	a := m.at(k1, k2)
+	defer a.end()
+	a.store(w, value)
 }
 
 // Delete removes the keys' value.
 func (m *DoubleMap[K1, K2, V]) Delete(w Writer, k1 K1, k2 K2) {
-	w.StorageWriter().Delete(m.Key(k1, k2))
+	a := m.at(k1, k2)
+	defer a.end()
+	a.delete(w)
 }
 
 // Mutate stores what f makes of the value of the keys; see [Value.Mutate].
 func (m *DoubleMap[K1, K2, V]) Mutate(w Writer, k1 K1, k2 K2, f func(*V) error) error {
-	return mutate(&m.entry, w, m.Key(k1, k2), f)
+	a := m.at(k1, k2)
+	defer a.end()
+	return a.mutate(w, f)
 }
 
 // Key returns the storage key of the two keys.
 func (m *DoubleMap[K1, K2, V]) Key(k1 K1, k2 K2) []byte {
-	return m.appendKey(m.PrefixOf(k1), 1, k2)
+	return m.appendKey(m.PrefixOf(k1), 1, &k2)
+}
+
+func (m *DoubleMap[K1, K2, V]) at(k1 K1, k2 K2) *access[K1, K2, V] {
+	a := begin[K1, K2, V](&m.entry)
+	a.k1, a.k2 = k1, k2
+	a.key = m.appendKey(m.appendKey(a.key, 0, &a.k1), 1, &a.k2)
+	return a
 }
 
 // PrefixOf returns the bytes with which all keys under k1 start.
-func (m *DoubleMap[K1, K2, V]) PrefixOf(k1 K1) []byte { return m.appendKey(m.start(), 0, k1) }
+func (m *DoubleMap[K1, K2, V]) PrefixOf(k1 K1) []byte { return m.appendKey(m.start(), 0, &k1) }
 
 // Prefix yields the second keys and values under k1, in the order of [Map.All].
 func (m *DoubleMap[K1, K2, V]) Prefix(r Reader, k1 K1) iter.Seq2[K2, V] {
 	return func(yield func(K2, V) bool) {
-		prefix := m.PrefixOf(k1)
+		a := begin[K1, K2, V](&m.entry)
+		defer a.end()
+		a.k1 = k1
+		prefix := m.appendKey(a.key, 0, &a.k1)
+		a.key = prefix
 		walk(r, prefix, func(key, value []byte) bool {
 			var k K2
 			d := scale.NewDecoder(key[len(prefix):])
@@ -201,3 +267,9 @@ func (*Value[T]) zero() any { return zero[T]() }
 func (*Map[K, V]) zero() any { return zero[V]() }
 
 func (*DoubleMap[K1, K2, V]) zero() any { return zero[V]() }
+
+func (*Value[T]) access() any { return new(access[none, none, T]) }
+
+func (*Map[K, V]) access() any { return new(access[K, none, V]) }
+
+func (*DoubleMap[K1, K2, V]) access() any { return new(access[K1, K2, V]) }

@@ -34,10 +34,9 @@ func longHistory(each func(block header.Number, changes []Change)) {
 			o.Set(k, binary.LittleEndian.AppendUint64(nil, rng.Uint64())[:rng.IntN(9)])
 		}
 		var changes []Change
-		o.writes.Scan(func(w write) bool {
+		for w := range o.writes.all {
 			changes = append(changes, Change{w.key, w.value})
-			return true
-		})
+		}
 		each(block, changes)
 	}
 }

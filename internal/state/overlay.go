@@ -1,19 +1,6 @@
 package state
 
-import (
-	"bytes"
-
-	"github.com/tidwall/btree"
-)
-
-// write is what an overlay remembers of a key: its value, or nil if deleted.
-type write struct {
-	key, value []byte
-}
-
-func newWrites() *btree.BTreeG[write] {
-	return btree.NewBTreeGOptions(func(a, b write) bool { return bytes.Compare(a.key, b.key) < 0 }, btree.Options{NoLocks: true, Degree: 16})
-}
+import "bytes"
 
 // Overlay collects writes over a base that it never touches. Overlays nest:
 // one for the block, one in it for each operation. Dropping an overlay undoes
@@ -21,7 +8,7 @@ func newWrites() *btree.BTreeG[write] {
 type Overlay struct {
 	base   Reader
 	parent *Overlay
-	writes *btree.BTreeG[write] // nil until the first write
+	writes writes
 }
 
 // NewOverlay returns an empty overlay over base, which must not change while
@@ -38,26 +25,20 @@ func (o *Overlay) Merge() {
 	if o.parent == nil {
 		panic("state: merge of an overlay without parent")
 	}
-	if o.writes == nil {
-		return
-	}
-	if o.parent.writes == nil {
+	if o.parent.writes.len() == 0 {
 		o.parent.writes = o.writes
 	} else {
-		o.writes.Scan(func(w write) bool {
-			o.parent.writes.Set(w)
-			return true
-		})
+		for w := range o.writes.all {
+			o.parent.writes.set(w)
+		}
 	}
-	o.writes = nil
+	o.writes = writes{}
 }
 
 // Get returns the value of a key.
 func (o *Overlay) Get(key []byte) ([]byte, bool) {
-	if o.writes != nil {
-		if w, ok := o.writes.Get(write{key: key}); ok {
-			return w.value, w.value != nil
-		}
+	if w, ok := o.writes.get(key); ok {
+		return w.value, w.value != nil
 	}
 	return o.base.Get(key)
 }
@@ -67,7 +48,7 @@ func (o *Overlay) Next(key []byte) ([]byte, bool) {
 	for {
 		// Of the overlay's next key and the base's the smaller counts; a key that
 		// the overlay deleted is skipped, and the search goes on behind it.
-		mine, found := o.nextWrite(key)
+		mine, found := o.writes.after(key)
 		below, ok := o.base.Next(key)
 		switch {
 		case !found:
@@ -81,51 +62,29 @@ func (o *Overlay) Next(key []byte) ([]byte, bool) {
 	}
 }
 
-func (o *Overlay) nextWrite(key []byte) (next write, found bool) {
-	if o.writes == nil {
-		return write{}, false
-	}
-	o.writes.Ascend(write{key: key}, func(w write) bool {
-		if bytes.Equal(w.key, key) {
-			return true
-		}
-		next, found = w, true
-		return false
-	})
-	return next, found
-}
-
 // Set writes a value; nil is written as the empty value. Both slices are copied.
 func (o *Overlay) Set(key, value []byte) {
 	// One allocation for both; the value's capacity ends where the block does.
 	b := make([]byte, len(key)+len(value))
 	copy(b[copy(b, key):], value)
-	o.set(write{key: b[:len(key):len(key)], value: b[len(key):]})
+	o.writes.set(write{key: b[:len(key):len(key)], value: b[len(key):]})
 }
 
 // Delete removes a key.
-func (o *Overlay) Delete(key []byte) { o.set(write{key: bytes.Clone(key)}) }
-
-func (o *Overlay) set(w write) {
-	if o.writes == nil {
-		o.writes = newWrites()
-	}
-	o.writes.Set(w)
-}
+func (o *Overlay) Delete(key []byte) { o.writes.set(write{key: bytes.Clone(key)}) }
 
 // Changes returns the net effect on the base, sorted by key: only keys whose
 // value differs from the base's. The slices belong to the overlay.
 func (o *Overlay) Changes() []Change {
-	if o.writes == nil {
+	if o.writes.len() == 0 {
 		return nil
 	}
-	changes := make([]Change, 0, o.writes.Len())
-	o.writes.Scan(func(w write) bool {
+	changes := make([]Change, 0, o.writes.len())
+	for w := range o.writes.all {
 		old, ok := o.base.Get(w.key)
 		if ok != (w.value != nil) || ok && !bytes.Equal(old, w.value) {
 			changes = append(changes, Change{Key: w.key, Value: w.value})
 		}
-		return true
-	})
+	}
 	return changes
 }

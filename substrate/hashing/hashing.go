@@ -9,7 +9,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"strings"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 	"golang.org/x/crypto/blake2b"
@@ -59,12 +61,25 @@ func Blake2b256(parts ...[]byte) Hash {
 }
 
 // Blake2b128 returns the 16-byte BLAKE2b hash of b.
-func Blake2b128(b []byte) (out [16]byte) {
-	h, _ := blake2b.New(16, nil) // fails for a key or a bad size only
+func Blake2b128(b []byte) [16]byte {
+	h := hashers128.Get().(*hasher128)
+	defer hashers128.Put(h)
+	h.Reset()
 	h.Write(b)
-	h.Sum(out[:0])
-	return out
+	return [16]byte(h.Sum(h.out[:0]))
 }
+
+// hasher128 is kept for the next hash: one is taken for each access to a storage
+// map, and is larger than what it hashes.
+type hasher128 struct {
+	hash.Hash
+	out [16]byte
+}
+
+var hashers128 = sync.Pool{New: func() any {
+	h, _ := blake2b.New(16, nil) // fails for a key or a bad size only
+	return &hasher128{Hash: h}
+}}
 
 // Blake2b64 returns the 8-byte BLAKE2b hash of b (runtime API ids).
 func Blake2b64(b []byte) (out [8]byte) {

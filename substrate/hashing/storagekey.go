@@ -49,29 +49,32 @@ func (s StorageHasher) PrefixLen() (n int, reversible bool) {
 // AppendKey appends the hashed form of an encoded key part to dst. It panics
 // on an invalid hasher.
 func (s StorageHasher) AppendKey(dst, part []byte) []byte {
+	n, reversible := s.PrefixLen()
+	start := len(dst)
+	dst = append(dst, make([]byte, n)...)
+	s.PutPrefix(dst[start:], part)
+	if reversible {
+		dst = append(dst, part...)
+	}
+	return dst
+}
+
+// PutPrefix writes to dst, of the length that PrefixLen says, what stands before
+// an encoded key part. It panics on an invalid hasher.
+func (s StorageHasher) PutPrefix(dst, part []byte) {
 	switch s {
-	case Blake2_128:
+	case Blake2_128, Blake2_128Concat:
 		h := Blake2b128(part)
-		return append(dst, h[:]...)
+		copy(dst, h[:])
 	case Blake2_256:
 		h := Blake2b256(part)
-		return append(dst, h[:]...)
-	case Blake2_128Concat:
-		h := Blake2b128(part)
-		return append(append(dst, h[:]...), part...)
-	case Twox128Hasher:
-		h := Twox128(part)
-		return append(dst, h[:]...)
-	case Twox256Hasher:
-		h := Twox256(part)
-		return append(dst, h[:]...)
-	case Twox64Concat:
-		h := Twox64(part)
-		return append(append(dst, h[:]...), part...)
+		copy(dst, h[:])
+	case Twox128Hasher, Twox256Hasher, Twox64Concat:
+		twox(dst, part)
 	case Identity:
-		return append(dst, part...)
+	default:
+		panic("hashing: invalid storage hasher")
 	}
-	panic("hashing: invalid storage hasher")
 }
 
 // StoragePrefix returns twox128(pallet) ++ twox128(item), 32 bytes: the key of

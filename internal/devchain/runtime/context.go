@@ -71,11 +71,10 @@ func (c *Context) number() header.Number { return c.rt.System.Number.Get(c) }
 // that fails are dropped with its writes.
 func (c *Context) deposit(event any, topics ...hashing.Hash) {
 	d := c.rt.eventOwner(event)
-	index, data, err := d.EncodeEvent(event)
+	raw, err := d.AppendEvent([]byte{d.Index}, event)
 	if err != nil {
 		panic(fmt.Sprintf("devchain: event %T: %v", event, err)) // declared event types always encode
 	}
-	raw := append([]byte{d.Index, index}, data...)
 	c.block.events = append(c.block.events, system.EventRecord{Phase: c.block.phase, Event: raw, Topics: topics})
 }
 
