@@ -349,13 +349,12 @@ func fillSlice(c *codec, t reflect.Type, building map[reflect.Type]*codec) error
 			return
 		}
 		defer d.Leave()
-		s := reflect.MakeSlice(t, 0, min(n, 1024))
-		zero := reflect.Zero(t.Elem())
+		v.Set(reflect.MakeSlice(t, 0, min(n, 1024)))
 		for i := 0; i < n && d.err == nil; i++ {
-			s = reflect.Append(s, zero)
-			item.dec(d, s.Index(i))
+			v.Grow(1)
+			v.SetLen(i + 1)
+			item.dec(d, v.Index(i))
 		}
-		v.Set(s)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/scale"
@@ -67,7 +68,20 @@ type Config struct {
 	// GasPerCall is the ceiling of one call or getter; 0 means
 	// DefaultGasPerCall.
 	GasPerCall uint64
+	// GasPerBlock is the ceiling of all calls of one block; 0 means
+	// DefaultGasPerBlock. See [Budget] for who gets what of it.
+	GasPerBlock uint64
+	// Excluded are operations that fail without being decrypted, because
+	// executing them ends the process: a stack that overflows, memory that runs
+	// out, a concurrent write to a map. The worker that died of one names it. All
+	// workers of the shard must run a version that lists it to come past its
+	// block, and every later version lists it too. Its nonce stays unused and the
+	// same signed call can be sent again: change the logic that failed as well.
+	Excluded []Identity
 }
+
+// Excludes reports whether an operation is one of Config.Excluded.
+func (a *App) Excludes(id Identity) bool { return slices.Contains(a.cfg.Excluded, id) }
 
 // App is a compiled app. It holds no state: all methods may be called
 // concurrently as far as their overlays allow.

@@ -47,6 +47,9 @@ func NewApp(cfg Config) (*App, error) {
 	if cfg.GasPerCall == 0 {
 		cfg.GasPerCall = DefaultGasPerCall
 	}
+	if cfg.GasPerBlock == 0 {
+		cfg.GasPerBlock = DefaultGasPerBlock
+	}
 	a := &App{cfg: cfg, system: new(system), calls: map[path]*callEntry{}, getters: map[path]*getterEntry{},
 		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}, chainCalls: map[callName]listedCall{}}
 	c := &compiler{app: a}

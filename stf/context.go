@@ -10,25 +10,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/state"
 )
 
-// What the operations of a context cost in gas, beside GasPerByte for each
-// byte of keys written and of values read, written or emitted. Part of what
-// every worker must do alike: changing a number is a new logic version.
-const (
-	GasRead     = 500
-	GasWrite    = 1_000
-	GasEmit     = 500
-	GasRandom   = 1_000
-	GasUnshield = 20_000
-	GasPerByte  = 2
-	// GasDeclare is for each key that a call declares (see [Reads]), which all
-	// workers fetch with a proof, and GasChainRead for each read of one.
-	GasDeclare   = 5_000
-	GasChainRead = 500
-
-	// DefaultGasPerCall is the ceiling of one call where an app sets none.
-	DefaultGasPerCall = 20_000_000
-)
-
 // errOutOfGas is what a context operation panics with above the ceiling.
 var errOutOfGas = errors.New("stf: out of gas")
 
@@ -75,6 +56,10 @@ func (f *frame) charge(gas uint64) {
 
 // run calls fn and turns panics into errors. Afterwards the frame is closed.
 func (f *frame) run(fn func() error) (err error, panicked bool) {
+	if f.env.exits.enter() {
+		f.closed = true
+		return errExited, true
+	}
 	defer func() {
 		f.closed = true
 		if p := recover(); p != nil {

@@ -18,6 +18,10 @@ type Operation struct {
 	Identity Identity
 	// Declared is what [App.Declare] says of the call, admitted in its block.
 	Declared *Declared
+	// Budget is that of the block; nil leaves the ceiling of one call alone.
+	Budget *Budget
+
+	limit uint64 // gas, from the budget
 }
 
 // Execute runs an operation from the delegate's authority on: authority,
@@ -38,6 +42,11 @@ func (a *App) Execute(o *state.Overlay, env Env, op Operation) (res Result) {
 			res = Result{Outcome: Outcome{Code: Panicked}, Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
+	x.op.limit = a.cfg.GasPerCall
+	if op.Budget != nil {
+		x.op.limit = op.Budget.next()
+		defer func() { op.Budget.spend(res.Gas) }()
+	}
 	res = a.execute(own, &x.env, &x.op)
 	own.Merge()
 	return res
@@ -78,7 +87,7 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 	}
 	var fee Result
 	if a.cfg.Fee != nil {
-		fee = a.runOn(o, env, op, func(ctx Call) error { return a.fee(ctx, op) })
+		fee = a.runOn(o, env, op, a.cfg.GasPerCall, func(ctx Call) error { return a.fee(ctx, op) })
 	}
 	if !fee.Outcome.OK() {
 		a.system.refuse(w, op, env.Number)
@@ -86,10 +95,11 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 	}
 	a.system.pass(w, op)
 
-	if err := a.filter(o, env, op); err != nil {
-		return Result{Outcome: a.outcome(err), Events: fee.Events, Err: err}
+	if res := a.filter(o, env, op); !res.Outcome.OK() {
+		res.Events = fee.Events
+		return res
 	}
-	res := a.runOn(o, env, op, run)
+	res := a.runOn(o, env, op, op.limit, run)
 	res.Events = append(fee.Events, res.Events...)
 	return res
 }
@@ -98,12 +108,9 @@ func (a *App) execute(o *state.Overlay, env *Env, op *Operation) Result {
 // fails could be sent again by anybody, so it is remembered like one whose fee
 // was not paid (RULES 25).
 func (a *App) executeLegacy(o *state.Overlay, env *Env, op *Operation, run func(Call) error) Result {
-	err := a.filter(o, env, op)
-	res := Result{Err: err}
-	if err != nil {
-		res.Outcome = a.outcome(err)
-	} else {
-		res = a.runOn(o, env, op, run)
+	res := a.filter(o, env, op)
+	if res.Outcome.OK() {
+		res = a.runOn(o, env, op, op.limit, run)
 	}
 	if res.Outcome.OK() {
 		a.system.pass(plain{o}, op)
@@ -115,20 +122,38 @@ func (a *App) executeLegacy(o *state.Overlay, env *Env, op *Operation, run func(
 
 func refusal(code Code, err error) Result { return Result{Outcome: Outcome{Code: code}, Err: err} }
 
-// runOn runs fn in a child of o, which is merged if fn succeeds and dropped
-// with its events and effects if not.
-func (a *App) runOn(o *state.Overlay, env *Env, op *Operation, fn func(Call) error) Result {
+// runOn runs fn, with so much gas, in a child of o, which is merged if fn succeeds
+// and dropped with its events and effects if not.
+func (a *App) runOn(o *state.Overlay, env *Env, op *Operation, gas uint64, fn func(Call) error) Result {
 	child := o.Child()
 	f := a.newWritingFrame(env, child, op)
-	err, panicked := f.run(func() error { return fn(Call{base{f}}) })
-	switch {
-	case panicked:
-		return Result{Outcome: Outcome{Code: Panicked}, Gas: f.gas, Err: err}
-	case err != nil:
-		return Result{Outcome: a.outcome(err), Gas: f.gas, Err: err}
+	f.limit = gas
+	outcome, err := a.end(f, func() error { return fn(Call{base{f}}) })
+	if !outcome.OK() {
+		return Result{Outcome: outcome, Gas: f.gas, Err: err}
 	}
 	child.Merge()
 	return Result{Gas: f.gas, Events: f.events, Effects: f.effects}
+}
+
+// end runs fn in a frame and says how it ended.
+func (a *App) end(f *frame, fn func() error) (outcome Outcome, err error) {
+	err, panicked := f.run(func() error {
+		err := fn()
+		if err != nil {
+			outcome = a.outcome(err) // in the frame, since it asks methods of the app's error
+		}
+		return err
+	})
+	switch {
+	case panicked:
+		outcome = Outcome{Code: Panicked}
+	case err == errOutOfGas && f.limit < a.cfg.GasPerCall:
+		outcome = Outcome{Code: BlockFull}
+	case err == errOutOfGas, f.failed != nil:
+		outcome = a.outcome(err) // whatever fn made of it
+	}
+	return outcome, err
 }
 
 // outcome gives an error its numbers.
@@ -166,13 +191,14 @@ func (a *App) mayCall(o *state.Overlay, env *Env, op *Operation) (ok bool) {
 	return ok && err == nil
 }
 
-func (a *App) filter(o *state.Overlay, env *Env, op *Operation) error {
+// filter returns a result with the outcome of the app's filter.
+func (a *App) filter(o *state.Overlay, env *Env, op *Operation) Result {
 	if a.cfg.Filter == nil {
-		return nil
+		return Result{}
 	}
 	f := a.newFrame(env, o)
-	err, _ := f.run(func() error { return a.cfg.Filter(Query{base{f}}, op.Call) })
-	return err
+	outcome, err := a.end(f, func() error { return a.cfg.Filter(Query{base{f}}, op.Call) })
+	return Result{Outcome: outcome, Err: err}
 }
 
 // Shield credits amount to who: what the framework does itself for a
@@ -185,6 +211,6 @@ func (a *App) Shield(o *state.Overlay, env Env, who AccountID, amount Balance, i
 		return refusal(NotCredited, nil)
 	}
 	op := &Operation{Call: DecodedCall{Sender: env.EnclaveAccount}, Identity: id}
-	r := a.runOn(o, &env, op, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
+	r := a.runOn(o, &env, op, a.cfg.GasPerCall, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
 	return Result{Outcome: r.Outcome, Effects: r.Effects, Err: r.Err}
 }

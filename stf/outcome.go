@@ -43,6 +43,9 @@ const (
 	TooManyReads   Code = 24 // the call, or the block up to it, declares too many or too long reads; undone
 
 	TooManyExtrinsics Code = 25 // the call asked for an extrinsic while too many are open; undone
+
+	BlockFull Code = 26 // within the gas of a call, but more than the other calls of the block left over; undone
+	Excluded  Code = 27 // stops workers that execute it, so the app lists it as failed (Config.Excluded)
 )
 
 var codeTexts = [...]struct{ name, reason string }{
@@ -74,6 +77,9 @@ var codeTexts = [...]struct{ name, reason string }{
 	TooManyReads:   {"TooManyReads", "too much to read of the parentchain in this block"},
 
 	TooManyExtrinsics: {"TooManyExtrinsics", "too many extrinsics of the shard's account wait for the parentchain"},
+
+	BlockFull: {"BlockFull", "too much work for what other calls left of this block; send it again"},
+	Excluded:  {"Excluded", "would stop every worker, and is never executed"},
 }
 
 // String returns the code's name.

@@ -76,7 +76,7 @@ func (a *App) Refund(o *state.Overlay, env Env, u Unshield, id Identity) Result 
 		return refusal(NotReturned, nil)
 	}
 	op := &Operation{Call: DecodedCall{Sender: env.EnclaveAccount}, Identity: id}
-	res := a.runOn(o, &env, op, func(ctx Call) error {
+	res := a.runOn(o, &env, op, a.cfg.GasPerCall, func(ctx Call) error {
 		err := refund(ctx, u.From, u.Amount)
 		if err == nil && len(ctx.f.effects) > 0 {
 			panic("stf: a refund cannot unshield") // it would go round for ever

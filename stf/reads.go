@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/offchain-worker/sdk/internal/isolate"
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/scale"
 )
@@ -165,19 +166,27 @@ const (
 	readsSuffix      = "Reads"
 )
 
-func declare(env *Env, sender AccountID, limit int, fn func(Reads) error) (out *Declared) {
-	out = new(Declared)
+func declare(env *Env, sender AccountID, limit int, fn func(Reads) error) *Declared {
+	out := new(Declared)
 	d := &declaring{env: env, sender: sender, limit: limit, out: out}
-	defer func() {
-		d.closed = true
-		if p := recover(); p != nil {
-			*out = Declared{failed: &chainError{Panicked, fmt.Errorf("panic: %v", p)}}
+	returned := isolate.Run(func() {
+		defer d.caught()
+		if err := fn(Reads{d}); err != nil && out.failed == nil {
+			*out = Declared{failed: err}
 		}
-	}()
-	if err := fn(Reads{d}); err != nil && out.failed == nil {
-		*out = Declared{failed: err}
+	})
+	if !returned {
+		*out = Declared{failed: &chainError{Panicked, errExited}}
 	}
+	d.closed = true
 	return out
+}
+
+// caught turns a panic into what the declaration failed with. It is deferred.
+func (d *declaring) caught() {
+	if p := recover(); p != nil {
+		*d.out = Declared{failed: &chainError{Panicked, fmt.Errorf("panic: %v", p)}}
+	}
 }
 
 // admitted are the calls of one block that may read, in order, and their keys.

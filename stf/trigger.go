@@ -125,17 +125,13 @@ func (a *App) RunTriggers(o *state.Overlay, env Env, index uint32) (failures []T
 			}
 			child := o.Child()
 			f := a.newWritingFrame(&env, child, nil)
-			err, panicked := f.run(func() error {
+			outcome, err := a.end(f, func() error {
 				return t.run(env.Parentchain.runtime, Trigger{Hook{base{f}}, index, record})
 			})
-			if err == nil {
+			if outcome.OK() {
 				child.Merge()
 				env.Effects.add(f.effects)
 				continue
-			}
-			outcome := Outcome{Code: Panicked}
-			if !panicked {
-				outcome = a.outcome(err)
 			}
 			failures = append(failures, TriggerFailure{m.desc.Name, t.event.String(), index, outcome, err})
 		}

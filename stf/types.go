@@ -83,4 +83,6 @@ type Env struct {
 	// Effects collects what hooks and triggers of the block ask for; nil where
 	// they cannot ask: in queries and at genesis.
 	Effects *Effects
+
+	exits *exits // nil outside Survive
 }

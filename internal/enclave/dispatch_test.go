@@ -8,15 +8,15 @@ import (
 	"github.com/offchain-worker/sdk/stf"
 )
 
-// dispatching returns a function that does with one signed transfer, already
-// decrypted, all that a block does with it but cryptography: decode, hash, check,
-// charge, run, and make a receipt. Each time it is the sender's next one.
+// dispatching returns a function that does with a signed call, already decrypted,
+// all that a block does with it but cryptography: decode, hash, check, charge the
+// fee, run, and make a receipt. Each time it is the sender's next one. The call
+// itself does nothing.
 func dispatching(t testing.TB) func() {
 	w := newWorld(t)
-	alice, bob := pair(t, "//Alice"), pair(t, "//Bob")
+	alice := pair(t, "//Alice")
 	w.fund(alice, 1_000_000*unit)
-	w.fund(bob, unit)
-	plain := top(alice, sample.BalanceTransfer(alice.AccountID(), bob.AccountID(), amount(1_000)), 0)
+	plain := top(alice, sample.Noop(alice.AccountID()), 0)
 	c := w.core
 	n := c.tip.Number + 1
 	commit := &Commit{Number: n}
@@ -30,7 +30,7 @@ func dispatching(t testing.TB) func() {
 		}
 		op := operation{event: nonce, hash: &o.hash, sender: &o.call.Sender,
 			call: &stf.Operation{Call: o.call, Nonce: nonce, CallHash: o.signed.Hash()}}
-		r := c.runOperation(commit, block, env, &op)
+		r := c.runOperation(commit, block, env, &op, nil)
 		if !r.Outcome.OK() {
 			t.Fatal(r.Outcome, r.Err)
 		}

@@ -37,9 +37,24 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.ShardAccountSeen, chain *stf.Parentchain) {
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
-	env.Parentchain, env.Effects = chain, new(stf.Effects)
+	env.Parentchain = chain
+	before, snapshot := *commit, c.state.Snapshot()
+	var o *state.Overlay
+	env.Survive(func(env stf.Env) {
+		*commit, o = before, state.NewOverlay(snapshot)
+		env.Effects = new(stf.Effects)
+		c.runAll(commit, o, env, s, refunds, account)
+	})
+	commit.Changes = o.Changes()
+	commit.next = c.state.Clone()
+	commit.next.Apply(commit.Number, commit.Changes)
+	commit.StateRoot = commit.next.Root()
+}
+
+// runAll runs all business logic of a block.
+func (c *Core) runAll(commit *Commit, o *state.Overlay, env stf.Env, s *scan, refunds []*Effect, account stf.ShardAccountSeen) {
 	triggers := triggering{core: c, commit: commit, env: env}
-	o := state.NewOverlay(c.state.Snapshot())
+	budget := c.cfg.App.NewBudget(s.calls())
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
@@ -51,9 +66,9 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.Shard
 		if op.panicked || op.beneficiary != nil && op.beneficiary.panicked {
 			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmPanic, Event: &op.event})
 		}
-		r := c.runOperation(commit, o, env, op)
+		r := c.runOperation(commit, o, env, op, budget)
 		if r.Outcome.Code == stf.ForeignLayout {
-			triggers.alarm(AlarmLayout, op.event, chain.LayoutError(op.call.Declared))
+			triggers.alarm(AlarmLayout, op.event, env.Parentchain.LayoutError(op.call.Declared))
 		}
 		commit.Receipts = append(commit.Receipts, stf.Receipt{
 			Block: commit.Number, Index: op.event, OperationHash: op.hash, Sender: op.sender,
@@ -71,13 +86,19 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.Shard
 	}
 	commit.unshield(env.Effects.Take())
 	c.recordPayouts(commit, o)
-	commit.Changes = o.Changes()
-	commit.next = c.state.Clone()
-	commit.next.Apply(commit.Number, commit.Changes)
-	commit.StateRoot = commit.next.Root()
 }
 
-func (c *Core) runOperation(commit *Commit, o *state.Overlay, env stf.Env, op *operation) stf.Result {
+// calls returns how many operations are calls to be executed.
+func (s *scan) calls() (n int) {
+	for i := range s.operations {
+		if s.operations[i].call != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Core) runOperation(commit *Commit, o *state.Overlay, env stf.Env, op *operation, budget *stf.Budget) stf.Result {
 	id := stf.Identity{Block: commit.Number, Index: op.event}
 	switch {
 	case op.shield != nil:
@@ -85,7 +106,7 @@ func (c *Core) runOperation(commit *Commit, o *state.Overlay, env stf.Env, op *o
 	case op.call == nil:
 		return stf.Result{Outcome: stf.Outcome{Code: op.code}}
 	}
-	op.call.Identity = id
+	op.call.Identity, op.call.Budget = id, budget
 	return c.cfg.App.Execute(o, env, *op.call)
 }
 
@@ -98,7 +119,7 @@ func (c *Core) runShielding(commit *Commit, o *state.Overlay, env stf.Env, op *o
 	if amount.IsZero() {
 		return failed
 	}
-	if op.beneficiary.ok {
+	if op.beneficiary.ok && !c.cfg.App.Excludes(id) {
 		r := c.cfg.App.Shield(o, env, op.beneficiary.account, amount, id)
 		if r.Outcome.OK() {
 			return r

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/isolate"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -44,18 +45,22 @@ type preparation struct {
 	leaves        []leaf
 }
 
-// job is a piece of preparation. If do panics, its result is what failed
-// leaves: a mistake in the code that decrypts or verifies must cost one
-// operation, on every worker, and not stop all of them for good.
+// job is a piece of preparation. If do panics or ends its goroutine, its result
+// is what failed leaves: a mistake in the code that decrypts or verifies must
+// cost one operation, on every worker, and not stop all of them for good.
 type job struct{ do, failed func() }
 
 func (j job) run() {
-	defer func() {
-		if recover() != nil { // no word of what it was: it may hold secrets
-			j.failed()
-		}
-	}()
-	j.do()
+	if !isolate.Run(func() {
+		defer func() {
+			if recover() != nil { // no word of what it was: it may hold secrets
+				j.failed()
+			}
+		}()
+		j.do()
+	}) {
+		j.failed()
+	}
 }
 
 type beneficiaryKey struct {
@@ -72,6 +77,8 @@ func (c *Core) newPreparation(s *scan, n header.Number, fingerprint integritee.F
 		switch {
 		case op.shield != nil:
 			op.beneficiary = p.beneficiary(op.shield.EncryptedBeneficiary, shielding.MaxChunks)
+		case op.code == stf.Success && c.cfg.App.Excludes(stf.Identity{Block: n, Index: op.event}):
+			op.code = stf.Excluded
 		case op.code == stf.Success:
 			sent := *op
 			p.jobs = append(p.jobs, job{

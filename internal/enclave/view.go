@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/btree"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/isolate"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -57,7 +58,14 @@ func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error)
 	if r.Shard != v.env.Shard {
 		return nil, false, ErrUnknownShard
 	}
-	g, err := v.decodeGetter(r.Cyphertext)
+	if !isolate.Run(func() { value, some, err = v.getter(r.Cyphertext) }) {
+		return nil, false, fmt.Errorf("%w: it ended its goroutine", stf.ErrGetter)
+	}
+	return value, some, err
+}
+
+func (v *View) getter(b []byte) (value []byte, some bool, err error) {
+	g, err := v.decodeGetter(b)
 	if err != nil {
 		return nil, false, ErrUndecodable
 	}

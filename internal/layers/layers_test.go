@@ -37,6 +37,7 @@ var table = map[string]int{
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,
 	"internal/pipeline":    machine,
+	"internal/isolate":     machine,
 	"stf":                  machine,
 	"stf/vet":              command,
 	"dev":                  command,
