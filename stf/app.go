@@ -144,15 +144,7 @@ func (a *App) readPath(d *scale.Decoder) (p path) {
 	return p
 }
 
-// pathOf is readPath of bytes that readPath has read.
-func (a *App) pathOf(raw []byte) (p path) {
-	if a.cfg.Flat {
-		copy(p[1:], raw)
-	} else {
-		copy(p[:], raw)
-	}
-	return p
-}
+func (a *App) pathOf(raw []byte) path { return a.readPath(scale.NewDecoder(raw)) }
 
 // DecodeCall reads exactly one call of the newest logic; see
 // [App.DecodeCallAt].
