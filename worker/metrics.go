@@ -14,7 +14,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
-	"github.com/offchain-worker/sdk/substrate/header"
 )
 
 // metricPrefix begins the names of our metrics.
@@ -201,18 +200,9 @@ func newMetrics(w *Worker) *metrics {
 	}})
 	m.add(&labelled{prometheus.NewDesc(metricPrefix+"effects_oldest_blocks", "How many blocks ago the oldest of the effects that wait came about; 0 if none waits.", []string{"effect"}, nil), func(tell func(float64, ...string)) {
 		p, _ := w.published.read()
-		oldest := map[string]header.Number{}
-		note := func(kind string, since header.Number) {
-			oldest[kind] = max(oldest[kind], p.number-min(since, p.number))
-		}
-		for _, e := range p.pending {
-			note(effectKind(e), e.ID.Block)
-		}
-		for _, q := range p.requests {
-			note(requestKind, q.Block)
-		}
+		ages := p.ages()
 		for _, kind := range effectKinds {
-			tell(float64(oldest[kind]), kind)
+			tell(float64(ages[kind]), kind)
 		}
 	}})
 	m.sent = counters("effects_sent_total", "Extrinsics sent for effects; sending the same bytes again counts once.", "effect", effectKinds)

@@ -512,6 +512,9 @@ func (w *Worker) Status() Status {
 	p, _ := w.published.read()
 	s := Status{App: w.cfg.App.Name(), Version: Version, Account: w.account.AccountID(), Fingerprint: w.platform.Measurement(),
 		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending) + len(p.requests)}
+	for _, age := range p.ages() {
+		s.PendingBlocks = max(s.PendingBlocks, age)
+	}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
 	s.Progress = w.progress.read().status()
 	if w.cfg.InsecureTrustParentchainRPC {

@@ -29,8 +29,10 @@ const (
 	// meanwhile. Finality comes in bursts: half an era leaves room for them.
 	maxLag = eraPeriod / 2
 	// maxRetrying bounds the payouts among those on their way that have failed
-	// before, so that unpayable ones cannot take the place of others.
-	maxRetrying = 4
+	// before, so that unpayable ones cannot take the place of others. It is not
+	// less than that, since these are what keeps the later ones from being
+	// looked at (enclave.maxOpenPayouts).
+	maxRetrying = maxInFlight / 2
 	// submitTick is how often pending effects are looked at without a commit.
 	submitTick = 2 * time.Second
 	// maxBackoffBlocks bounds the pause after failed attempts: more than three
@@ -56,6 +58,20 @@ type published struct {
 	// volatile says that a power cut may take some of this back: nothing is
 	// sent meanwhile.
 	volatile bool
+}
+
+// ages returns for each kind of effects that wait, how many blocks ago the
+// oldest came about.
+func (p *published) ages() map[string]header.Number {
+	out := map[string]header.Number{}
+	note := func(kind string, since header.Number) { out[kind] = max(out[kind], p.number-min(since, p.number)) }
+	for _, e := range p.pending {
+		note(effectKind(e), e.ID.Block)
+	}
+	for _, q := range p.requests {
+		note(requestKind, q.Block)
+	}
+	return out
 }
 
 // board holds the last published values. It is safe for concurrent use.

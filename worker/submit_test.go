@@ -12,6 +12,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
@@ -185,6 +186,44 @@ func TestFailedPayout(t *testing.T) {
 	n.until(w, "the payout stays pending", func() bool { return w.Status().Pending == 0 })
 	if got := n.events("EnclaveBridge", "UnshieldedFunds"); len(got) != 1 {
 		t.Errorf("paid %d times", len(got))
+	}
+}
+
+// TestRetriesLeaveRoom: payouts that have failed before take half of what may be
+// on its way, and others the rest.
+func TestRetriesLeaveRoom(t *testing.T) {
+	n := newNetwork(t, devchain.Config{Manual: true})
+	w := n.start(n.config("1", t.TempDir()))
+	for ready := false; !ready; {
+		if _, err := n.chain.Seal(n.ctx); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-w.Ready():
+			ready = true
+		case <-time.After(10 * time.Millisecond): // what it does next needs a block
+		}
+	}
+	var p published
+	for i := range uint32(2 * maxInFlight) {
+		e := enclave.Effect{ID: enclave.EffectID{Block: 1, Index: i}, Payout: &enclave.Payout{Beneficiary: ferdie.AccountID(), CallHash: hashing.Hash{byte(i)}}}
+		if i < maxInFlight {
+			e.Attempts = 1
+		}
+		p.pending = append(p.pending, e)
+	}
+	s := newSubmitter(w)
+	if err := s.send(n.ctx, p, n.nextIndex(w.account.AccountID())); err != nil {
+		t.Fatal(err)
+	}
+	again := 0
+	for _, a := range s.inFlight {
+		if a.effect.Index < maxInFlight {
+			again++
+		}
+	}
+	if again != maxRetrying || len(s.inFlight) != maxInFlight {
+		t.Errorf("%d are tried again, %d are on their way", again, len(s.inFlight))
 	}
 }
 

@@ -152,6 +152,8 @@ type Status struct {
 	Progress  *Progress     `json:"progress,omitempty"` // of a catch-up; nil if there is none
 	Finalized header.Number `json:"finalized"`          // what the node holds final
 	Pending   int           `json:"pending"`            // effects that wait for their proof on the parentchain
+	// PendingBlocks is how many blocks ago the oldest of them came about.
+	PendingBlocks header.Number `json:"pendingBlocks"`
 	// Anybody may ask for the status, so it says what is wrong in constant
 	// words only. Errors are in the log.
 	HealthCode string    `json:"healthCode"` // "ok", or a word for the first thing that is wrong
