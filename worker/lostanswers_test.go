@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -136,5 +138,57 @@ func TestEachCallFailsTwice(t *testing.T) {
 	// Nothing that failed was paid for.
 	if failed := n.events("System", "ExtrinsicFailed"); len(failed) != 0 {
 		t.Errorf("failed extrinsics: %v", fmt.Sprint(failed))
+	}
+}
+
+// TestEraEnds has a pool forget a payout until it is too old to be included: it
+// is signed anew, and made once.
+func TestEraEnds(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	p := newProxy(t, n.url)
+	cfg := n.config("1", t.TempDir())
+	cfg.NodeURL, cfg.resubmit, cfg.ConfirmInterval = p.url, 20*time.Millisecond, 1<<20
+	w := n.start(cfg)
+	n.ready(w)
+	s := n.session(w)
+	n.shield(s, alice.AccountID(), 100*unit)
+	n.until(w, "effects are left", func() bool { return w.Status().Pending == 0 })
+	var mu sync.Mutex
+	sent := map[string]bool{}
+	p.lossy(func(method string, params json.RawMessage) loss {
+		if method != "author_submitExtrinsic" {
+			return noLoss
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		sent[string(params)] = true
+		return swallowed
+	})
+	signed := integritee.SignCall(sample.BalanceUnshield(alice.AccountID(), ferdie.AccountID(), amount(unit), n.shard()), 0, w.fingerprint(), n.shard(), alice)
+	cyphertext, err := w.keys.Load().Shielding.Public().Encrypt(rand.Reader, signed.IndirectCall())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := pair("//Bob")
+	n.send(bob, n.nextIndex(bob.AccountID()), "EnclaveBridge", "invoke", integritee.InvokeArgs{Request: integritee.Request{Shard: n.shard(), Cyphertext: cyphertext}})
+	signatures := func() int { mu.Lock(); defer mu.Unlock(); return len(sent) }
+	// Payout and confirmation, each signed at least twice.
+	for before := w.Status().Number; signatures() < 4 || w.Status().Number < before+eraPeriod; {
+		n.transfer(bob, n.nextIndex(bob.AccountID()))
+		n.until(w, "stands still", func() bool { return w.Status().Number >= n.chain.Best().Number() })
+		if n.ctx.Err() != nil {
+			t.Fatalf("%d signatures", signatures())
+		}
+	}
+	if got := len(n.events("EnclaveBridge", "UnshieldedFunds")); got != 0 {
+		t.Fatalf("%d payouts although nothing was let through", got)
+	}
+	p.truthful()
+	for w.Status().Pending > 0 && n.ctx.Err() == nil {
+		n.transfer(bob, n.nextIndex(bob.AccountID()))
+		n.until(w, "stands still", func() bool { return w.Status().Number >= n.chain.Best().Number() })
+	}
+	if got := len(n.events("EnclaveBridge", "UnshieldedFunds")); got != 1 {
+		t.Errorf("%d payouts", got)
 	}
 }
