@@ -172,22 +172,13 @@ func TestEraEnds(t *testing.T) {
 	bob := pair("//Bob")
 	n.send(bob, n.nextIndex(bob.AccountID()), "EnclaveBridge", "invoke", integritee.InvokeArgs{Request: integritee.Request{Shard: n.shard(), Cyphertext: cyphertext}})
 	signatures := func() int { mu.Lock(); defer mu.Unlock(); return len(sent) }
-	// Payout and confirmation, each signed at least twice.
-	for before := w.Status().Number; signatures() < 4 || w.Status().Number < before+eraPeriod; {
-		n.transfer(bob, n.nextIndex(bob.AccountID()))
-		n.until(w, "stands still", func() bool { return w.Status().Number >= n.chain.Best().Number() })
-		if n.ctx.Err() != nil {
-			t.Fatalf("%d signatures", signatures())
-		}
-	}
+	before := w.Status().Number // payout and confirmation, each signed at least twice
+	n.tick(w, "not signed anew", func() bool { return signatures() >= 4 && w.Status().Number > before+eraPeriod })
 	if got := len(n.events("EnclaveBridge", "UnshieldedFunds")); got != 0 {
 		t.Fatalf("%d payouts although nothing was let through", got)
 	}
 	p.truthful()
-	for w.Status().Pending > 0 && n.ctx.Err() == nil {
-		n.transfer(bob, n.nextIndex(bob.AccountID()))
-		n.until(w, "stands still", func() bool { return w.Status().Number >= n.chain.Best().Number() })
-	}
+	n.tick(w, "effects are left", func() bool { return w.Status().Pending == 0 })
 	if got := len(n.events("EnclaveBridge", "UnshieldedFunds")); got != 1 {
 		t.Errorf("%d payouts", got)
 	}

@@ -133,19 +133,6 @@ func (n *notaryNetwork) current(w *Worker) {
 	n.until(w, "not current", func() bool { return w.Status().Number >= n.chain.Best().Number() })
 }
 
-// tick makes blocks until a condition holds.
-func (n *notaryNetwork) tick(w *Worker, what string, holds func() bool) {
-	n.t.Helper()
-	for i := 0; !holds(); i++ {
-		if i > 1000 || n.ctx.Err() != nil {
-			n.t.Fatalf("%s: %+v", what, w.Status())
-		}
-		before := w.Status().Number
-		n.transfer(pair("//Bob"), n.nextIndex(pair("//Bob").AccountID()))
-		n.until(w, "no block", func() bool { return w.Status().Number > before })
-	}
-}
-
 // TestShardAccount has an app of three workers ask for extrinsics, one of which
 // fails: each is on the chain once, all workers hear alike, and one that joins
 // later and replays comes to the same state.

@@ -39,6 +39,21 @@ func (n *network) until(w *Worker, what string, holds func() bool) {
 	}
 }
 
+// tick makes blocks until a condition holds, each once the worker has the one
+// before: one that is far behind sends nothing.
+func (n *network) tick(w *Worker, what string, holds func() bool) {
+	n.t.Helper()
+	bob := pair("//Bob")
+	for i := 0; !holds(); i++ {
+		if i > 2*maxBackoffBlocks || n.ctx.Err() != nil {
+			n.t.Fatalf("%s: %+v", what, w.Status())
+		}
+		before := w.Status().Number
+		n.transfer(bob, n.nextIndex(bob.AccountID()))
+		n.until(w, "no block", func() bool { return w.Status().Number > before })
+	}
+}
+
 // pay sends free balance to an account, as an own extrinsic of the test.
 func (n *network) pay(from *keyring.Pair, nonce uint32, to keyring.AccountID, amount uint64) {
 	n.t.Helper()
@@ -177,13 +192,7 @@ func TestFailedPayout(t *testing.T) {
 	}
 	bob := pair("//Bob")
 	n.pay(bob, 0, poor, unit)
-	for i := uint32(1); len(n.events("EnclaveBridge", "UnshieldedFunds")) == 0; i++ {
-		n.transfer(bob, i)
-		if i > 2*maxBackoffBlocks || n.ctx.Err() != nil {
-			t.Fatalf("never paid: %+v", w.Status())
-		}
-	}
-	n.until(w, "the payout stays pending", func() bool { return w.Status().Pending == 0 })
+	n.tick(w, "the payout stays pending", func() bool { return w.Status().Pending == 0 })
 	if got := n.events("EnclaveBridge", "UnshieldedFunds"); len(got) != 1 {
 		t.Errorf("paid %d times", len(got))
 	}
@@ -287,13 +296,7 @@ func TestEleventh(t *testing.T) {
 	}
 
 	n.purge(squatters[0])
-	bob := pair("//Bob")
-	for i := uint32(0); w.Status().Pending > 0; i++ {
-		n.transfer(bob, i)
-		if i > 10*maxBackoffBlocks || n.ctx.Err() != nil {
-			t.Fatalf("still pending: %+v", w.Status())
-		}
-	}
+	n.tick(w, "still pending", func() bool { return w.Status().Pending == 0 })
 	if h := w.Status().Health; h != "ok" {
 		t.Errorf("health: %s", h)
 	}
