@@ -125,6 +125,7 @@ func All() []Benchmark {
 		{"memory-1m", "memory of an account, among 1,000,000", memoryBench},
 		{"restart-1m", "from opening a store of 1,000,000 accounts to the first getter", restartBench},
 		{"empty-block", "a block that holds nothing for the shard, with its fsync", emptyBench},
+		{"getters-during-catchup", "signed getters at a fixed rate while a whole worker catches up", duringCatchUpBench},
 		{"getters", "signed getters over TLS and WebSocket, clients on the same machine", gettersBench},
 	}
 }

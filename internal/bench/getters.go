@@ -30,7 +30,9 @@ const (
 
 // network is a whole worker beside a dev chain, both in this process.
 type network struct {
+	chain   *devchain.Chain
 	worker  *worker.Worker
+	key     *client.ShieldingKey
 	request string // of a signed getter, in hex
 	stop    func() error
 }
@@ -69,6 +71,7 @@ func startNetwork(ctx context.Context, o *Options) (_ *network, err error) {
 	running := make(chan error, 1)
 	go func() { running <- c.Run(ctx) }()
 	undo = append(undo, func() error { return <-running })
+	n.chain = c
 	app, err := sample.New()
 	if err != nil {
 		return nil, err
@@ -105,6 +108,9 @@ func (n *network) fund(ctx context.Context, url string) error {
 		return err
 	}
 	defer w.Close()
+	if n.key, err = w.ShieldingKey(ctx); err != nil {
+		return err
+	}
 	id := integritee.ShardID(sim.Measurement(sample.Name))
 	s := &client.Session{Chain: c, Worker: w}
 	out, err := s.Shield(ctx, client.Shielding{Shard: id, From: alice, Beneficiary: alice.AccountID(), Amount: scale.NewU128(1_000_000_000_000)})
