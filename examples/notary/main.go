@@ -3,18 +3,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
+	"github.com/offchain-worker/sdk/dev"
 	"github.com/offchain-worker/sdk/examples/notary/notary"
-	"github.com/offchain-worker/sdk/worker"
 )
 
-func main() {
-	app, err := notary.New()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "notary:", err)
-		os.Exit(1)
-	}
-	os.Exit(worker.Main(app, os.Args[1:], os.Stdout, os.Stderr))
-}
+//go:generate go run . lock --dir notary
+
+func main() { os.Exit(dev.Main(dev.App{New: notary.New}, os.Args[1:], os.Stdout, os.Stderr)) }

@@ -4,6 +4,8 @@
 package notary
 
 import (
+	_ "embed"
+
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
@@ -75,13 +77,18 @@ func (n *Notary) Deed(q stf.Query, owner stf.AccountID, document stf.Hash) (Deed
 // Account is a public getter: who pays for the extrinsics.
 func (n *Notary) Account(q stf.Query) (stf.AccountID, error) { return q.ShardAccount(), nil }
 
+//go:embed calls.lock
+var lock string
+
 // New declares the app.
 func New() (*stf.App, error) {
 	return stf.NewApp(stf.Config{
 		Name: "notary",
+		Lock: lock,
+		Docs: docs,
 		Modules: []stf.ModuleDecl{stf.Module("Notary", &Notary{}, stf.At(1),
-			stf.Calls(stf.Method("Register", 0, "document")),
-			stf.Getters(stf.Method("Deed", 0, "owner", "document")),
+			stf.Calls(stf.Method("Register", 0)),
+			stf.Getters(stf.Method("Deed", 0)),
 			stf.Public(stf.Method("Account", 0)),
 			stf.Errors(ErrKnown),
 			stf.ChainCalls(Remark)),
