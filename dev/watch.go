@@ -28,6 +28,7 @@ const pollSources = 200 * time.Millisecond
 type watcher struct {
 	net     *demo.Network
 	dir     string // for programs
+	program string // that runs
 	out     io.Writer
 	seen    sources
 	builds  int
@@ -125,6 +126,20 @@ func (w *watcher) update(ctx context.Context, began time.Time) error {
 		}
 		return nil
 	}
+	if err := w.restart(ctx, program, began); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		// It builds, but does not run on this state.
+		fmt.Fprintf(w.out, "%v\ngoing back to the last program that ran\n", err)
+		return w.restart(ctx, w.program, began)
+	}
+	w.program = program
+	w.checker.start(ctx)
+	return nil
+}
+
+func (w *watcher) restart(ctx context.Context, program string, began time.Time) error {
 	for i, node := range w.net.Workers {
 		if err := node.Restart(ctx, []string{program}); err != nil {
 			return err
@@ -133,7 +148,6 @@ func (w *watcher) update(ctx context.Context, began time.Time) error {
 			fmt.Fprintf(w.out, "running again, %.1f s after the change was seen\n", time.Since(began).Seconds())
 		}
 	}
-	w.checker.start(ctx)
 	return nil
 }
 

@@ -146,6 +146,15 @@ func TestStory(t *testing.T) {
 	network.await("the last program that was right goes on running")
 	write(t, dir, "counter.go", strings.Replace(source, "by uint32", "by uint64", 1))
 	network.await("(call 1.0) has become")
+	// What builds but cannot run is taken back.
+	write(t, dir, "counter.go", strings.Replace(source, "_ \"embed\"", "_ \"embed\"\n\t\"os\"", 1)+
+		"\nfunc init() {\n\tif len(os.Args) > 1 && os.Args[1] != \"lock\" {\n\t\tpanic(\"not today\")\n\t}\n}\n")
+	network.await("not today")
+	network.await("going back to the last program that ran")
+	network.await("running again")
+	if out := run(t, dir, exe+"2", "query", "Counter.Mine"); out != "84\n" {
+		t.Errorf("after going back the answer is %q", out)
+	}
 	// What vet refuses is shown after it runs.
 	write(t, dir, "counter.go", source+"\nvar calls int\n\nfunc (c *Counter) StorageDefault() Counter { calls++; return Counter{} }\n")
 	network.await("running again")
