@@ -212,7 +212,7 @@ func TestRandomLosses(t *testing.T) {
 	for range steps {
 		switch x := n.r.IntN(8); {
 		case x < 5:
-			unshield(uint64(unit/100+len(asked)), rich.AccountID())
+			unshield(unit/100+uint64(len(asked)), rich.AccountID())
 		case x < 6 && unpayable < 2: // less than may exist on the parentchain
 			unpayable++
 			unshield(uint64(100+len(asked)), keyring.AccountID{9, byte(unpayable)})
