@@ -297,6 +297,10 @@ func (f *follower) publish(c *enclave.Commit) {
 			if n := len(p.own); n > maxOwn {
 				p.own = p.own[n-maxOwn:]
 			}
+			p.roots = append(p.roots, c.Published...)
+			if n := len(p.roots); n > maxRoots {
+				p.roots = p.roots[n-maxRoots:]
+			}
 		}
 	})
 }

@@ -35,6 +35,7 @@ type metrics struct {
 	sent, failed *prometheus.CounterVec // extrinsics by effect
 	getters      *prometheus.HistogramVec
 	connections  prometheus.Gauge
+	comparisons  *prometheus.CounterVec // of published roots by result
 	left         *prometheus.CounterVec // endpoints by chain and reason
 	registered   prometheus.Gauge
 	balance      *prometheus.GaugeVec // without labels: absent until known
@@ -207,6 +208,11 @@ func newMetrics(w *Worker) *metrics {
 	}})
 	m.sent = counters("effects_sent_total", "Extrinsics sent for effects; sending the same bytes again counts once.", "effect", effectKinds)
 	m.failed = counters("effects_failed_total", "Own extrinsics for effects that came into a block and had no effect.", "effect", effectKinds)
+	var verdicts []string
+	for _, v := range enclave.Verdict(0).SCALEVariants() {
+		verdicts = append(verdicts, v.Name)
+	}
+	m.comparisons = counters("root_comparisons_total", "Roots that workers have published, by how they compare with this worker's.", "result", verdicts)
 	m.registered = prometheus.NewGauge(prometheus.GaugeOpts{Name: metricPrefix + "registered", Help: "1 while the proven state has this worker as registered."})
 	m.add(m.registered)
 	m.balance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + "account_balance_ratio",

@@ -49,6 +49,7 @@ type Worker struct {
 	progress  *progress
 	recovery  *recovery
 	published *board
+	comparer  comparer
 	node      *parentchain.Client
 	relay     *parentchain.Client // nil if the parentchain has finality of its own
 	chain     *chain
@@ -143,6 +144,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	}
 	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
+	w.comparer.w = w
 	w.progress = newProgress(log, cfg.terminal)
 	w.metrics = newMetrics(w)
 	w.recovery = &recovery{log: log, health: w.health, count: w.metrics.recoveries}
@@ -419,6 +421,7 @@ func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) e
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return (&follower{w: w, j: j}).run(ctx) })
 	g.Go(func() error { return j.audit(ctx, j.core) })
+	g.Go(func() error { w.comparer.run(ctx); return nil })
 	g.Go(func() error {
 		err := w.goLive(ctx, own, restarted)
 		if ctx.Err() != nil && !isFatal(err) {
@@ -520,12 +523,13 @@ func (w *Worker) Status() Status {
 	if w.cfg.InsecureTrustParentchainRPC {
 		s.Insecure = []string{insecureRPC}
 	}
+	s.Divergences = w.comparer.divergences()
 	if g := w.genesis.Load(); g != nil {
 		s.Genesis = *g
 	}
 	if core := w.core.Load(); core != nil {
 		v := core.View()
-		s.Number, s.Hash, s.StateRoot = v.Number(), v.Hash(), v.StateRoot()
+		s.Number, s.Hash, s.StateRoot, s.RootsFrom = v.Number(), v.Hash(), v.StateRoot(), v.OldestRoots()
 	}
 	return s
 }

@@ -76,7 +76,8 @@ var sentences = map[string]string{
 	"shard-account":      "extrinsics that the app asks for do not get onto the parentchain: the shard's account lacks funds there, or the node refuses them (the log says which)",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
 		"or the shard has its ten signers already and evicts none (the log says which)",
-	"other": "something fails: see the worker's log",
+	"roots-differ": "another worker of the shard has published other roots than this one's: one of them computes wrongly (the log says which block)",
+	"other":        "something fails: see the worker's log",
 }
 
 // healthCode finds the word for an error of a part.
@@ -107,6 +108,8 @@ func healthCode(part string, err error) string {
 		return "chain-stale"
 	case errors.Is(err, errStalled):
 		return "chain-stalled"
+	case errors.Is(err, errRootsDiffer):
+		return "roots-differ"
 	}
 	switch part {
 	case "parentchain":

@@ -43,6 +43,8 @@ const (
 	fundsEvery = 100
 	// maxOwn bounds the own extrinsics that wait for the submitter to look.
 	maxOwn = 1024
+	// maxRoots bounds the published roots that wait to be compared.
+	maxRoots = 256
 )
 
 // published is what the follower tells the other parts after each commit.
@@ -58,6 +60,7 @@ type published struct {
 	// volatile says that a power cut may take some of this back: nothing is
 	// sent meanwhile.
 	volatile bool
+	roots    []enclave.Published // likewise
 }
 
 // ages returns for each kind of effects that wait, how many blocks ago the
@@ -105,6 +108,15 @@ func (b *board) take() published {
 	p := b.value
 	b.value.own = nil
 	return p
+}
+
+// takeRoots is read for the comparer, which gets each publication once.
+func (b *board) takeRoots() ([]enclave.Published, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.value.roots
+	b.value.roots = nil
+	return list, b.changed
 }
 
 // caughtUp waits until everything that the node called final is committed.

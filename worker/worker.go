@@ -148,6 +148,9 @@ type Status struct {
 	Number    header.Number `json:"number"`
 	Hash      hashing.Hash  `json:"hash"`
 	StateRoot hashing.Hash  `json:"stateRoot"`
+	RootsFrom header.Number `json:"rootsFrom"` // the first block whose roots are kept
+	// Divergences are the workers that publish other roots than this one.
+	Divergences []Divergence `json:"divergences,omitempty"`
 
 	Progress  *Progress     `json:"progress,omitempty"` // of a catch-up; nil if there is none
 	Finalized header.Number `json:"finalized"`          // what the node holds final

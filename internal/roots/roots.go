@@ -1,8 +1,10 @@
 package roots
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
@@ -27,16 +29,16 @@ var ErrSignature = errors.New("roots: signature refused")
 // Roots are the commitments of one worker after one block. Workers of a shard
 // that are right have the same.
 type Roots struct {
-	Genesis  hashing.Hash // of the parentchain
-	Shard    integritee.ShardID
-	Number   header.Number // of the block of the parentchain
-	Block    hashing.Hash  // its hash
-	Time     uint64        // the parentchain's, in ms; 0 while unknown
-	State    hashing.Hash  // of the private state after the block
-	Receipts hashing.Hash  // of the block's receipts
+	Genesis  hashing.Hash       `json:"genesis"` // of the parentchain
+	Shard    integritee.ShardID `json:"shard"`
+	Number   header.Number      `json:"number"`   // of the block of the parentchain
+	Block    hashing.Hash       `json:"block"`    // its hash
+	Time     uint64             `json:"time"`     // the parentchain's, in ms; 0 while unknown
+	State    hashing.Hash       `json:"state"`    // of the private state after the block
+	Receipts hashing.Hash       `json:"receipts"` // of the block's receipts
 	// History commits to the roots of this and all earlier blocks of the shard:
 	// two workers with the same have had the same in each of them.
-	History hashing.Hash
+	History hashing.Hash `json:"history"`
 }
 
 // StartHistory returns the history at the start of a shard: BLAKE2b-256 of
@@ -65,19 +67,34 @@ func (r *Roots) payload(label string, more ...hashing.Hash) []byte {
 
 // Signature is that of a worker's account.
 type Signature struct {
-	Account   keyring.AccountID
-	Signature keyring.MultiSignature
+	Account   keyring.AccountID `json:"account"`
+	Signature Bytes             `json:"signature"` // SCALE(MultiSignature)
 }
 
 func sign(payload []byte, pair *keyring.Pair) Signature {
-	return Signature{pair.AccountID(), pair.Sign(payload)}
+	return Signature{pair.AccountID(), scale.MustMarshal(pair.Sign(payload))}
 }
 
 func (s *Signature) verify(payload []byte) error {
-	if !s.Signature.Verify(payload, s.Account) {
+	var m keyring.MultiSignature
+	if scale.Unmarshal(s.Signature, &m) != nil || !m.Verify(payload, s.Account) {
 		return fmt.Errorf("%w: it is not by account %v", ErrSignature, s.Account)
 	}
 	return nil
+}
+
+// Bytes are bytes that JSON shows as 0x and hex.
+type Bytes []byte
+
+// MarshalText returns 0x and hex.
+func (b Bytes) MarshalText() ([]byte, error) {
+	return append([]byte("0x"), hex.EncodeToString(b)...), nil
+}
+
+// UnmarshalText reads hex, with or without 0x.
+func (b *Bytes) UnmarshalText(text []byte) (err error) {
+	*b, err = hex.DecodeString(strings.TrimPrefix(string(text), "0x"))
+	return err
 }
 
 // Signed are roots that a worker vouches for.
@@ -92,12 +109,3 @@ func Sign(r Roots, pair *keyring.Pair) Signed { return Signed{r, sign(r.payload(
 
 // Verify checks the signature. Errors wrap [ErrSignature].
 func (s *Signed) Verify() error { return s.verify(s.payload(labelRoots)) }
-
-// DecodeSigned reads exactly the SCALE of signed roots. It does not verify.
-func DecodeSigned(b []byte) (*Signed, error) {
-	s := new(Signed)
-	if err := scale.Unmarshal(b, s); err != nil {
-		return nil, err
-	}
-	return s, nil
-}

@@ -1,0 +1,37 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/roots"
+	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/substrate/header"
+)
+
+// registerRoots serves ocw_getRoots: the roots after a block, by number, or
+// after the last one, signed by this worker's account. They disclose nothing,
+// so anybody may ask.
+func (w *Worker) registerRoots(s *rpcserver.Server) {
+	s.Handle("ocw_getRoots", func(_ context.Context, raw json.RawMessage) (any, error) {
+		var params []*header.Number
+		if len(raw) > 0 && json.Unmarshal(raw, &params) != nil || len(params) > 1 {
+			return nil, errors.New("want [block number], or nothing for the last block")
+		}
+		view, err := w.view()
+		if err != nil {
+			return nil, err
+		}
+		n := view.Number()
+		if len(params) > 0 && params[0] != nil {
+			n = *params[0]
+		}
+		r, ok := view.Roots(n)
+		if !ok {
+			return nil, fmt.Errorf("the roots of block %d are not kept: those of blocks %d to %d are", n, view.OldestRoots(), view.Number())
+		}
+		return roots.Sign(r, w.account), nil
+	})
+}
