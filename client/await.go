@@ -43,24 +43,24 @@ func (s *Session) await(ctx context.Context, shard ShardID, queries []*stf.Recei
 	if cerr == nil {
 		s.report(report)
 	}
-	out.Receipt, out.Unknown = s.receipt(ctx, queries)
+	out.Receipt, out.query, out.Unknown = s.receipt(ctx, queries)
 	return cerr
 }
 
 // receipt returns the first receipt that the worker has, or why there is none.
-func (s *Session) receipt(ctx context.Context, queries []*stf.ReceiptQuery) (r *stf.Receipt, unknown string) {
+func (s *Session) receipt(ctx context.Context, queries []*stf.ReceiptQuery) (r *stf.Receipt, by *stf.ReceiptQuery, unknown string) {
 	for _, q := range queries {
 		r, err := s.Worker.Receipt(ctx, q)
 		switch {
 		case errors.Is(err, ErrNotSupported):
-			return nil, noReceipts
+			return nil, nil, noReceipts
 		case err != nil:
-			return nil, "the worker gives no receipt: " + err.Error()
+			return nil, nil, "the worker gives no receipt: " + err.Error()
 		case r != nil:
-			return r, ""
+			return r, q, ""
 		}
 	}
-	return nil, "the worker has no receipt of this operation"
+	return nil, nil, "the worker has no receipt of this operation"
 }
 
 // noReceipts is why the outcome of an original Rust worker is not known.

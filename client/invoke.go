@@ -78,6 +78,8 @@ type Outcome struct {
 	// Receipt is nil if the outcome is not known; Unknown then says why.
 	Receipt *stf.Receipt
 	Unknown string
+
+	query *stf.ReceiptQuery // by which Receipt was found
 }
 
 // Known reports whether it is known how the operation ended.

@@ -113,8 +113,9 @@ type callEntry struct {
 }
 
 type getterEntry struct {
-	name  string
-	query *pallet.Query
+	name     string
+	query    *pallet.Query
+	provable bool
 }
 
 // Legacy reports whether operations and getters have the form of 2022.

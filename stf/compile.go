@@ -171,6 +171,11 @@ func (c *compiler) module(d ModuleDecl) {
 			c.problem("getter %s of module %s has Since, which is for calls: getters always ask the newest logic; remove it", md.method, d.name)
 		}
 	}
+	for _, md := range d.calls {
+		if md.provable {
+			c.problem("call %s of module %s is Provable, which is for getters; remove it", md.method, d.name)
+		}
+	}
 	for _, md := range d.public {
 		if find(d.getters, md.method) >= 0 {
 			c.problem("module %s lists method %s both in stf.Getters and in stf.Public; keep one", d.name, md.method)
@@ -235,7 +240,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("getter %T.%s belongs to an owner, but its first parameter after the context is not stf.AccountID; add it, or list the method in stf.Public", m.impl, q.Method)
 			continue
 		}
-		a.getters[p] = &getterEntry{name, q}
+		a.getters[p] = &getterEntry{name, q, d.getters[find(d.getters, q.Method)].provable}
 	}
 	for _, q := range m.public {
 		p, name := at(q.Index), desc.Name+"."+q.Name
@@ -243,7 +248,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("public getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
 			continue
 		}
-		a.public[p] = &getterEntry{name, q}
+		a.public[p] = &getterEntry{name, q, d.public[find(d.public, q.Method)].provable}
 	}
 }
 

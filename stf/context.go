@@ -161,6 +161,7 @@ type Query struct{ base }
 // same for a label within a block, others in the next.
 func (q Query) Random(label string) [32]byte {
 	q.f.charge(GasRandom)
+	q.f.randoms++
 	return q.f.env.random(label)
 }
 

@@ -45,6 +45,8 @@ type MethodDecl struct {
 	index  uint8
 	params []string
 	since  BlockNumber
+
+	provable bool
 }
 
 // Method names a method of the module's struct, the index byte that selects it
@@ -59,6 +61,17 @@ func Method(name string, index uint8, params ...string) MethodDecl {
 // rules change ask [Call.BlockNumber].
 func (m MethodDecl) Since(n BlockNumber) MethodDecl {
 	m.since = n
+	return m
+}
+
+// Provable lets a getter be answered with proofs of the entries that it reads:
+// keys and values, whole. So it is for getters whose every entry may be shown to
+// whoever is answered: the owner's own entries, or with [Public] what everybody
+// may know. One that adds up others' entries, rounds, or adds noise is not.
+// There are no proofs for an answer that iterates over keys, draws randomness,
+// or reads more than 64 entries.
+func (m MethodDecl) Provable() MethodDecl {
+	m.provable = true
 	return m
 }
 

@@ -3,6 +3,8 @@ package stf
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/pallet"
@@ -15,8 +17,55 @@ import (
 // ErrNone. The error wraps ErrGetter, ErrUnknownGetter or an error of package
 // scale. It never panics.
 func (a *App) Query(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byte, some bool, err error) {
+	return a.query(kv, &env, g, nil)
+}
+
+// QueryKeys is Query, and returns the keys that were read, present or not, if
+// the getter is [MethodDecl.Provable] and their entries may be shown; else nil.
+func (a *App) QueryKeys(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byte, some bool, keys [][]byte, err error) {
+	var r recorder
+	value, some, err = a.query(kv, &env, g, &r)
+	if err != nil || !r.provable || len(r.keys) > maxProvableKeys {
+		return value, some, nil, err
+	}
+	return value, some, r.sorted(), nil
+}
+
+// maxProvableKeys bounds the entries of an answer that are proven.
+const maxProvableKeys = 64
+
+// recorder notes what a getter reads.
+type recorder struct {
+	pallet.ReadKV
+	keys     map[string]bool
+	provable bool // the getter is, and has done nothing that forbids it
+}
+
+func (r *recorder) Get(key []byte) ([]byte, bool) {
+	if len(r.keys) <= maxProvableKeys {
+		r.keys[string(key)] = true
+	}
+	return r.ReadKV.Get(key)
+}
+
+// Next tells of keys that are not the getter's to name.
+func (r *recorder) Next(key []byte) ([]byte, bool) {
+	r.provable = false
+	return r.ReadKV.Next(key)
+}
+
+func (r *recorder) sorted() (keys [][]byte) {
+	for _, key := range slices.Sorted(maps.Keys(r.keys)) {
+		keys = append(keys, []byte(key))
+	}
+	return keys
+}
+
+// query answers a getter; of what it reads it takes note in r, unless that is
+// nil.
+func (a *App) query(kv pallet.ReadKV, env *Env, g integritee.Getter, r *recorder) (value []byte, some bool, err error) {
 	if g.Trusted == nil {
-		return orNone(a.answer(kv, &env, a.public, g.Public))
+		return orNone(a.answer(kv, env, a.public, g.Public, r))
 	}
 	if g.Trusted.Delegate != nil {
 		owner, err := a.GetterOwner(g.Trusted.Getter)
@@ -24,11 +73,11 @@ func (a *App) Query(kv pallet.ReadKV, env Env, g integritee.Getter) (value []byt
 			return nil, false, err
 		}
 		name := a.getters[a.pathOf(g.Trusted.Getter)].name
-		if !a.mayRead(kv, &env, owner, *g.Trusted.Delegate, name) {
+		if !a.mayRead(kv, env, owner, *g.Trusted.Delegate, name) {
 			return nil, false, nil
 		}
 	}
-	return orNone(a.answer(kv, &env, a.getters, g.Trusted.Getter))
+	return orNone(a.answer(kv, env, a.getters, g.Trusted.Getter, r))
 }
 
 func orNone(value []byte, err error) ([]byte, bool, error) {
@@ -38,7 +87,7 @@ func orNone(value []byte, err error) ([]byte, bool, error) {
 	return value, err == nil, err
 }
 
-func (a *App) answer(kv pallet.ReadKV, env *Env, getters map[path]*getterEntry, raw []byte) ([]byte, error) {
+func (a *App) answer(kv pallet.ReadKV, env *Env, getters map[path]*getterEntry, raw []byte, r *recorder) ([]byte, error) {
 	d := scale.NewDecoder(raw)
 	p := a.readPath(d)
 	if err := d.Err(); err != nil {
@@ -55,6 +104,10 @@ func (a *App) answer(kv pallet.ReadKV, env *Env, getters map[path]*getterEntry, 
 	if err := d.Finish(); err != nil {
 		return nil, err
 	}
+	if r != nil {
+		*r = recorder{ReadKV: kv, keys: map[string]bool{}, provable: e.provable}
+		kv = r
+	}
 	f := a.newFrame(env, kv)
 	var value []byte
 	err, panicked := f.run(func() error {
@@ -69,6 +122,9 @@ func (a *App) answer(kv pallet.ReadKV, env *Env, getters map[path]*getterEntry, 
 		return nil, fmt.Errorf("%w: %s panicked", ErrGetter, e.name)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrGetter, err)
+	}
+	if r != nil && f.randoms > 0 {
+		r.provable = false
 	}
 	return value, nil
 }

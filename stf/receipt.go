@@ -1,7 +1,6 @@
 package stf
 
 import (
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -88,11 +87,7 @@ func (q *ReceiptQuery) Payload() []byte {
 // by its account, raw or wrapped in <Bytes>. Whether the delegate may read for
 // the account, [App.MayRead] answers.
 func (q *ReceiptQuery) Verify() bool {
-	signer := q.Account
-	if q.Delegate != nil {
-		signer = *q.Delegate
-	}
-	return integritee.VerifyPayload(q.Signature, q.Payload(), signer)
+	return verifyQuery(q.Signature, q.Payload(), q.Account, q.Delegate)
 }
 
 // DecodeReceiptQuery reads a query from exactly b.

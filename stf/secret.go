@@ -56,10 +56,14 @@ func (e *Env) CallHash(id Identity, k uint32) Hash {
 	return hashing.Blake2b256([]byte(labelCallHash), x, secret[:])
 }
 
-// receiptLeaf is the salted commitment to one receipt.
-func (e *Env) receiptLeaf(r *Receipt) Hash {
-	salt := e.prf(labelReceiptSalt, e.Shard[:], r.Identity().bytes())
-	return hashing.Blake2b256([]byte(labelReceiptLeaf), salt[:], scale.MustMarshal(r))
+func (e *Env) receiptSalt(r *Receipt) Hash {
+	return e.prf(labelReceiptSalt, e.Shard[:], r.Identity().bytes())
+}
+
+// ReceiptLeaf is the salted commitment to one receipt, given as SCALE: see
+// [Env.ReceiptsRootOf].
+func ReceiptLeaf(salt Hash, receipt []byte) Hash {
+	return hashing.Blake2b256([]byte(labelReceiptLeaf), salt[:], receipt)
 }
 
 func (e *Env) random(label string) Hash {

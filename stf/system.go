@@ -1,8 +1,12 @@
 package stf
 
 import (
+	"bytes"
+	"fmt"
+
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
@@ -87,12 +91,54 @@ func (s *system) pass(w plain, op *Operation) {
 // items are BLAKE2b-256("ocw/stf/receipt-leaf/1" ++ salt ++ SCALE(receipt)),
 // with salt = PRF("ocw/stf/receipt-salt/1" ++ shard ++ block ++ index).
 func (e *Env) ReceiptsRootOf(receipts []Receipt) Hash {
+	return trie.OrderedRoot(trie.V1, e.receiptLeaves(receipts))
+}
+
+func (e *Env) receiptLeaves(receipts []Receipt) [][]byte {
 	leaves := make([][]byte, len(receipts))
 	for i := range receipts {
-		leaf := e.receiptLeaf(&receipts[i])
+		leaf := ReceiptLeaf(e.receiptSalt(&receipts[i]), scale.MustMarshal(&receipts[i]))
 		leaves[i] = leaf[:]
 	}
-	return trie.OrderedRoot(trie.V1, leaves)
+	return leaves
+}
+
+// ReceiptProof shows that a receipt is one of those under a receipts root. It
+// discloses nothing of the others.
+type ReceiptProof struct {
+	Position uint32   // among the receipts of the block
+	Salt     Hash     // of the receipt's leaf
+	Nodes    [][]byte // of the trie, from the root to the leaf
+}
+
+// ProveReceipts returns the proofs of some of the receipts of a block, given
+// all of them in their order.
+func (e *Env) ProveReceipts(receipts []Receipt, positions []int) []ReceiptProof {
+	t := trie.Ordered(e.receiptLeaves(receipts))
+	out := make([]ReceiptProof, len(positions))
+	for i, at := range positions {
+		out[i] = ReceiptProof{uint32(at), e.receiptSalt(&receipts[at]), t.Prove(trie.V1, scale.AppendCompact(nil, uint64(at)))}
+	}
+	return out
+}
+
+// maxReceiptNodes bounds the nodes of a proof: the key is a compact integer.
+const maxReceiptNodes = 16
+
+// Verify checks the proof of a receipt, given as SCALE, against a receipts
+// root.
+func (p *ReceiptProof) Verify(root Hash, receipt []byte) error {
+	if len(p.Nodes) > maxReceiptNodes {
+		return fmt.Errorf("%w: %d nodes", trie.ErrProof, len(p.Nodes))
+	}
+	found, err := trie.Verify(root, p.Nodes, scale.AppendCompact(nil, uint64(p.Position)))
+	if err != nil {
+		return err
+	}
+	if leaf := ReceiptLeaf(p.Salt, receipt); !found[0].Present || !bytes.Equal(found[0].Value, leaf[:]) {
+		return fmt.Errorf("%w: another receipt stands in its place", trie.ErrProof)
+	}
+	return nil
 }
 
 func (s *system) recordReceipts(w plain, env *Env, receipts []Receipt) {

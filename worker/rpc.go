@@ -84,6 +84,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	s.Handle("ocw_status", func(context.Context, json.RawMessage) (any, error) { return w.Status(), nil })
 	w.registerArchive(s)
 	w.registerRoots(s)
+	w.registerProofs(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
 	})

@@ -54,10 +54,10 @@ func NewEndowed(endowed iter.Seq2[stf.AccountID, stf.Balance]) (*stf.App, error)
 					stf.Method("BalanceShieldThroughEnclaveBridgePallet", callBalanceShieldThroughBridge, "who", "amount"),
 					stf.Method("BalanceUnshieldThroughEnclaveBridgePallet", callBalanceUnshieldThroughBridge, "beneficiary", "amount", "shard"),
 				),
-				stf.Getters(stf.Method("AccountInfo", getterAccountInfo, "who")),
+				stf.Getters(stf.Method("AccountInfo", getterAccountInfo, "who").Provable()),
 				stf.Public(
 					stf.Method("SomeValue", publicSomeValue),
-					stf.Method("TotalIssuance", publicTotalIssuance),
+					stf.Method("TotalIssuance", publicTotalIssuance).Provable(),
 					stf.Method("UndistributedFees", publicUndistributedFees, "asset_id"),
 				),
 				stf.Events(Transfer{}, Unshielded{}, Returned{}),

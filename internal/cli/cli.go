@@ -44,6 +44,7 @@ type app struct {
 	nodeURL, nodePort  string
 	workerURL, trusted string // address and port of the worker's trusted RPC
 	json, needSuccess  bool
+	proofFile          string // where a proof is saved; "" does not ask for one
 	insecure           bool
 	timeout            time.Duration
 
@@ -225,6 +226,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVarP(&a.workerURL, "worker-url", "U", "wss://127.0.0.1", "worker url")
 	f.StringVarP(&a.trusted, "trusted-worker-port", "P", "2000", "worker direct invocation port")
 	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
+	f.StringVar(&a.proofFile, "proof", "", "save the worker's signed answer with its proofs, or the receipt of a trusted call, in a `file` for 'ocw verify answer'")
 	f.BoolVar(&a.needSuccess, "require-success", false, "exit 3 if a trusted call fails or its outcome is not known")
 	f.BoolVar(&a.insecure, "insecure", false, "accept any worker, without checking that it is registered and attested")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after this time, 0 for never")

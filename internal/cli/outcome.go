@@ -26,6 +26,9 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 	if out == nil {
 		return err
 	}
+	if a.proofFile != "" && err == nil {
+		err = a.saveReceipt(worker, out)
+	}
 	word, reason := verdict(out)
 	if a.json {
 		a.printJSON(outcomeObject(out, word, reason, err, a, about))

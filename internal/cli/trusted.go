@@ -155,14 +155,14 @@ var errNoValue = errors.New("the worker has no answer to that")
 
 // accountInfo asks for an account's nonce and balance. some is false if the
 // worker does not tell.
-func accountInfo(ctx context.Context, w *client.Worker, shard client.ShardID, p party) (info sample.AccountInfo, some bool, err error) {
-	some, err = get(ctx, w, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer), &info)
+func accountInfo(ctx context.Context, ask getter, shard client.ShardID, p party) (info sample.AccountInfo, some bool, err error) {
+	some, err = get(ctx, ask, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer), &info)
 	return info, some, err
 }
 
 // get runs a getter and decodes its answer into out, if there is one.
-func get(ctx context.Context, w *client.Worker, shard client.ShardID, g client.Getter, out any) (some bool, err error) {
-	value, some, err := w.Get(ctx, shard, g)
+func get(ctx context.Context, ask getter, shard client.ShardID, g client.Getter, out any) (some bool, err error) {
+	value, some, err := ask(ctx, shard, g)
 	if err != nil || !some {
 		return false, err
 	}
@@ -178,7 +178,7 @@ func (t *trusted) private(ctx context.Context, account, proxy string, getter fun
 	if err != nil {
 		return err
 	}
-	some, err := get(ctx, worker, shard, client.SignGetter(getter(p.account), p.account, p.signer), out)
+	some, err := get(ctx, t.getter(worker), shard, client.SignGetter(getter(p.account), p.account, p.signer), out)
 	if err == nil && !some {
 		return errNoValue
 	}
@@ -198,7 +198,7 @@ func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token 
 		if err != nil {
 			return err
 		}
-		info, some, err := accountInfo(ctx, worker, shard, p)
+		info, some, err := accountInfo(ctx, t.getter(worker), shard, p)
 		var refused *client.RequestError
 		switch {
 		case errors.As(err, &refused):
@@ -299,7 +299,7 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy string, compose func
 	if err := serves(ctx, worker, shard); err != nil {
 		return err
 	}
-	info, some, err := accountInfo(ctx, worker, shard, p)
+	info, some, err := accountInfo(ctx, worker.Get, shard, p)
 	if err != nil {
 		return fmt.Errorf("the nonce of %v is not known: %w", p.account, err)
 	}

@@ -3,6 +3,7 @@ package enclave
 import (
 	"bytes"
 	"cmp"
+	"slices"
 
 	"github.com/tidwall/btree"
 
@@ -20,6 +21,12 @@ type receiptIndex struct {
 	size   uint64 // of all receipts, as sizeOf counts
 	blocks []blockReceipts
 	found  *btree.BTreeG[receiptEntry]
+}
+
+// receiptView is what lookups need, immutable.
+type receiptView struct {
+	found  *btree.BTreeG[receiptEntry]
+	blocks []blockReceipts // ascending
 }
 
 type blockReceipts struct {
@@ -101,8 +108,18 @@ func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
 	}
 }
 
-// snapshot returns an immutable copy for lookups, in O(1).
-func (x *receiptIndex) snapshot() *btree.BTreeG[receiptEntry] { return x.found.Copy() }
+// snapshot returns an immutable copy for lookups, in O(1): of blocks no element
+// up to its length is written again.
+func (x *receiptIndex) snapshot() receiptView { return receiptView{x.found.Copy(), x.blocks} }
+
+// block returns the receipts of a block; nil if there are none, any more.
+func (v *receiptView) block(n header.Number) []stf.Receipt {
+	at, ok := slices.BinarySearchFunc(v.blocks, n, func(b blockReceipts, n header.Number) int { return cmp.Compare(b.Block, n) })
+	if !ok {
+		return nil
+	}
+	return v.blocks[at].Receipts
+}
 
 // findReceipt returns the receipt of an operation for an account: a successful
 // one, else the earliest.

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/tidwall/btree"
-
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/isolate"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -22,7 +21,7 @@ type View struct {
 	env         stf.Env
 	state       *state.Snapshot
 	root        hashing.Hash
-	receipts    *btree.BTreeG[receiptEntry]
+	receipts    receiptView
 	history     rootsHistory // never written
 	fingerprint integritee.Fingerprint
 	required    [][]byte // storage keys to be proven at the next block
@@ -55,30 +54,70 @@ func (v *View) Metadata() []byte { return v.app.Metadata() }
 // instance to a delegate without the right. Errors are ErrUnknownShard,
 // ErrUndecodable, ErrNotAuthorized or those of [stf.App.Query].
 func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error) {
-	if r.Shard != v.env.Shard {
-		return nil, false, ErrUnknownShard
-	}
-	if !isolate.Run(func() { value, some, err = v.getter(r.Cyphertext) }) {
-		return nil, false, fmt.Errorf("%w: it ended its goroutine", stf.ErrGetter)
+	if !isolate.Run(func() { value, some, err = v.getter(r) }) {
+		return nil, false, errGetterEnded
 	}
 	return value, some, err
 }
 
-func (v *View) getter(b []byte) (value []byte, some bool, err error) {
-	g, err := v.decodeGetter(b)
+// errGetterEnded is the error of a getter that ended the goroutine it ran on.
+var errGetterEnded = fmt.Errorf("%w: it ended its goroutine", stf.ErrGetter)
+
+func (v *View) getter(r integritee.Request) (value []byte, some bool, err error) {
+	g, err := v.admit(r)
 	if err != nil {
-		return nil, false, ErrUndecodable
+		return nil, false, err
+	}
+	return v.app.Query(v.state, v.env, g)
+}
+
+// Answer answers a getter like Getter does, with the roots of the view and, if
+// the getter may show them, with proofs of the entries that it reads. It is not
+// signed yet.
+func (v *View) Answer(r integritee.Request) (a roots.Answer, err error) {
+	if !isolate.Run(func() { a, err = v.answer(r) }) {
+		return roots.Answer{}, errGetterEnded
+	}
+	return a, err
+}
+
+func (v *View) answer(r integritee.Request) (a roots.Answer, err error) {
+	g, err := v.admit(r)
+	if err != nil {
+		return a, err
+	}
+	value, some, keys, err := v.app.QueryKeys(v.state, v.env, g)
+	if err != nil {
+		return a, err
+	}
+	var proofs []state.Proof
+	for _, key := range keys {
+		if p, ok := v.state.Prove(key); ok {
+			proofs = append(proofs, p)
+		}
+	}
+	now, _ := v.Roots(v.Number())
+	return roots.NewAnswer(now, g, value, some, proofs), nil
+}
+
+// admit decodes a getter and checks whether it may be asked.
+func (v *View) admit(r integritee.Request) (g integritee.Getter, err error) {
+	if r.Shard != v.env.Shard {
+		return g, ErrUnknownShard
+	}
+	if g, err = v.decodeGetter(r.Cyphertext); err != nil {
+		return g, ErrUndecodable
 	}
 	if g.Trusted != nil {
 		owner, err := v.app.GetterOwner(g.Trusted.Getter)
 		if err != nil {
-			return nil, false, ErrUndecodable
+			return g, ErrUndecodable
 		}
 		if !g.Trusted.Verify(owner) {
-			return nil, false, ErrNotAuthorized
+			return g, ErrNotAuthorized
 		}
 	}
-	return v.app.Query(v.state, v.env, g)
+	return g, nil
 }
 
 func (v *View) decodeGetter(b []byte) (g integritee.Getter, err error) {
@@ -96,13 +135,10 @@ func (v *View) decodeGetter(b []byte) (g integritee.Getter, err error) {
 // more. If there are several, it is a successful one, else the earliest, which
 // holds the reason. Errors are ErrUnknownShard and ErrNotAuthorized.
 func (v *View) Receipt(q *stf.ReceiptQuery) (*stf.Receipt, error) {
-	if q.Shard != v.env.Shard {
-		return nil, ErrUnknownShard
+	if err := v.mayAsk(q.Shard, q.Verify(), q.Account, q.Delegate); err != nil {
+		return nil, err
 	}
-	if !q.Verify() || q.Delegate != nil && !v.app.MayRead(v.state, v.env, q.Account, *q.Delegate) {
-		return nil, ErrNotAuthorized
-	}
-	return findReceipt(v.receipts, q.OperationHash, q.Account), nil
+	return findReceipt(v.receipts.found, q.OperationHash, q.Account), nil
 }
 
 // Sizes are how much a view holds.
@@ -115,7 +151,7 @@ type Sizes struct {
 
 // Sizes returns how much there is, in O(log n).
 func (v *View) Sizes() Sizes {
-	return Sizes{v.state.Len(), v.state.Bytes(), v.receipts.Len(), v.app.RefusedCalls(v.state)}
+	return Sizes{v.state.Len(), v.state.Bytes(), v.receipts.found.Len(), v.app.RefusedCalls(v.state)}
 }
 
 // Format writes a placeholder: a view holds private state.

@@ -15,12 +15,11 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// VerifyCommand returns the command verify with its subcommands finality and
-// quote.
+// VerifyCommand returns the command verify with its subcommands.
 func VerifyCommand() *cobra.Command {
 	cmd := prepare(&cobra.Command{
-		Use:   "verify finality|quote FILE",
-		Short: "Verify finality proofs and quotes in files",
+		Use:   "verify answer|finality|quote FILE",
+		Short: "Verify answers, finality proofs and quotes in files",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -29,7 +28,7 @@ func VerifyCommand() *cobra.Command {
 			return &usageError{fmt.Errorf("cannot verify %q\nusage: %s", args[0], cmd.UseLine())}
 		},
 	})
-	cmd.AddCommand(finalityCommand(), quoteCommand())
+	cmd.AddCommand(answerCommand(), finalityCommand(), quoteCommand())
 	return cmd
 }
 

@@ -1,6 +1,6 @@
 // Package inspect has the commands of ocw that look at files: [VerifyCommand]
-// checks a finality proof or a quote, [MetadataCommand] prints a runtime's
-// metadata.
+// checks workers' answers, finality proofs and quotes, [MetadataCommand] prints a
+// runtime's metadata.
 //
 // The files come from anywhere. They are read up to a limit, nothing in them is
 // believed beyond what a command says that it takes as given, and no control

@@ -127,7 +127,10 @@ func (t Trie) Root(v Version) hashing.Hash {
 // OrderedRoot returns the root of the trie that maps each index, as a compact
 // integer, to its item: the extrinsics root of a block whose items are its
 // encoded extrinsics with their length prefixes.
-func OrderedRoot(v Version, items [][]byte) hashing.Hash {
+func OrderedRoot(v Version, items [][]byte) hashing.Hash { return Ordered(items).Root(v) }
+
+// Ordered returns the trie of [OrderedRoot].
+func Ordered(items [][]byte) Trie {
 	return Build(func(yield func(_, _ []byte) bool) {
 		var key []byte
 		for i, item := range items {
@@ -136,7 +139,7 @@ func OrderedRoot(v Version, items [][]byte) hashing.Hash {
 				return
 			}
 		}
-	}).Root(v)
+	})
 }
 
 // set returns the node for n's place with key mapped to value, and whether an
