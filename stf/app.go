@@ -1,6 +1,7 @@
 package stf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
 // Errors of decoding and queries.
@@ -220,6 +222,19 @@ func (a *App) GetterOwner(getter []byte) (who AccountID, err error) {
 // fields of a call begin with its sender, as its bytes do. The caller must not
 // change it.
 func (a *App) Metadata() []byte { return a.metadata }
+
+// ItemName names the storage item that a key of the state belongs to, as
+// "Module.Item"; "" if it is none of the app's.
+func (a *App) ItemName(key []byte) string {
+	for _, m := range a.modules {
+		for _, s := range m.desc.Storage {
+			if bytes.HasPrefix(key, hashing.StoragePrefix(m.desc.Name, s.Name)) {
+				return m.desc.Name + "." + s.Name
+			}
+		}
+	}
+	return ""
+}
 
 // Reason says in a few words why an operation ended as it did.
 func (a *App) Reason(o Outcome) string {

@@ -120,13 +120,13 @@ func (c *comparer) tell() {
 // locate asks a worker for its roots and finds the first block in which they
 // differ. If it does not answer, another attempt is made later.
 func (c *comparer) locate(ctx context.Context, d Divergence) {
-	found, err := func() (difference, error) {
+	found, err := func() (Diff, error) {
 		p, err := c.w.dialPeer(ctx, d.Account)
 		if err != nil {
-			return difference{}, err
+			return Diff{}, err
 		}
 		defer p.close()
-		return p.compare(ctx, d.Published)
+		return p.diff(ctx, d.Published)
 	}()
 	log := c.w.log
 	switch {
@@ -139,19 +139,25 @@ func (c *comparer) locate(ctx context.Context, d Divergence) {
 	case errors.Is(err, errNoDifference):
 		log.Debug("a worker that published other roots has the same now", "account", d.Account)
 		return
-	case err != nil:
+	case err != nil && found.Account.IsZero():
 		log.Warn("where the roots begin to differ is not known, will ask again", "account", d.Account, "error", err)
 		return
+	case err != nil:
+		log.Warn("which keys of the state differ is not known", "account", d.Account, "error", err)
 	}
-	first := &found.block
+	first := &found.Block
 	c.mu.Lock()
 	for _, known := range c.found {
 		if known.Account == d.Account {
-			known.First, known.AtOrBefore, known.State, known.Receipts = first, !found.exact, found.state, found.receipts
+			known.First, known.AtOrBefore, known.State, known.Receipts = first, found.AtOrBefore, found.State, found.Receipts
 		}
 	}
 	c.mu.Unlock()
-	log.Error(firstFound, "account", d.Account, "number", found.block, "or_before", !found.exact, "state_differs", found.state, "receipts_differ", found.receipts)
+	for _, k := range found.Keys {
+		log.Error("alarm: a key of the state differs", "account", d.Account, "number", found.Block, "item", k.Item, "keyed_hash", k.Key, "what", k.What)
+	}
+	log.Error(firstFound, "account", d.Account, "number", found.Block, "or_before", found.AtOrBefore,
+		"state_differs", found.State, "receipts_differ", found.Receipts, "keys", found.Total)
 }
 
 // forget takes back what was said of an account.

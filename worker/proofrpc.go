@@ -17,8 +17,8 @@ import (
 // registerProofs serves answers and receipts with proofs, as JSON. What may be
 // asked is what state_executeGetter and ocw_getReceipt may be.
 func (w *Worker) registerProofs(s *rpcserver.Server) {
-	handle := func(method string, f func(view *enclave.View, param []byte) (any, error)) {
-		s.Handle(method, func(_ context.Context, raw json.RawMessage) (any, error) {
+	serve := func(method string, f func(view *enclave.View, param []byte) (any, error)) {
+		handle(s, method, func(_ context.Context, raw json.RawMessage) (any, error) {
 			b, err := hexParam(stringParams(raw))
 			if err != nil {
 				return nil, err
@@ -30,7 +30,7 @@ func (w *Worker) registerProofs(s *rpcserver.Server) {
 			return f(view, b)
 		})
 	}
-	handle("ocw_getAnswer", func(view *enclave.View, b []byte) (any, error) {
+	serve("ocw_getAnswer", func(view *enclave.View, b []byte) (any, error) {
 		var r integritee.Request
 		if scale.Unmarshal(b, &r) != nil {
 			return nil, errors.New("the parameter is no request")
@@ -42,7 +42,7 @@ func (w *Worker) registerProofs(s *rpcserver.Server) {
 		a.Sign(w.account)
 		return a, nil
 	})
-	handle("ocw_proveReceipt", func(view *enclave.View, b []byte) (any, error) {
+	serve("ocw_proveReceipt", func(view *enclave.View, b []byte) (any, error) {
 		q, err := stf.DecodeReceiptQuery(b)
 		if err != nil {
 			return nil, fmt.Errorf("the parameter is no receipt query: %w", err)
@@ -53,7 +53,7 @@ func (w *Worker) registerProofs(s *rpcserver.Server) {
 		}
 		return w.signReceipts(p)[0], nil
 	})
-	handle("ocw_getReceipts", func(view *enclave.View, b []byte) (any, error) {
+	serve("ocw_getReceipts", func(view *enclave.View, b []byte) (any, error) {
 		q, err := stf.DecodeReceiptsQuery(b)
 		if err != nil {
 			return nil, fmt.Errorf("the parameter is no query of receipts: %w", err)

@@ -11,11 +11,26 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
+// codeRefused is the error of a request that this worker does not answer; its
+// message says why.
+const codeRefused = -32000
+
+// handle serves a method whose errors are told to who asks.
+func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw json.RawMessage) (any, error)) {
+	s.Handle(method, func(ctx context.Context, raw json.RawMessage) (any, error) {
+		v, err := f(ctx, raw)
+		if err != nil {
+			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+		}
+		return v, nil
+	})
+}
+
 // registerRoots serves ocw_getRoots: the roots after a block, by number, or
 // after the last one, signed by this worker's account. They disclose nothing,
 // so anybody may ask.
 func (w *Worker) registerRoots(s *rpcserver.Server) {
-	s.Handle("ocw_getRoots", func(_ context.Context, raw json.RawMessage) (any, error) {
+	handle(s, "ocw_getRoots", func(_ context.Context, raw json.RawMessage) (any, error) {
 		var params []*header.Number
 		if len(raw) > 0 && json.Unmarshal(raw, &params) != nil || len(params) > 1 {
 			return nil, errors.New("want [block number], or nothing for the last block")

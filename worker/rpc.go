@@ -85,6 +85,8 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	w.registerArchive(s)
 	w.registerRoots(s)
 	w.registerProofs(s)
+	w.registerChanges(s)
+	w.registerDiff(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
 	})

@@ -42,6 +42,7 @@ type Worker struct {
 	shard     integritee.ShardID
 	urls      urls
 	listeners listeners
+	operator  string // token of operatorFile
 	rpc       *rpcserver.Server
 
 	health    *health
@@ -186,6 +187,9 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
+		return err
+	}
+	if err := w.makeOperatorToken(); err != nil {
 		return err
 	}
 	w.shard = cfg.Shard

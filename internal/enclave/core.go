@@ -150,6 +150,7 @@ type Core struct {
 	outbox    outbox
 	receipts  receiptIndex
 	history   rootsHistory
+	recent    recentChanges
 	runtime   *Runtime // nil until UseRuntime
 	view      atomic.Pointer[View]
 	// loading says that the state root has not been checked since Restore.
@@ -317,6 +318,7 @@ func (c *Core) publish() {
 		root:        c.tip.StateRoot,
 		receipts:    c.receipts.snapshot(),
 		history:     c.history,
+		recent:      c.recent.blocks,
 		required:    c.requiredKeys(),
 		fingerprint: integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, c.tip.Number+1),
 	})

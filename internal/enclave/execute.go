@@ -209,6 +209,7 @@ func (c *Core) Adopt(commit *Commit) error {
 	c.outbox.apply(commit)
 	c.receipts.add(commit.Number, commit.Receipts)
 	c.history.add(c.rootsAfter(commit, next))
+	c.recent.add(commit.Number, commit.Changes)
 	if c.runtime != nil && (code == nil || *code != c.runtime.code) {
 		c.runtime = nil
 	}

@@ -23,6 +23,7 @@ type View struct {
 	root        hashing.Hash
 	receipts    receiptView
 	history     rootsHistory // never written
+	recent      []blockChanges
 	fingerprint integritee.Fingerprint
 	required    [][]byte // storage keys to be proven at the next block
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/trie"
 )
 
@@ -86,4 +87,15 @@ func (p *Proof) Verify(root hashing.Hash) error {
 func Leaf(salt hashing.Hash, key, value []byte) hashing.Hash {
 	n := binary.LittleEndian.AppendUint32(nil, uint32(len(key)))
 	return hashing.Blake2b256([]byte(leafLabel), salt[:], n, key, value)
+}
+
+// Commitment returns path and leaf of a key with the value that a block gave
+// it; of a deleted key the leaf is zero. Both hide what they stand for.
+func (s *Snapshot) Commitment(block header.Number, c Change) (path, leaf hashing.Hash) {
+	hashes := newCommitter(s.commitment.prfKey)
+	path = hashes.path(c.Key)
+	if c.Value != nil {
+		leaf = hashes.leaf(newItem(c.Key, c.Value, block))
+	}
+	return path, leaf
 }
