@@ -156,7 +156,8 @@ func (r *commitmentReader) read() (kid, error) {
 			return kid{}, errors.New("an empty commitment with a root")
 		}
 	case rootEntry:
-		if h := hashing.Hash(top.d.Fixed(len(hashing.Hash{}))); top.d.Err() == nil && h != r.root {
+		var h hashing.Hash
+		if top.d.Read(h[:]); top.d.Err() == nil && h != r.root {
 			return kid{}, fmt.Errorf("the root is %v, not %v", h, r.root)
 		}
 		root.item = top.entry(0)
