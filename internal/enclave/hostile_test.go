@@ -65,6 +65,7 @@ func (m *hostile) Arg(stf.Call, exit) error                { return nil }
 func (m *hostile) Declared(stf.Call, string) error         { return nil }
 func (m *hostile) DeclaredReads(stf.Reads, string) error   { runtime.Goexit(); return nil }
 func (m *hostile) Get(q stf.Query, _ exit) (uint32, error) { return m.Count.Get(q), nil }
+func (m *hostile) GetBad(stf.Query) (uint32, error)        { return 0, badError{} }
 func (m *hostile) EndBad(ctx stf.Call) error               { m.Bad.Set(ctx, true); return nil }
 
 func (m *hostile) EndBlock(h stf.Hook) error {
@@ -122,7 +123,7 @@ func hostileWorld(t *testing.T, change ...func(*stf.Config)) *world {
 	t.Helper()
 	cfg := stf.Config{Name: "hostile", Modules: []stf.ModuleDecl{stf.Module("Hostile", &hostile{}, stf.At(1),
 		stf.Calls(stf.Method("Count1", 0), stf.Method("Do", 1, "how"), stf.Method("Arg", 2, "exit"), stf.Method("Declared", 3, "how"), stf.Method("EndBad", 4)),
-		stf.Public(stf.Method("Get", 0, "exit")), stf.Events(badEvent{}))}}
+		stf.Public(stf.Method("Get", 0, "exit"), stf.Method("GetBad", 1)), stf.Events(badEvent{}))}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -183,9 +184,16 @@ func TestHostileApp(t *testing.T) {
 	}
 	replay(t, w.newCore(), w.blocks, 1, map[header.Number][]byte{c.Number: c.Encode()})
 
-	// A getter that ends its goroutine is an answer, and a hook an alarm.
-	if _, _, err := w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: []byte{0, 1, 0, 1}}); !errors.Is(err, stf.ErrGetter) {
-		t.Errorf("getter: %v", err)
+	// A getter that ends its goroutine, or whose error panics when it is looked
+	// into, is an answer, and a hook an alarm.
+	for _, getter := range [][]byte{{0, 1, 0, 1}, {0, 1, 1}} {
+		r := integritee.Request{Shard: testShard, Cyphertext: getter}
+		if _, _, err := w.core.View().Getter(r); !errors.Is(err, stf.ErrGetter) {
+			t.Errorf("getter %x: %v", getter, err)
+		}
+		if _, err := w.core.View().Answer(r); !errors.Is(err, stf.ErrGetter) {
+			t.Errorf("answer %x: %v", getter, err)
+		}
 	}
 	c = w.block().invoke(call(4)).invoke(call(0)).run()
 	if got := outcomes(c); !slices.Equal(got, []stf.Code{stf.Success, stf.Success}) || len(c.Alarms) != 1 || c.Alarms[0].Kind != AlarmHook {

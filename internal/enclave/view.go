@@ -55,14 +55,29 @@ func (v *View) Metadata() []byte { return v.app.Metadata() }
 // instance to a delegate without the right. Errors are ErrUnknownShard,
 // ErrUndecodable, ErrNotAuthorized or those of [stf.App.Query].
 func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error) {
-	if !isolate.Run(func() { value, some, err = v.getter(r) }) {
-		return nil, false, errGetterEnded
-	}
+	err = ask(func() (err error) { value, some, err = v.getter(r); return err })
 	return value, some, err
 }
 
-// errGetterEnded is the error of a getter that ended the goroutine it ran on.
-var errGetterEnded = fmt.Errorf("%w: it ended its goroutine", stf.ErrGetter)
+// ask runs what answers a getter on a goroutine of its own, which the app may
+// end. Nobody above it recovers, so this does: of the app there is more than the
+// getter, such as the error that it returns, whose methods are asked.
+func ask(fn func() error) (err error) {
+	if !isolate.Run(func() {
+		defer func() {
+			if recover() != nil { // no word of what it was: getters may be public
+				err = errGetterEnded
+			}
+		}()
+		err = fn()
+	}) {
+		return errGetterEnded
+	}
+	return err
+}
+
+// errGetterEnded is the error of a getter that did not come to an end by itself.
+var errGetterEnded = fmt.Errorf("%w: it did not return", stf.ErrGetter)
 
 func (v *View) getter(r integritee.Request) (value []byte, some bool, err error) {
 	g, err := v.admit(r)
@@ -76,9 +91,7 @@ func (v *View) getter(r integritee.Request) (value []byte, some bool, err error)
 // the getter may show them, with proofs of the entries that it reads. It is not
 // signed yet.
 func (v *View) Answer(r integritee.Request) (a roots.Answer, err error) {
-	if !isolate.Run(func() { a, err = v.answer(r) }) {
-		return roots.Answer{}, errGetterEnded
-	}
+	err = ask(func() (err error) { a, err = v.answer(r); return err })
 	return a, err
 }
 
