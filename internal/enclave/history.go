@@ -47,7 +47,7 @@ func (h *rootsHistory) begin(n header.Number, b blockRoots, value hashing.Hash) 
 func (h *rootsHistory) add(b blockRoots) {
 	n := h.first + header.Number(len(h.blocks))
 	h.blocks = append(h.blocks, keptRoots{b, h.next(n, b)})
-	if surplus := len(h.blocks) - int(h.keep); surplus > 0 {
+	if surplus := int64(len(h.blocks)) - int64(h.keep); surplus > 0 { // int is too short for keep on 32 bits
 		h.first += header.Number(surplus)
 		h.blocks = h.blocks[surplus:]
 	}
