@@ -10,6 +10,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -23,8 +24,11 @@ const snapshotVersion = 5
 // value is far below the difference.
 const (
 	frameTarget = 1 << 20
-	maxFrame    = 256 << 20
+	maxFrame    = 1 << 30
 )
+
+// The events of a block, which are in one frame, cost gas by the byte.
+const _ = uint64(maxFrame - stf.DefaultGasPerBlock/stf.GasPerByte - frameTarget)
 
 // ErrSnapshot is wrapped by errors about snapshots that are malformed or of
 // another shard, key material or account.

@@ -13,7 +13,8 @@ import (
 const FormatVersion = 1
 
 // MaxFrame is the largest frame in bytes of records: what one Append may write.
-const MaxFrame = 256 << 20
+// The record of any block must fit, or no worker could go past it.
+const MaxFrame = 1 << 30
 
 // MaxGroup is how many records a writer who is far behind appends at once:
 // the CPU time of an fsync is about that of verifying and executing a block in
