@@ -70,6 +70,7 @@ var table = map[string]int{
 	"internal/bench":              command,
 	"internal/scripttest":         command,
 	"internal/cli":                command,
+	"internal/docs":               command,
 	"examples":                    command,
 	"cmd":                         command,
 }
