@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
 )
@@ -57,16 +59,36 @@ func (w *World) Refused(want *stf.Error, who stf.AccountID, name string, args ..
 }
 
 // Ask asks a getter of the owner, or a public one, for an answer of type T.
-func Ask[T any](w *World, owner stf.AccountID, name string, args ...any) (answer T) {
+func Ask[T any](w *World, owner stf.AccountID, name string, args ...any) T {
 	w.t.Helper()
-	getter, public, err := w.app.ParseGetter(name, owner, words(args))
+	answer := Maybe[T](w, owner, name, args...)
+	if answer == nil {
+		w.t.Fatalf("%s has no answer", name)
+	}
+	return *answer
+}
+
+// Maybe is Ask for a getter that may have no answer: then it returns nil.
+func Maybe[T any](w *World, owner stf.AccountID, name string, args ...any) *T {
+	w.t.Helper()
+	raw, public, err := w.app.ParseGetter(name, owner, words(args))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if public {
-		w.Public(getter, &answer)
-	} else {
-		w.Trusted(getter, &answer)
+	getter := integritee.Getter{Public: raw}
+	if !public {
+		getter = integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: raw}}
+	}
+	value, some, err := w.app.Query(w.State(), w.Env, getter)
+	if err != nil {
+		w.t.Fatalf("%s: %v", name, err)
+	}
+	if !some {
+		return nil
+	}
+	answer := new(T)
+	if err := scale.Unmarshal(value, answer); err != nil {
+		w.t.Fatalf("%s: %v", name, err)
 	}
 	return answer
 }
@@ -99,6 +121,14 @@ func (w *World) Page(name string) {
 		}
 		commands++
 		args := strings.Fields(os.Expand(m[3], func(v string) string { return variables[v] }))
+		for i, arg := range args { // as a shell does, of words without spaces
+			switch arg[0] {
+			case '\'':
+				args[i] = strings.Trim(arg, "'")
+			case '"':
+				args[i] = strings.ReplaceAll(arg[1:len(arg)-1], `\"`, `"`)
+			}
+		}
 		if m[1] == "call" {
 			_, err = w.app.ParseCall(m[2], stf.AccountID{}, args)
 		} else {

@@ -1,0 +1,14 @@
+// Command voting is a worker for confidential votes. The logic is in package
+// voting.
+package main
+
+import (
+	"os"
+
+	"github.com/offchain-worker/sdk/dev"
+	"github.com/offchain-worker/sdk/examples/voting/voting"
+)
+
+//go:generate go run . lock --dir voting
+
+func main() { os.Exit(dev.Main(dev.App{New: voting.New}, os.Args[1:], os.Stdout, os.Stderr)) }
