@@ -71,7 +71,8 @@ type Config struct {
 	// DefaultGasPerCall.
 	GasPerCall uint64
 	// GasPerBlock is the ceiling of all calls of one block; 0 means
-	// DefaultGasPerBlock. See [Budget] for who gets what of it.
+	// DefaultGasPerBlock, MaxGasPerBlock is the most. See [Budget] for who gets
+	// what of it.
 	GasPerBlock uint64
 	// Excluded are operations that fail without being decrypted, because
 	// executing them ends the process: a stack that overflows, memory that runs

@@ -56,6 +56,9 @@ func NewApp(cfg Config) (*App, error) {
 	if cfg.Name == "" {
 		c.problem("the app has no name; set Config.Name")
 	}
+	if cfg.GasPerBlock > MaxGasPerBlock {
+		c.problem("the gas ceiling of a block is %d, above %d, the most that fits into one record; lower Config.GasPerBlock", cfg.GasPerBlock, uint64(MaxGasPerBlock))
+	}
 	if cfg.Legacy && (cfg.Fee != nil || cfg.MayCall != nil || cfg.MayRead != nil) {
 		c.problem("a legacy app has no fees and no delegates; leave Config.Fee, MayCall and MayRead empty")
 	}

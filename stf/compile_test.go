@@ -93,6 +93,9 @@ func TestRegistrationErrors(t *testing.T) {
 			}
 		})
 	}
+	if _, err := stf.NewApp(stf.Config{Name: "x", GasPerBlock: stf.MaxGasPerBlock + 1}); err == nil || !strings.Contains(err.Error(), "Config.GasPerBlock") {
+		t.Errorf("a block's ceiling above what fits into a record: %v", err)
+	}
 	_, err := stf.NewApp(stf.Config{Modules: one(&badHook{}, stf.Calls(stf.Method("X", 1)))})
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("not all three problems are reported: %v", err)

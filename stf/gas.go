@@ -20,6 +20,9 @@ const (
 	// DefaultGasPerBlock is that of all calls of a block: about a second of
 	// execution.
 	DefaultGasPerBlock = 1_000_000_000
+	// MaxGasPerBlock is the largest ceiling that an app may set: what calls can
+	// write for it has to fit into one record on disk.
+	MaxGasPerBlock = 2 * DefaultGasPerBlock
 )
 
 // Budget shares the gas of a block among its calls. Each has an equal share for

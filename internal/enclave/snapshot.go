@@ -28,7 +28,7 @@ const (
 )
 
 // The events of a block, which are in one frame, cost gas by the byte.
-const _ = uint64(maxFrame - stf.DefaultGasPerBlock/stf.GasPerByte - frameTarget)
+const _ = uint64(maxFrame - stf.MaxGasPerBlock/stf.GasPerByte - frameTarget)
 
 // ErrSnapshot is wrapped by errors about snapshots that are malformed or of
 // another shard, key material or account.
