@@ -5,7 +5,7 @@ package token
 import (
 	_ "embed"
 
-	"github.com/offchain-worker/sdk/examples/internal/ledger"
+	"github.com/offchain-worker/sdk/examples/ledger"
 	"github.com/offchain-worker/sdk/stf"
 )
 

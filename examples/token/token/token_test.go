@@ -6,8 +6,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/offchain-worker/sdk/examples/internal/world"
 	"github.com/offchain-worker/sdk/examples/token/token"
+	"github.com/offchain-worker/sdk/examples/world"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"

@@ -8,8 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/offchain-worker/sdk/examples/internal/world"
 	"github.com/offchain-worker/sdk/examples/voting/voting"
+	"github.com/offchain-worker/sdk/examples/world"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
 )

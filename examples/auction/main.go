@@ -1,0 +1,14 @@
+// Command auction is a worker for sealed-bid auctions. The logic is in package
+// auction.
+package main
+
+import (
+	"os"
+
+	"github.com/offchain-worker/sdk/dev"
+	"github.com/offchain-worker/sdk/examples/auction/auction"
+)
+
+//go:generate go run . lock --dir auction
+
+func main() { os.Exit(dev.Main(dev.App{New: auction.New}, os.Args[1:], os.Stdout, os.Stderr)) }
