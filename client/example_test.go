@@ -137,3 +137,76 @@ func servers(ctx context.Context) (nodeURL, workerURL string, stop func()) {
 		os.RemoveAll(dir)
 	}
 }
+
+// Receipts and answers that can be shown to others: signed by the worker, with
+// proofs.
+func ExampleSession_ProveReceipt() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	nodeURL, workerURL, stop := servers(ctx)
+	defer stop()
+	chain, err := client.DialChain(ctx, nodeURL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer chain.Close()
+
+	// Which workers there are is on the chain, and what a worker shows is
+	// compared with it. Simulated workers skip attestation.
+	enclaves, err := chain.Enclaves(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, e := range enclaves {
+		fmt.Println("registered:", e.URL == workerURL, "attested:", e.Attested())
+	}
+	w, err := client.DialWorker(ctx, enclaves[0].URL, client.Trust{
+		Registry: chain, Fingerprint: &enclaves[0].Fingerprint, AcceptUnattested: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer w.Close()
+
+	shard, err := w.Shard(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	session := &client.Session{Chain: chain, Worker: w, Progress: func(p client.Progress) {
+		if p.Stage == client.Confirmed {
+			fmt.Println(p.Stage)
+		}
+	}}
+	private := key("//AliceIncognito")
+	out, err := session.Shield(ctx, client.Shielding{Shard: shard, From: key("//Alice"), Beneficiary: private.AccountID(), Amount: scale.NewU128(5_710_000_000_000)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !out.Known() {
+		log.Fatal("the outcome is not known: " + out.Unknown)
+	}
+	proven, err := session.ProveReceipt(ctx, out)
+	if err != nil {
+		log.Fatal(err)
+	}
+	receipt, err := proven.Verify()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(receipt.Outcome, proven.Account == *w.Subject().Account)
+
+	getter := client.SignGetter(sample.GetterAccountInfo(private.AccountID()), private.AccountID(), private)
+	answer, err := w.Answer(ctx, shard, getter)
+	if err != nil {
+		log.Fatal(err)
+	}
+	app, err := sample.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("follows from", len(answer.Entries), "proven entries:", answer.Replay(app) == nil)
+	// Output:
+	// registered: true attested: false
+	// confirmed
+	// Success true
+	// follows from 1 proven entries: true
+}
