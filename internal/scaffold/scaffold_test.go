@@ -97,7 +97,9 @@ func TestStory(t *testing.T) {
 	if n := changedLines(t, before, read(t, dir, "counter.go")); n > 8 {
 		t.Errorf("a call takes %d lines, want at most 8", n)
 	}
-	body := "error {\n\tc.By.Set(ctx, ctx.Sender(), to)\n"
+	body := `error {
+	c.By.Set(ctx, ctx.Sender(), to)
+`
 	source := strings.Replace(read(t, dir, "counter.go"), "Reset(ctx stf.Call, to uint64) error {\n", "Reset(ctx stf.Call, to uint64) "+body, 1)
 	write(t, dir, "counter.go", source)
 	// Without go generate it is refused, and says what to do.
