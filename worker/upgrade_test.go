@@ -249,6 +249,8 @@ func TestRestartAtUpgrade(t *testing.T) {
 	n.await(noticed, "nothing was noticed")
 	n.until(honest, "no upgrade", func() bool { return len(n.upgrades()) == 1 })
 	boundary := n.upgrades()[0]
+	// What was noticed may be another trouble than that of the upgrade.
+	n.until(w, "the block of the upgrade is not committed", func() bool { return w.Status().Number == boundary })
 	// Getters do not wait for the runtime.
 	if got := n.balances(n.session(w), alice); got.free.Less(amount(99*unit)) || w.Status().Number != boundary {
 		t.Errorf("%+v at block %d, the upgrade is in block %d", got, w.Status().Number, boundary)
