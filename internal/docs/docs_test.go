@@ -184,3 +184,38 @@ func accepts(program string, args []string, whole bool) string {
 	}
 	return ""
 }
+
+var (
+	code    = regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]*`")
+	link    = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	spoken  = regexp.MustCompile(`[^a-z0-9 -]`)
+)
+
+// TestLinks: links between pages, to headings and to files lead somewhere.
+func TestLinks(t *testing.T) {
+	all := pages(t)
+	anchors := map[string]bool{}
+	for name, page := range all {
+		for _, h := range heading.FindAllStringSubmatch(page, -1) {
+			anchors[name+"#"+strings.ReplaceAll(spoken.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")] = true
+		}
+	}
+	for name, page := range all {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(page, ""), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(m[1], "#")
+			to := name
+			if file != "" {
+				to = filepath.ToSlash(filepath.Join(filepath.Dir(name), file))
+			}
+			if _, err := os.Stat(root + to); err != nil {
+				t.Errorf("%s: no such file: %s", name, m[1])
+			} else if anchor != "" && !anchors[to+"#"+anchor] {
+				t.Errorf("%s: no such heading: %s", name, m[1])
+			}
+		}
+	}
+}
