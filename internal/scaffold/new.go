@@ -161,7 +161,7 @@ func quoted(s string) string {
 
 // leftOut are folders of the SDK that no project needs: its programs, their
 // parts and the root, which embeds all of it.
-var leftOut = []string{"cmd", "examples", "internal/bench", "internal/cli", "internal/inspect", "internal/layers", "internal/scaffold", "internal/scripttest"}
+var leftOut = []string{"cmd", "examples", "internal/bench", "internal/cli", "internal/docs", "internal/inspect", "internal/layers", "internal/scaffold", "internal/scripttest"}
 
 // unpack writes the SDK's source, without tests.
 func unpack(dir string) error {
