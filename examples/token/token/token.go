@@ -123,15 +123,32 @@ func (t *Token) Issuer(stf.Query) (stf.AccountID, error) { return t.issuer, nil 
 //go:embed calls.lock
 var lock string
 
-// New declares the app. The issuer is part of what all workers of a shard must
-// have alike.
+// Issued returns the module. The issuer is part of what all workers of a shard
+// must have alike.
+func Issued(issuer stf.AccountID) *Token { return &Token{issuer: issuer} }
+
+// Declare declares the module under the name Token.
+func (t *Token) Declare(index uint8) stf.ModuleDecl {
+	return stf.Module("Token", t, stf.At(index),
+		stf.Calls(
+			stf.Method("Mint", 0, "to", "amount"),
+			stf.Method("Burn", 1, "amount"),
+			stf.Method("Transfer", 2, "to", "amount"),
+			stf.Method("Approve", 3, "spender", "was", "amount"),
+			stf.Method("TransferFrom", 4, "from", "to", "amount"),
+		),
+		stf.Getters(
+			stf.Method("Balance", 0, "who"),
+			stf.Method("Allowance", 1, "owner", "spender"),
+			stf.Method("Allowed", 2, "spender", "owner"),
+			stf.Method("Nonce", 3, "who"),
+		),
+		stf.Public(stf.Method("Supply", 0), stf.Method("Issuer", 1)),
+		stf.Events(Moved{}, Approved{}),
+		stf.Errors(ErrNotIssuer, ErrInsufficient, ErrNotAllowed, ErrChanged, ErrOverflow))
+}
+
+// New declares the app.
 func New(issuer stf.AccountID) (*stf.App, error) {
-	return stf.NewApp(stf.Config{Name: "token", Lock: lock, Docs: docs, Modules: []stf.ModuleDecl{
-		stf.Module("Token", &Token{issuer: issuer}, stf.At(1),
-			stf.Calls(stf.Method("Mint", 0), stf.Method("Burn", 1), stf.Method("Transfer", 2), stf.Method("Approve", 3), stf.Method("TransferFrom", 4)),
-			stf.Getters(stf.Method("Balance", 0), stf.Method("Allowance", 1), stf.Method("Allowed", 2), stf.Method("Nonce", 3)),
-			stf.Public(stf.Method("Supply", 0), stf.Method("Issuer", 1)),
-			stf.Events(Moved{}, Approved{}),
-			stf.Errors(ErrNotIssuer, ErrInsufficient, ErrNotAllowed, ErrChanged, ErrOverflow)),
-	}})
+	return stf.NewApp(stf.Config{Name: "token", Lock: lock, Docs: docs, Modules: []stf.ModuleDecl{Issued(issuer).Declare(1)}})
 }
