@@ -149,22 +149,9 @@ func (r *commitmentReader) read() (kid, error) {
 		return kid{}, errors.New("no commitment")
 	}
 	top := &partReader{c: c, d: scale.NewDecoder(r.parts[0]), entries: entries, cutDepth: cutDepth}
-	root := kid{hash: r.root}
-	switch top.d.U8() {
-	case rootNothing:
-		if r.root != trie.EmptyRoot {
-			return kid{}, errors.New("an empty commitment with a root")
-		}
-	case rootEntry:
-		var h hashing.Hash
-		if top.d.Read(h[:]); top.d.Err() == nil && h != r.root {
-			return kid{}, fmt.Errorf("the root is %v, not %v", h, r.root)
-		}
-		root.item = top.entry(0)
-	case rootBranch:
-		root.branch = top.branch(r.root, 0)
-	default:
-		return kid{}, errors.New("a root of no kind")
+	root, err := top.root(r.root)
+	if err != nil {
+		return kid{}, err
 	}
 	if err := top.finish(); err != nil {
 		return kid{}, err
@@ -228,6 +215,8 @@ type partReader struct {
 	c        *committer
 	d        *scale.Decoder
 	entries  []located // that are still to come
+	later    bool      // they come later, and are only counted
+	expected int       // how many, if so
 	path     [64]byte  // nibbles to the branch being read
 	cutDepth int       // places from here on are in parts of their own; 0: none
 	cuts     []cut
@@ -239,6 +228,28 @@ type cut struct {
 	path    [64]byte
 	depth   int
 	entries []located
+}
+
+// root reads the beginning of the first part.
+func (p *partReader) root(want hashing.Hash) (kid, error) {
+	root := kid{hash: want}
+	switch p.d.U8() {
+	case rootNothing:
+		if want != trie.EmptyRoot {
+			return kid{}, errors.New("an empty commitment with a root")
+		}
+	case rootEntry:
+		var h hashing.Hash
+		if p.d.Read(h[:]); p.d.Err() == nil && h != want {
+			return kid{}, fmt.Errorf("the root is %v, not %v", h, want)
+		}
+		root.item = p.entry(0)
+	case rootBranch:
+		root.branch = p.branch(want, 0)
+	default:
+		return kid{}, errors.New("a root of no kind")
+	}
+	return root, nil
 }
 
 // branch reads the branch at a place that begins at nibble depth.
@@ -285,6 +296,10 @@ func (p *partReader) branch(want hashing.Hash, depth int) *branch {
 
 // entry takes the next entry, which must be at the place of depth nibbles.
 func (p *partReader) entry(depth int) *item {
+	if p.later {
+		p.expected++
+		return nil
+	}
 	if len(p.entries) == 0 || p.compare(p.entries[0], depth) != 0 {
 		p.d.Fail(fmt.Errorf("%w: an entry is missing", scale.ErrInvalid))
 		return nil
