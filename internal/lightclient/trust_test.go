@@ -205,15 +205,38 @@ func TestTrustCheck(t *testing.T) {
 	solo := lightclient.New(p.Relay.StartAt(1))
 	paraTrust, soloTrust := p.Trust(2, 1), lightclient.Trust{Start: p.Relay.Checkpoint(1)}
 	later := lightclient.NewPara(p.StartAt(2, 1))
-	p.Finalize(later, 2)
+	paraFinal := p.Finalize(later, 2)[0]
 	elsewhere := lightclient.New(p.Relay.StartAt(0))
-	p.Relay.Finalize(elsewhere, 1)
+	elsewhereFinal := p.Relay.Finalize(elsewhere, 1)[0]
+	soloFinal := p.Relay.Finalize(lightclient.New(p.Relay.StartAt(1)), 2)[0]
 	other := paraTrust
 	other.Relay = &lightclient.RelayTrust{ParaID: 8, Start: paraTrust.Relay.Start}
 	otherSet := p.Trust(2, 1)
 	otherSet.Relay.Start.AuthoritySetHash[0]++
 	soloSet := soloTrust
 	soloSet.Start.AuthoritySetHash[0]++
+	insecure := soloTrust
+	insecure.InsecureWord = true
+	for name, f := range map[string]struct {
+		trust lightclient.Trust
+		block lightclient.FinalHeader
+		want  error
+	}{
+		"solo":                  {soloTrust, soloFinal, nil},
+		"para":                  {paraTrust, paraFinal, nil},
+		"solo for para":         {paraTrust, soloFinal, lightclient.ErrCheckpoint},
+		"para for solo":         {soloTrust, paraFinal, lightclient.ErrCheckpoint},
+		"another para id":       {other, paraFinal, lightclient.ErrCheckpoint},
+		"another start":         {p.Trust(1, 1), paraFinal, lightclient.ErrCheckpoint},
+		"another relay start":   {p.Trust(2, 0), paraFinal, lightclient.ErrCheckpoint},
+		"solo from another one": {soloTrust, elsewhereFinal, lightclient.ErrCheckpoint},
+		"none":                  {soloTrust, lightclient.FinalHeader{}, lightclient.ErrCheckpoint},
+		"a word is wanted":      {insecure, soloFinal, lightclient.ErrProofWanted},
+	} {
+		if err := f.trust.CheckFinal(f.block); !errors.Is(err, f.want) {
+			t.Errorf("final, %s: %v", name, err)
+		}
+	}
 	for _, tt := range []struct {
 		name  string
 		trust lightclient.Trust

@@ -125,6 +125,25 @@ func decodeWords(words [][]byte, keys [][]byte) ([]trie.ProofValue, error) {
 	return values, nil
 }
 
+// CheckFinal reports whether a header was proven final by a client that set out
+// from the trusted start. The error wraps ErrCheckpoint, or is ErrProofWanted where a
+// node's word stands for a proof and must not, or the other way round.
+func (t Trust) CheckFinal(f FinalHeader) error {
+	s := f.state
+	switch {
+	case f.unproven != t.InsecureWord:
+		return ErrProofWanted
+	case (s.Relay == nil) != (t.Relay == nil):
+		return fmt.Errorf("%w: one of trust config and light client is of a parachain", ErrCheckpoint)
+	case s.Start != t.Start.Hash:
+		return fmt.Errorf("%w: light client started at %v, the trust config says %v", ErrCheckpoint, s.Start, t.Start.Hash)
+	case s.Relay != nil && (s.Relay.ParaID != t.Relay.ParaID || s.Relay.Chain.Start != t.Relay.Start.Hash):
+		return fmt.Errorf("%w: light client follows parachain %d of the relay chain at %v, the trust config says %d at %v",
+			ErrCheckpoint, s.Relay.ParaID, s.Relay.Chain.Start, t.Relay.ParaID, t.Relay.Start.Hash)
+	}
+	return nil
+}
+
 // Values returns what proof says about keys in the state with that root, in
 // their order: a read proof, complete and without anything else. Under a Trust
 // with InsecureWord it is the node's word, and root means nothing. The error
