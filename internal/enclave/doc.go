@@ -28,6 +28,10 @@
 // getters are answered from, by any number of goroutines, at once after a
 // restart and while blocks are executed.
 //
+// Where workers of the shard have published the roots of a block, [Join] makes a
+// Core out of what another of them has written by [Core.SharedSnapshotWriter],
+// and believes nothing that is not under those roots. No worker does so yet.
+//
 // The package does no I/O, reads no clock and no randomness, and leaves no
 // goroutine behind; Prepare uses several while it runs, and its result does
 // not depend on them.
@@ -35,5 +39,5 @@
 // It trusts the [lightclient.VerifiedBlock], which only a proof can make, the
 // sealed bytes given to Restore, DecodeCommit and DecodeRuntime. How calls and
 // events are encoded, the chain's own proven code says (runtime.go). It trusts
-// no ciphertext, call, getter or query.
+// no ciphertext, call, getter, query or shared snapshot.
 package enclave

@@ -153,7 +153,7 @@ func (c *Core) owe(commit *Commit, named bool) {
 func (commit *Commit) unshield(effects []stf.Effect) {
 	for _, e := range effects {
 		if e.Unshield != nil {
-			commit.add(Effect{Payout: &Payout{e.Unshield.Beneficiary, e.Unshield.Amount, e.Unshield.CallHash, e.Unshield.From}})
+			commit.add(Effect{Payout: newPayout(e.Unshield)})
 		}
 	}
 }

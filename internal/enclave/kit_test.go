@@ -92,6 +92,7 @@ type world struct {
 	now    uint64
 	nonce  uint32
 	blocks []*lightclient.VerifiedBlock
+	stamps bool // each block stores its time, as a runtime does
 }
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
@@ -188,7 +189,11 @@ func (w *world) block() *builder {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return (&builder{w: w}).add(raw, success)
+	b := (&builder{w: w}).add(raw, success)
+	if w.stamps {
+		b.store(timestampKey, scale.AppendU64(nil, w.now))
+	}
+	return b
 }
 
 func (b *builder) add(raw []byte, events ...event) *builder {

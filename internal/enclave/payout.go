@@ -175,6 +175,10 @@ func (c *Core) recordPayouts(commit *Commit, o *state.Overlay) {
 	}
 }
 
+func newPayout(u *stf.Unshield) *Payout {
+	return &Payout{Beneficiary: u.Beneficiary, Amount: u.Amount, CallHash: u.CallHash, From: u.From}
+}
+
 func (p *Payout) unshield() stf.Unshield {
 	return stf.Unshield{Beneficiary: p.Beneficiary, Amount: p.Amount, CallHash: p.CallHash, From: p.From}
 }
