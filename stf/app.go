@@ -76,9 +76,10 @@ type Config struct {
 	GasPerBlock uint64
 	// Excluded are operations that fail without being decrypted, because
 	// executing them ends the process: a stack that overflows, memory that runs
-	// out, a concurrent write to a map. The worker that died of one names it. All
-	// workers of the shard must run a version that lists it to come past its
-	// block, and every later version lists it too. Its nonce stays unused and the
+	// out, a concurrent write to a map. A worker that died of one names it when it is
+	// started again, tries again, and after three deaths in a row stops with its
+	// name. All workers of the shard must run a version that lists it to come past
+	// its block, and every later version lists it too. Its nonce stays unused and the
 	// same signed call can be sent again: change the logic that failed as well.
 	Excluded []Identity
 }
@@ -101,6 +102,7 @@ type App struct {
 	nested   [256]bool // first bytes of paths of two bytes in a flat app
 
 	hasTriggers bool
+	hasHooks    bool
 	chainCalls  map[callName]listedCall
 }
 

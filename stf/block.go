@@ -18,6 +18,10 @@ func (a *App) Genesis(o *state.Overlay, env Env) error {
 	})
 }
 
+// HasHooks reports whether a block runs code of the app beside its operations
+// and triggers: hooks, or what is told of extrinsics.
+func (a *App) HasHooks() bool { return a.hasHooks || a.HasChainCalls() }
+
 // BeginBlock runs the modules' BeginBlock hooks, before the operations. A hook
 // that fails is undone as a whole, the others run, and the block goes on: the
 // error is to be reported, not to be acted on.

@@ -310,10 +310,11 @@ func (c *compiler) hooks(d ModuleDecl) {
 	}
 	_, ok := d.module.(genesisHook)
 	check("Genesis", ok)
-	_, ok = d.module.(beginBlockHook)
-	check("BeginBlock", ok)
-	_, ok = d.module.(endBlockHook)
-	check("EndBlock", ok)
+	_, begin := d.module.(beginBlockHook)
+	check("BeginBlock", begin)
+	_, end := d.module.(endBlockHook)
+	check("EndBlock", end)
+	c.app.hasHooks = c.app.hasHooks || begin || end
 	if _, has := reflect.TypeOf(d.module).MethodByName(everyBlockMethod); has {
 		if _, ok := d.module.(everyBlockReads); !ok {
 			c.problem("method %T.%s declares nothing; write it as func(stf.Reads) error or rename it", d.module, everyBlockMethod)

@@ -111,10 +111,26 @@ type TriggerFailure struct {
 	Err error
 }
 
+// Triggered reports whether there are triggers on one event of env's
+// Parentchain.
+func (a *App) Triggered(env Env, index uint32) bool {
+	if !a.hasTriggers || env.Parentchain == nil || int(index) >= len(env.Parentchain.events) {
+		return false
+	}
+	for _, m := range a.modules {
+		for _, t := range m.triggers {
+			if t.event.is(&env.Parentchain.events[index]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // RunTriggers runs the triggers on one event of env's Parentchain, whose index
 // in System.Events is given. It never panics.
 func (a *App) RunTriggers(o *state.Overlay, env Env, index uint32) (failures []TriggerFailure) {
-	if !a.hasTriggers || env.Parentchain == nil || int(index) >= len(env.Parentchain.events) {
+	if !a.Triggered(env, index) {
 		return nil
 	}
 	record := &env.Parentchain.events[index]

@@ -271,6 +271,7 @@ func (f *follower) block(ctx context.Context, next *upcoming) error {
 	}
 	committed()
 	w.recovery.committed(commit, owed)
+	f.j.steps.committed(commit.Number)
 	w.metrics.committed(commit)
 	w.chain.add(vb.Header(), vb.Hash())
 	if commit.NewRuntime {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -35,12 +37,21 @@ func TestMain(m *testing.M) {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(3)
 	}()
-	app, err := sample.New()
+	app, err := spawnedApp()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(Main(app, strings.Split(args, "\x1f"), os.Stdout, os.Stderr))
+}
+
+// spawnedApp is what such a worker runs.
+func spawnedApp() (*stf.App, error) {
+	if excluded, ok := os.LookupEnv(deepEnv); ok {
+		debug.SetMaxStack(8 << 20) // not to fill a GB first
+		return newDeep(excluded)
+	}
+	return sample.New()
 }
 
 // process is a worker in a process of its own.
@@ -54,10 +65,22 @@ type process struct {
 // spawn starts a worker that can be killed.
 func (n *network) spawn(dir string) *process {
 	n.t.Helper()
+	return n.spawnWith(dir, func(level, line string) {
+		// That it was killed while it executed something is no mistake of its own.
+		if (level == "" || level == "ERROR") && !strings.Contains(line, "the process died while") {
+			n.t.Errorf("the killed worker says: %s", line)
+		}
+	})
+}
+
+// spawnWith starts a worker with more environment, and hands out what it says;
+// the level is empty if that is no entry of a log.
+func (n *network) spawnWith(dir string, says func(level, line string), env ...string) *process {
+	n.t.Helper()
 	host, port, _ := strings.Cut(strings.TrimPrefix(n.url, "ws://"), ":")
 	args := []string{"-u", "ws://" + host, "-p", port, "-d", dir, "-P", "0", "-r", "0", "-h", "0", "--log-format", "json", "run", "--dev", "--skip-ra"}
 	p := &process{cmd: exec.Command(os.Args[0]), url: make(chan string, 1)}
-	p.cmd.Env = append(os.Environ(), workerEnv+"="+strings.Join(args, "\x1f"))
+	p.cmd.Env = append(append(os.Environ(), workerEnv+"="+strings.Join(args, "\x1f")), env...)
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		n.t.Fatal(err)
@@ -76,9 +99,8 @@ func (n *network) spawn(dir string) *process {
 				Level string `json:"level"`
 				URL   string `json:"trusted_url"`
 			}
-			if json.Unmarshal(lines.Bytes(), &line) != nil || line.Level == "ERROR" {
-				n.t.Errorf("the killed worker says: %s", lines.Text())
-			}
+			_ = json.Unmarshal(lines.Bytes(), &line) // what is no entry has no level
+			says(line.Level, lines.Text())
 			if testing.Verbose() && os.Getenv("OCW_TEST_DEBUG") != "" {
 				fmt.Fprintln(os.Stderr, "victim:", lines.Text())
 			}

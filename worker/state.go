@@ -33,6 +33,7 @@ type journal struct {
 	fs       store.FS
 	health   *health
 	recovery *recovery
+	steps    *lastSteps
 	// blocks is made durable before the log; nil in tests.
 	blocks *blocks
 	// waiting are commits that are not stored yet, encoded. The first adopted
@@ -69,6 +70,10 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 		}
 	}()
 	cfg := w.coreConfig(m)
+	if j.steps, err = openLastSteps(w.cfg.fs, j.dir, w.cfg.App, w.log, w.health); err != nil {
+		return nil, err
+	}
+	cfg.Witness, cfg.Careful = j.steps.begin, j.steps.careful
 	if err := w.health.retry(ctx, diskPart, func(context.Context) error { return j.load(cfg) }); err != nil {
 		return nil, err
 	}
@@ -307,10 +312,14 @@ func (j *journal) endSnapshot() error {
 
 func (j *journal) close() error {
 	j.snapshots.Wait()
-	if j.log == nil {
-		return nil
+	var err error
+	if j.steps != nil {
+		err = j.steps.close()
 	}
-	return j.log.Close()
+	if j.log != nil {
+		err = errors.Join(err, j.log.Close())
+	}
+	return err
 }
 
 // number returns the last committed block.

@@ -59,6 +59,7 @@ var sentences = map[string]string{
 	"archive":            "the block archive cannot be written to, or is damaged: a later replay will need an archive node",
 	"disk":               "the worker's disk is full or fails: it stands still, answers from memory, and goes on by itself when the disk works again",
 	"damaged":            "the state on disk was damaged: blocks are executed again from the last good point (the log names file and place)",
+	"died":               "the process died in its work on a block: it is tried again, and the worker stops if it dies of the same time and again (the log names block and event)",
 	"rolled-back":        "the disk held an older state than this worker has confirmed: blocks are executed again, and nothing is sent before that is done",
 	"chain":              "behind: blocks of the parentchain are not obtained",
 	"relay-unreachable":  "behind: no node of the relay chain is reached",
@@ -92,6 +93,8 @@ func healthCode(part string, err error) string {
 		return "disk"
 	case errors.Is(err, errDamaged):
 		return "damaged"
+	case errors.Is(err, errDied):
+		return "died"
 	case errors.Is(err, errRolledBack):
 		return "rolled-back"
 	case errors.Is(err, errOtherChain), errors.Is(err, errOtherFork):

@@ -26,9 +26,9 @@ type Ahead struct {
 // LookAhead reads a block after the next one and lists the pieces of work that
 // open it. It supposes that runtime and shard configuration stay as they are
 // after the last adopted block. Nil means that there is nothing to be done before
-// its turn.
+// its turn, or nothing may be (Config.Careful).
 func (c *Core) LookAhead(b *lightclient.VerifiedBlock) *Ahead {
-	if c.runtime == nil {
+	if c.runtime == nil || c.tip.Number < c.cfg.Careful {
 		return nil
 	}
 	s, err := c.scan(b.Extrinsics(), b.Events())

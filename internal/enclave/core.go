@@ -68,6 +68,15 @@ type Config struct {
 	// Watch is called when a stage of a block begins, and what it returns when
 	// that ends: the core has no clock. Nil measures nothing.
 	Watch func(Stage) func()
+	// Witness is asked for a function by each goroutine that runs code of the app
+	// for a block: it is called before each step, and with the zero Step after the
+	// last. So what the process died of is known where Go cannot recover: a stack
+	// that overflows, memory that runs out. Nil tells nobody.
+	Witness func() func(Step)
+	// Careful is a block up to which nothing is opened before its turn, nor two
+	// calls at a time: the process has died there, and only one step may be the
+	// one. No byte depends on it.
+	Careful header.Number
 	// Envelope is for simulations, which can make one; nil, as everywhere else,
 	// has the shielding key of Keys open ciphertexts.
 	Envelope *envelope.None
@@ -157,6 +166,8 @@ type Core struct {
 	loading bool
 	// shardAccount is the shard's account on the parentchain.
 	shardAccount keyring.AccountID
+	// step tells Config.Witness what the block that has its turn does.
+	step func(Step)
 	// everyBlock is what the app reads of the parentchain in the next block,
 	// whatever that holds.
 	everyBlock *stf.Declared

@@ -38,6 +38,8 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.Shard
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
 	env.Parentchain = chain
+	c.step = c.witness()
+	defer func() { c.step(Step{}) }()
 	before, snapshot := *commit, c.state.Snapshot()
 	var o *state.Overlay
 	env.Survive(func(env stf.Env) {
@@ -55,6 +57,12 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.Shard
 func (c *Core) runAll(commit *Commit, o *state.Overlay, env stf.Env, s *scan, refunds []*Effect, account stf.ShardAccountSeen) {
 	triggers := triggering{core: c, commit: commit, env: env}
 	budget := c.cfg.App.NewBudget(s.calls())
+	hook := func(kind StepKind) {
+		if c.cfg.App.HasHooks() {
+			c.step(Step{kind, stf.Identity{Block: commit.Number}})
+		}
+	}
+	hook(StepBegin)
 	if err := c.cfg.App.BeginBlock(o, env); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
@@ -80,6 +88,7 @@ func (c *Core) runAll(commit *Commit, o *state.Overlay, env stf.Env, s *scan, re
 	}
 	triggers.run(o, s.events)
 	c.refund(commit, o, env, refunds, s.events)
+	hook(StepEnd)
 	c.settleExtrinsics(commit, o, env, account)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
@@ -107,6 +116,7 @@ func (c *Core) runOperation(commit *Commit, o *state.Overlay, env stf.Env, op *o
 		return stf.Result{Outcome: stf.Outcome{Code: op.code}}
 	}
 	op.call.Identity, op.call.Budget = id, budget
+	c.step(Step{StepCall, id})
 	return c.cfg.App.Execute(o, env, *op.call)
 }
 
@@ -120,6 +130,7 @@ func (c *Core) runShielding(commit *Commit, o *state.Overlay, env stf.Env, op *o
 		return failed
 	}
 	if op.beneficiary.ok && !c.cfg.App.Excludes(id) {
+		c.step(Step{StepShield, id})
 		r := c.cfg.App.Shield(o, env, op.beneficiary.account, amount, id)
 		if r.Outcome.OK() {
 			return r

@@ -155,6 +155,7 @@ func (c *Core) refund(commit *Commit, o *state.Overlay, env stf.Env, refunds []*
 	for i, e := range refunds {
 		p := e.Payout
 		id := stf.Identity{Block: commit.Number, Index: events + uint32(i)}
+		c.step(Step{StepRefund, id})
 		r := c.cfg.App.Refund(o, env, p.unshield(), id)
 		if r.Outcome.Code != stf.Returned {
 			commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmNotReturned})

@@ -82,7 +82,12 @@ func (c *Core) newPreparation(s *scan, n header.Number, fingerprint integritee.F
 		case op.code == stf.Success:
 			sent := *op
 			p.jobs = append(p.jobs, job{
-				do: func() { op.code = told(p.open(op)) },
+				do: func() {
+					step := c.witness()
+					defer step(Step{})
+					step(Step{StepOpen, stf.Identity{Block: n, Index: op.event}})
+					op.code = told(p.open(op))
+				},
 				failed: func() {
 					*op = sent
 					op.code, op.panicked = stf.Invalid, true
@@ -151,7 +156,7 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 // run does the jobs on a bounded number of goroutines and waits for all.
 func (p *preparation) run() {
 	n := min(p.core.cfg.Parallelism, len(p.jobs))
-	if n <= 1 {
+	if n <= 1 || p.number <= p.core.cfg.Careful {
 		for _, j := range p.jobs {
 			j.run()
 		}

@@ -108,11 +108,14 @@ func (p *Prepared) declareReads() {
 	p.chain = stf.NewParentchain(c.runtime.chain, p.scan.records, c.everyBlock)
 	env := c.env(&tip{Number: p.block.Number(), Hash: p.block.Hash(), ParentHash: c.tip.Hash, Now: p.now}, c.tip.ShardConfig)
 	before := c.state.Snapshot()
+	step := c.witness()
+	defer step(Step{})
 	for i := range p.scan.operations {
 		call := p.scan.operations[i].call
 		if call == nil || !c.cfg.App.DeclaresReads(call.Call) || call.Nonce < c.cfg.App.Nonce(before, call.Call.Sender) {
 			continue
 		}
+		step(Step{StepDeclare, stf.Identity{Block: env.Number, Index: p.scan.operations[i].event}})
 		call.Declared = c.cfg.App.Declare(env, call.Call)
 		p.chain.Admit(call.Declared)
 	}
@@ -204,6 +207,10 @@ type triggering struct {
 // many events.
 func (t *triggering) run(o *state.Overlay, before uint32) {
 	for ; t.next < before; t.next++ {
+		if !t.core.cfg.App.Triggered(t.env, t.next) {
+			continue
+		}
+		t.core.step(Step{StepTrigger, stf.Identity{Block: t.env.Number, Index: t.next}})
 		for _, f := range t.core.cfg.App.RunTriggers(o, t.env, t.next) {
 			detail := fmt.Errorf("trigger of module %s on %s: %v", f.Module, f.Event, f.Outcome)
 			if f.Outcome.Code == stf.ForeignLayout {
