@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"errors"
 	"fmt"
@@ -157,11 +156,7 @@ func sealer(p tee.Platform, name []string) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
+	return store.RandomNonce(key), nil
 }
 
 // remove removes a file for good; it may be gone already.

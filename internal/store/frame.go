@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -145,16 +144,9 @@ type sealer struct {
 }
 
 func (k *keys) sealer(h fileHeader) *sealer {
-	block, err := aes.NewCipher(derive(k.secret[:], h.salt[:], labelFile, 32))
-	if err != nil {
-		panic("store: " + err.Error()) // only for key sizes that we never use
-	}
 	// Nonces are random: a record that is written again after a failed write
 	// must not meet the nonce of the first attempt, which the host has seen.
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic("store: " + err.Error())
-	}
+	aead := RandomNonce([32]byte(derive(k.secret[:], h.salt[:], labelFile, 32)))
 	return &sealer{aead: aead, macKey: derive(k.secret[:], h.salt[:], labelFrameMAC, 32)}
 }
 
