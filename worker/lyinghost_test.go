@@ -318,7 +318,9 @@ func (s *scene) witness(t *testing.T) witness {
 	return witness{st.Number, st.Hash, st.StateRoot, strings.Join(owed, ","), hashFolder(t, filepath.Join(s.dir, shardsDir))}
 }
 
-// hashFolder hashes the names and contents of all files in a folder.
+// hashFolder hashes the names and contents of all files in a folder, but for
+// the one that says what is being executed: a block that is fetched ahead is
+// prepared before its proof is found wanting.
 func hashFolder(t *testing.T, dir string) hashing.Hash {
 	t.Helper()
 	var all bytes.Buffer
@@ -326,7 +328,7 @@ func hashFolder(t *testing.T, dir string) hashing.Hash {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // there is no store yet
 		}
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == lastStepsFile {
 			return err
 		}
 		b, err := os.ReadFile(path)
