@@ -13,26 +13,32 @@ import (
 // errOutOfGas is what a context operation panics with above the ceiling.
 var errOutOfGas = errors.New("stf: out of gas")
 
-// frame is what a context refers to: one call, query or hook.
+// frame is what a context refers to: one call, query or hook, or an internal
+// call in one.
 type frame struct {
 	app   *App
 	env   *Env
 	read  pallet.ReadKV
 	write *state.Overlay // nil if nothing may be written
+	op    *Operation     // nil for queries and hooks
 
+	root   *frame // that the internal call is made in; the frame itself if it is none
+	depth  uint8  // of internal calls
+	inside bool   // an internal call has begun and not ended
+	closed bool   // the call is over, its context is of no use
+
+	// What a frame shares with the internal calls in it.
 	gas, limit uint64
 	exhausted  bool        // stays, so that an app cannot recover from it
-	closed     bool        // the call is over, its context is of no use
 	failed     *chainError // stays, like exhausted
-
-	op      *Operation // nil for queries and hooks
-	events  [][]byte
-	effects []Effect
-	randoms uint32
+	events     [][]byte
+	effects    []Effect
+	randoms    uint32
 }
 
 func (a *App) newFrame(env *Env, kv pallet.ReadKV) *frame {
 	f := &frame{app: a, env: env, read: kv, limit: a.cfg.GasPerCall}
+	f.root = f
 	return f
 }
 
@@ -43,14 +49,18 @@ func (a *App) newWritingFrame(env *Env, o *state.Overlay, op *Operation) *frame 
 }
 
 func (f *frame) charge(gas uint64) {
-	if f.closed {
+	switch {
+	case f.closed:
 		panic("stf: a context was used after its call had ended")
+	case f.inside:
+		panic("stf: the context of a call was used in an internal call, which has one of its own")
 	}
-	if sum := f.gas + gas; !f.exhausted && sum >= gas && sum <= f.limit {
-		f.gas = sum
+	r := f.root
+	if sum := r.gas + gas; !r.exhausted && sum >= gas && sum <= r.limit {
+		r.gas = sum
 		return
 	}
-	f.gas, f.exhausted = f.limit, true
+	r.gas, r.exhausted = r.limit, true
 	panic(errOutOfGas)
 }
 
@@ -161,7 +171,7 @@ type Query struct{ base }
 // same for a label within a block, others in the next.
 func (q Query) Random(label string) [32]byte {
 	q.f.charge(GasRandom)
-	q.f.randoms++
+	q.f.root.randoms++
 	return q.f.env.random(label)
 }
 
@@ -190,11 +200,16 @@ func (c Call) Encoded() []byte { return c.f.op.Call.Raw }
 func (c Call) Query() Query { return Query(c) }
 
 // Random returns 32 bytes that nobody outside the enclaves can predict, other
-// ones at each use.
+// ones at each use. In a call that a hook makes ([Hook.As]) they are those of
+// [Hook.Random].
 func (c Call) Random(label string) [32]byte {
+	r := c.f.root
+	if r.op == nil {
+		return c.Query().Random(label)
+	}
 	c.f.charge(GasRandom)
-	c.f.randoms++
-	return c.f.env.operationRandom(c.f.op.Identity, c.f.randoms, label)
+	r.randoms++
+	return c.f.env.operationRandom(r.op.Identity, r.randoms, label)
 }
 
 // Emit deposits an event, a value of a type that a module lists in [Events].
@@ -205,7 +220,7 @@ func (c Call) Emit(event any) {
 		panic(err)
 	}
 	c.f.charge(GasEmit + GasPerByte*uint64(len(raw)))
-	c.f.events = append(c.f.events, raw)
+	c.f.root.events = append(c.f.root.events, raw)
 }
 
 // Unshield asks the parentchain to pay amount to beneficiary from the shard's
@@ -213,13 +228,25 @@ func (c Call) Emit(event any) {
 // keep books of its own: if the payout proves impossible, the sender is
 // credited again ([Config].Refund).
 func (c Call) Unshield(beneficiary AccountID, amount Balance) {
-	c.f.charge(GasUnshield)
-	k := uint32(len(c.f.effects))
-	hash := c.f.op.CallHash
-	if k > 0 || hash.IsZero() { // no signed call, no hash of one
-		hash = c.f.env.CallHash(c.f.op.Identity, k)
+	c.f.unshield(c.Sender(), beneficiary, amount)
+}
+
+func (f *frame) unshield(from, beneficiary AccountID, amount Balance) {
+	f.charge(GasUnshield)
+	r := f.root
+	k := uint32(len(r.effects))
+	var hash Hash
+	switch {
+	case r.op == nil && f.env.Effects == nil:
+		panic("stf: nothing can be unshielded here")
+	case r.op == nil: // a hook or trigger
+		hash = f.env.CallHash(Identity{f.env.Number, hookIndex}, uint32(len(f.env.Effects.list))+k)
+	case k > 0 || r.op.CallHash.IsZero(): // no signed call, no hash of one
+		hash = f.env.CallHash(r.op.Identity, k)
+	default:
+		hash = r.op.CallHash
 	}
-	c.f.effects = append(c.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash, From: c.Sender()}})
+	r.effects = append(r.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash, From: from}})
 }
 
 // Hook is the context of what modules do at genesis and around each block.
@@ -238,13 +265,7 @@ func (h Hook) Random(label string) [32]byte { return h.Query().Random(label) }
 // funds, like [Call.Unshield]. from is credited ([Config].Refund) if the payout
 // proves impossible. Nothing can be paid at genesis: there the hook fails.
 func (h Hook) Unshield(from, beneficiary AccountID, amount Balance) {
-	h.f.charge(GasUnshield)
-	if h.f.env.Effects == nil {
-		panic("stf: nothing can be unshielded here")
-	}
-	k := uint32(len(h.f.env.Effects.list) + len(h.f.effects))
-	hash := h.f.env.CallHash(Identity{h.f.env.Number, hookIndex}, k)
-	h.f.effects = append(h.f.effects, Effect{Unshield: &Unshield{Beneficiary: beneficiary, Amount: amount, CallHash: hash, From: from}})
+	h.f.unshield(from, beneficiary, amount)
 }
 
 // noLimit is the ceiling of hooks, which are the app's own and run on all

@@ -9,6 +9,7 @@ const (
 	GasEmit     = 500
 	GasRandom   = 1_000
 	GasUnshield = 20_000
+	GasInternal = 500 // an internal call
 	GasPerByte  = 2
 	// GasDeclare is for each key that a call declares (see [Reads]), which all
 	// workers fetch with a proof, and GasChainRead for each read of one.

@@ -46,6 +46,8 @@ const (
 
 	BlockFull Code = 26 // within the gas of a call, but more than the other calls of the block left over; undone
 	Excluded  Code = 27 // stops workers that execute it, so the app lists it as failed (Config.Excluded)
+
+	TooDeep Code = 28 // internal calls within internal calls, more than MaxInternalDepth; undone
 )
 
 var codeTexts = [...]struct{ name, reason string }{
@@ -80,6 +82,8 @@ var codeTexts = [...]struct{ name, reason string }{
 
 	BlockFull: {"BlockFull", "too much work for what other calls left of this block; send it again"},
 	Excluded:  {"Excluded", "would stop every worker, and is never executed"},
+
+	TooDeep: {"TooDeep", "too many internal calls within each other"},
 }
 
 // String returns the code's name.

@@ -185,8 +185,8 @@ func (e *chainError) Unwrap() error { return e.err }
 
 // fail ends the call, whatever the app does about it.
 func (f *frame) fail(code Code, err error) {
-	f.failed = &chainError{code, err}
-	panic(f.failed)
+	f.root.failed = &chainError{code, err}
+	panic(f.root.failed)
 }
 
 // chainValue returns the encoded value of a declared key. Of an absent one it
@@ -194,7 +194,7 @@ func (f *frame) fail(code Code, err error) {
 func (f *frame) chainValue(item *chainItem, key []byte) (raw []byte, present bool) {
 	f.charge(GasChainRead)
 	p := f.env.Parentchain
-	if p == nil || !p.everyBlock.has(key) && (f.op == nil || !f.op.Declared.has(key)) {
+	if p == nil || !p.everyBlock.has(key) && (f.root.op == nil || !f.root.op.Declared.has(key)) {
 		f.fail(UndeclaredRead, fmt.Errorf("%v", item))
 	}
 	layout := p.runtime.item(item)

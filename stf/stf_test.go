@@ -807,7 +807,7 @@ func TestReceiptEncoding(t *testing.T) {
 func TestCodesAreFrozen(t *testing.T) {
 	frozen := []string{"Success", "Undecryptable", "TooLong", "Invalid", "UnknownCall", "NoCiphertext", "NotMatched", "WrongShard", "BadSignature",
 		"NotAuthorized", "BadNonce", "FeeUnpaid", "FailedBefore", "ModuleError", "Panicked", "OutOfGas", "Failed", "WrongKind", "Refunded", "NotCredited", "Returned", "NotReturned",
-		"UndeclaredRead", "ForeignLayout", "TooManyReads", "TooManyExtrinsics", "BlockFull", "Excluded"}
+		"UndeclaredRead", "ForeignLayout", "TooManyReads", "TooManyExtrinsics", "BlockFull", "Excluded", "TooDeep"}
 	variants := stf.Success.SCALEVariants()
 	if len(variants) != len(frozen) {
 		t.Fatalf("%d codes, want %d: append new ones to the list", len(variants), len(frozen))

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -114,6 +115,13 @@ func (s *Shard) Root() stf.Hash { return s.state.Root() }
 
 // State returns the open block's view of the state.
 func (s *Shard) State() *state.Overlay { return s.block }
+
+// StorageReader makes the shard a [stf.Reader] of the open block: a test looks
+// into storage as business logic does, counter.Total.Get(shard).
+func (s *Shard) StorageReader() pallet.ReadKV { return s.block }
+
+// StorageWriter makes the shard a [stf.Writer] of the open block.
+func (s *Shard) StorageWriter() pallet.KV { return s.block }
 
 // Call executes an encoded call with the sender's next nonce.
 func (s *Shard) Call(call []byte) stf.Result {

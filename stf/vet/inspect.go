@@ -5,6 +5,7 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/types/typeutil"
@@ -315,6 +316,9 @@ func (c *checker) arguments(n *node, call *ast.CallExpr, fn *types.Func) {
 			c.hazard(n, call.Args[0].Pos(), r, "the event has a "+what)
 		}
 	}
+	if ours(path) && slices.Contains(internalCalls, fn.Name()) && len(call.Args) > 0 && isContextMethod(fn) {
+		c.internalCall(n, call.Args[len(call.Args)-1])
+	}
 	if !standard(path) {
 		return
 	}
@@ -331,6 +335,34 @@ func (c *checker) arguments(n *node, call *ast.CallExpr, fn *types.Func) {
 			c.handed(n, arg, iface)
 		}
 	}
+}
+
+// internalCalls are the methods of contexts that run a function with a context of
+// its own.
+var internalCalls = names("As Try")
+
+func isContextMethod(fn *types.Func) bool {
+	recv := fn.Signature().Recv()
+	return recv != nil && isContext(recv.Type())
+}
+
+// internalCall refuses contexts from outside in what an internal call runs.
+func (c *checker) internalCall(n *node, fn ast.Expr) {
+	lit, ok := ast.Unparen(fn).(*ast.FuncLit)
+	if !ok {
+		return
+	}
+	ast.Inspect(lit, func(x ast.Node) bool {
+		id, ok := x.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		v, ok := c.pass.TypesInfo.Uses[id].(*types.Var)
+		if ok && !v.IsField() && isContext(v.Type()) && (v.Pos() < lit.Pos() || v.Pos() > lit.End()) {
+			c.hazard(n, id.Pos(), context, id.Name+" belongs to the call outside, and cannot be used in an internal call")
+		}
+		return true
+	})
 }
 
 // handed adds edges to the methods that the standard library may call of a value.

@@ -24,6 +24,7 @@ const (
 	capacity   rule = "cap"
 	std        rule = "std"
 	opaque     rule = "opaque"
+	context    rule = "context"
 	allowed    rule = "allow"
 )
 
@@ -49,5 +50,6 @@ var rules = map[rule]string{
 	capacity:   "use len: capacities are the business of the compiler's version",
 	std:        "use what docs/determinism.md lists as allowed",
 	opaque:     "call a function that can be followed, or say why it is safe",
+	context:    "use the context that the function is given",
 	allowed:    "write //ocw:allow RULE why it is right, above what it allows",
 }

@@ -111,6 +111,16 @@ func (s *Seats) Buy(ctx stf.Call, seat uint32) error {
 	return nil
 }
 
+// Gift buys a seat for somebody else.
+func (s *Seats) Gift(ctx stf.Call, to stf.AccountID, seat uint32) error {
+	price := s.Price.Get(ctx).Each
+	if err := s.wallet.take(ctx, ctx.Sender(), price); err != nil {
+		return err
+	}
+	s.wallet.give(ctx, to, price)
+	return ctx.As(to, func(ctx stf.Call) error { return s.Buy(ctx, seat) })
+}
+
 // halfFrom is the block from which returned seats are paid back by half only.
 const halfFrom = 2_000
 
@@ -177,7 +187,7 @@ func New() (*stf.App, error) {
 				stf.Getters(stf.Method("Balance", 0, "who").Provable(), stf.Method("Nonce", 1, "who")),
 				stf.Errors(ErrPoor)),
 			stf.Module("Seats", &Seats{wallet: wallet}, stf.At(2),
-				stf.Calls(stf.Method("Buy", 0, "seat"), stf.Method("Return", 1, "seat").Since(1_000)),
+				stf.Calls(stf.Method("Buy", 0, "seat"), stf.Method("Return", 1, "seat").Since(1_000), stf.Method("Gift", 2, "to", "seat")),
 				stf.Getters(stf.Method("Mine", 0, "who")),
 				stf.Public(stf.Method("Free", 0), stf.Method("News", 1)),
 				stf.Events(Sold{}),

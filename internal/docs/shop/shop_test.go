@@ -127,6 +127,26 @@ func TestCashOut(t *testing.T) {
 	}
 }
 
+// TestGift: who is given a seat has it, and who gives it pays.
+func TestGift(t *testing.T) {
+	app, shard := open(t)
+	alice, bob := stftest.Account("alice"), stftest.Account("bob")
+	shard.Shield(alice, stf.Balance{Lo: 250})
+	for i, want := range []string{"executed", "Seats.Taken: the seat is sold"} {
+		if out := call(t, app, shard, alice, "Seats.Gift", bob.String(), "3").Outcome; app.Reason(out) != want {
+			t.Errorf("gift %d: %s", i, app.Reason(out))
+		}
+	}
+	var seats []uint32
+	if shard.Trusted(append([]byte{2, 0}, bob[:]...), &seats); len(seats) != 1 || seats[0] != 3 {
+		t.Error(seats)
+	}
+	var free stf.Balance
+	if shard.Trusted(append([]byte{1, 0}, alice[:]...), &free); free.Lo != 148 { // 250, a seat, two fees
+		t.Error(free)
+	}
+}
+
 // TestGuarantee: a call that fails leaves its nonce and fee and nothing else.
 func TestGuarantee(t *testing.T) {
 	app, shard := open(t)
