@@ -59,6 +59,8 @@ type Config struct {
 	// call that fails is refused for ever (RULES 25). Part of what the app is:
 	// it cannot be changed for a shard.
 	Legacy bool
+	// RPC are methods that the app adds to the JSON-RPC of its workers; see [RPC].
+	RPC []RPCMethod
 	// Docs has the names of parameters and the comments of the source, for
 	// metadata. It changes no byte of what is executed.
 	Docs Docs
@@ -98,6 +100,7 @@ type App struct {
 	public   map[path]*getterEntry
 	events   map[eventType]*pallet.Descriptor
 	errors   *pallet.ErrorTable
+	rpc      []*rpcEntry // by name
 	metadata []byte
 	nested   [256]bool // first bytes of paths of two bytes in a flat app
 

@@ -68,6 +68,7 @@ func NewApp(cfg Config) (*App, error) {
 	}
 	c.errors()
 	c.nested()
+	c.rpc(cfg.RPC)
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
 	}

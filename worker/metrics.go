@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
-	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
@@ -274,9 +273,9 @@ func (m *metrics) committed(c *enclave.Commit) {
 	}
 }
 
-// timed measures a getter.
-func (m *metrics) timed(f func([]string) (integritee.ReturnValue, error)) func([]string) (integritee.ReturnValue, error) {
-	return func(params []string) (integritee.ReturnValue, error) {
+// timed measures a getter, or what is like one.
+func timed[P, R any](m *metrics, f func(P) (R, error)) func(P) (R, error) {
+	return func(params P) (R, error) {
 		began := time.Now()
 		v, err := f(params)
 		result := "ok"

@@ -73,7 +73,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	value("author_getShardVault", func() ([]byte, error) { return nil, errors.New("there is no shard vault in offchain-worker mode") })
 	value("state_getMetadata", func() ([]byte, error) { return w.cfg.App.Metadata(), nil })
 	value("system_version", func() ([]byte, error) { return []byte("enclave-runtime: " + Version), nil })
-	envelope("state_executeGetter", w.metrics.timed(w.rpcGetter))
+	envelope("state_executeGetter", timed(w.metrics, w.rpcGetter))
 	envelope("ocw_getReceipt", w.rpcReceipt)
 	for _, method := range []string{"author_submitExtrinsic", "author_submitAndWatchExtrinsic"} {
 		envelope(method, func([]string) (integritee.ReturnValue, error) { return integritee.ErrorValue(noDirectCalls), nil })
@@ -87,6 +87,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	w.registerProofs(s)
 	w.registerChanges(s)
 	w.registerDiff(s)
+	w.registerApp(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
 	})

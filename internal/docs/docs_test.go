@@ -19,6 +19,7 @@ var sources = map[string][]string{
 	"README.md":                   {"examples/counter/main.go"},
 	"docs/business-logic.md":      {"internal/docs/shop/shop.go"},
 	"docs/storage.md":             {"internal/docs/shop/shop.go"},
+	"docs/rpc.md":                 {"internal/docs/shop/shop.go"},
 	"docs/testing.md":             {"internal/docs/shop/shop_test.go"},
 	"docs/clients.md":             {"examples/counter/call/main.go", "client/example_test.go"},
 	"docs/tutorial.md":            {"internal/scaffold/files/counter.go.tmpl", "internal/scaffold/files/counter_test.go.tmpl", "internal/scaffold/scaffold_test.go"},

@@ -1,6 +1,7 @@
 package enclave
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 
@@ -57,6 +58,13 @@ func (v *View) Metadata() []byte { return v.app.Metadata() }
 func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error) {
 	err = ask(func() (err error) { value, some, err = v.getter(r); return err })
 	return value, some, err
+}
+
+// RPC answers a JSON-RPC method that the app adds, on the state of the view.
+// Errors are those of [stf.App.CallRPC].
+func (v *View) RPC(name string, params json.RawMessage) (result json.RawMessage, err error) {
+	err = ask(func() (err error) { result, err = v.app.CallRPC(v.state, v.env, name, params); return err })
+	return result, err
 }
 
 // ask runs what answers a getter on a goroutine of its own, which the app may

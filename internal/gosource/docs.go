@@ -13,6 +13,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -29,15 +30,15 @@ type doc struct {
 }
 
 // Docs returns a Go file with the parameters and comments of the calls and
-// getters in the package in dir, and the comments of modules and events, as a
-// variable "docs" of type stf.Docs. Tests are left out.
+// getters in the package in dir, and the comments of modules, events and
+// functions that answer JSON-RPC, as a variable "docs" of type stf.Docs. Tests are left out.
 func Docs(dir string) ([]byte, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	sort.Strings(names)
-	r := &reader{docs: map[string]doc{}, used: map[string]bool{}, types: map[string][]string{}}
+	r := &reader{docs: map[string]doc{}, used: map[string]bool{}, types: map[string][]string{}, funcs: map[string][]string{}}
 	for _, name := range names {
 		base := filepath.Base(name)
 		if strings.HasSuffix(base, "_test.go") || base == DocsFile {
@@ -66,6 +67,8 @@ type reader struct {
 	docs  map[string]doc
 	used  map[string]bool     // types that are modules or events
 	types map[string][]string // comments of all structs
+	rpc   []string            // names of functions and methods that stf.RPC is given
+	funcs map[string][]string // comments of functions and methods that are no calls or getters
 }
 
 func (r *reader) file(f *ast.File) error {
@@ -85,8 +88,8 @@ func (r *reader) file(f *ast.File) error {
 	for _, d := range f.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if stf != "" {
-				r.method(d, stf)
+			if stf != "" && !r.method(d, stf) {
+				r.funcs[funcName(d)] = lines(d.Doc)
 			}
 		case *ast.GenDecl:
 			for _, s := range d.Specs {
@@ -102,9 +105,17 @@ func (r *reader) file(f *ast.File) error {
 			}
 		}
 	}
-	// Events are listed as stf.Events(A{}, …).
+	// Events are listed as stf.Events(A{}, …), methods as stf.RPC("name", f, …).
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
+		if ok && isName(call.Fun, stf, "RPC") && len(call.Args) > 1 {
+			switch f := call.Args[1].(type) {
+			case *ast.Ident:
+				r.rpc = append(r.rpc, f.Name)
+			case *ast.SelectorExpr:
+				r.rpc = append(r.rpc, f.Sel.Name)
+			}
+		}
 		if !ok || !isName(call.Fun, stf, "Events") {
 			return true
 		}
@@ -129,21 +140,37 @@ func isName(e ast.Expr, pkg, name string) bool {
 	return ok && id.Name == pkg
 }
 
-// method notes a call or getter.
-func (r *reader) method(d *ast.FuncDecl, stf string) {
-	if d.Recv == nil || !d.Name.IsExported() || d.Type.Params.NumFields() == 0 {
-		return
-	}
-	if first := d.Type.Params.List[0].Type; !isName(first, stf, "Call") && !isName(first, stf, "Query") {
-		return
+// receiver returns the name of a method's type, "" if there is none.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
 	}
 	t := d.Recv.List[0].Type
 	if star, ok := t.(*ast.StarExpr); ok {
 		t = star.X
 	}
-	receiver, ok := t.(*ast.Ident)
-	if !ok {
-		return
+	if id, ok := t.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}
+
+// funcName is "Func" or "Type.Method".
+func funcName(d *ast.FuncDecl) string {
+	if of := receiver(d); of != "" {
+		return of + "." + d.Name.Name
+	}
+	return d.Name.Name
+}
+
+// method notes a call or getter; false if it is none.
+func (r *reader) method(d *ast.FuncDecl, stf string) bool {
+	of := receiver(d)
+	if of == "" || !d.Name.IsExported() || d.Type.Params.NumFields() == 0 {
+		return false
+	}
+	if first := d.Type.Params.List[0].Type; !isName(first, stf, "Call") && !isName(first, stf, "Query") {
+		return false
 	}
 	var params []string
 	for _, field := range d.Type.Params.List {
@@ -154,8 +181,9 @@ func (r *reader) method(d *ast.FuncDecl, stf string) {
 	if len(params) > 0 {
 		params = params[1:] // the context
 	}
-	r.used[receiver.Name] = true
-	r.docs[receiver.Name+"."+d.Name.Name] = doc{params, lines(d.Doc)}
+	r.used[of] = true
+	r.docs[funcName(d)] = doc{params, lines(d.Doc)}
+	return true
 }
 
 func lines(comment *ast.CommentGroup) []string {
@@ -169,6 +197,11 @@ func lines(comment *ast.CommentGroup) []string {
 func (r *reader) format() ([]byte, error) {
 	for name := range r.used {
 		if text := r.types[name]; len(text) > 0 {
+			r.docs[name] = doc{lines: text}
+		}
+	}
+	for name, text := range r.funcs {
+		if slices.Contains(r.rpc, name[strings.IndexByte(name, '.')+1:]) && len(text) > 0 {
 			r.docs[name] = doc{lines: text}
 		}
 	}

@@ -33,7 +33,19 @@ func (g *Game) Nothing() error { return nil }
 
 func (g *Game) Unnamed(sdk.Query) (uint64, error) { return 0, nil }
 
-func New() { _ = sdk.Events(Won{}) }
+// best answers JSON-RPC.
+func (g *Game) best(q sdk.Query, p struct{}) (uint64, error) { return 0, nil }
+
+// worst answers, too.
+func worst(sdk.Query, struct{}) (uint64, error) { return 0, nil }
+
+// helper does not.
+func helper(sdk.Query, struct{}) {}
+
+func New(g *Game) {
+	_ = sdk.Events(Won{})
+	_, _ = sdk.RPC("game_best", g.best), sdk.RPC("game_worst", worst)
+}
 `
 
 const want = `// Code generated from the comments and parameters of this package. DO NOT EDIT.
@@ -47,7 +59,9 @@ var docs = stf.Docs{
 	"game.Game.Play":    {Params: []string{"stake", "odds", "_"}, Lines: []string{"Play is a call with \"quotes\"."}},
 	"game.Game.Score":   {Params: []string{"who"}},
 	"game.Game.Unnamed": {},
+	"game.Game.best":    {Lines: []string{"best answers JSON-RPC."}},
 	"game.Won":          {Lines: []string{"Won is an event."}},
+	"game.worst":        {Lines: []string{"worst answers, too."}},
 }
 `
 

@@ -31,6 +31,7 @@ var table = map[string]int{
 	"internal/shielding":   protocol,
 	"internal/layers":      protocol,
 	"internal/pallet":      protocol,
+	"internal/jsonschema":  protocol,
 	"internal/state":       machine,
 	"internal/roots":       machine,
 	"internal/lightclient": machine,

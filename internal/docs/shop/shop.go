@@ -1,5 +1,5 @@
 // Package shop is the app that the snippets of docs/business-logic.md,
-// docs/storage.md, docs/testing.md and docs/upgrades.md are from: a theatre
+// docs/storage.md, docs/testing.md, docs/rpc.md and docs/upgrades.md are from: a theatre
 // sells seats for funds that were shielded.
 package shop
 
@@ -162,6 +162,23 @@ func (s *Seats) News(q stf.Query) (string, error) {
 	return news, nil
 }
 
+// Offer is an answer in JSON.
+type Offer struct {
+	Seats uint32      `json:"seats"`
+	Price stf.Balance `json:"price"`
+}
+
+// offer answers everybody's question for a number of seats.
+func (s *Seats) offer(q stf.Query, in struct {
+	Seats uint32 `json:"seats"`
+}) (Offer, error) {
+	if in.Seats > s.Left.Get(q) {
+		return Offer{}, ErrNoSeat
+	}
+	price, _ := s.Price.Get(q).Each.Mul64(uint64(in.Seats))
+	return Offer{in.Seats, price}, nil
+}
+
 // EndBlock is a hook: it runs after the operations of each block.
 func (s *Seats) EndBlock(h stf.Hook) error {
 	if h.BlockNumber()%1000 != 0 {
@@ -180,19 +197,21 @@ var lock string
 // New declares the app.
 func New() (*stf.App, error) {
 	wallet := &Wallet{}
+	seats := &Seats{wallet: wallet}
 	return stf.NewApp(stf.Config{Name: "shop", Lock: lock,
 		Modules: []stf.ModuleDecl{
 			stf.Module("Wallet", wallet, stf.At(1),
 				stf.Calls(stf.Method("CashOut", 0, "to", "amount")),
 				stf.Getters(stf.Method("Balance", 0, "who").Provable(), stf.Method("Nonce", 1, "who")),
 				stf.Errors(ErrPoor)),
-			stf.Module("Seats", &Seats{wallet: wallet}, stf.At(2),
+			stf.Module("Seats", seats, stf.At(2),
 				stf.Calls(stf.Method("Buy", 0, "seat"), stf.Method("Return", 1, "seat").Since(1_000), stf.Method("Gift", 2, "to", "seat")),
 				stf.Getters(stf.Method("Mine", 0, "who")),
 				stf.Public(stf.Method("Free", 0), stf.Method("News", 1)),
 				stf.Events(Sold{}),
 				stf.Errors(ErrTaken, ErrNoSeat, ErrNotYours)),
 		},
+		RPC:    []stf.RPCMethod{stf.RPC("shop_offer", seats.offer, ErrNoSeat)},
 		Shield: wallet.credit,
 		Fee: func(ctx stf.Call, c stf.DecodedCall) error {
 			return wallet.take(ctx, c.Sender, stf.Balance{Lo: 1})
