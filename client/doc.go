@@ -4,7 +4,7 @@
 // and fetches the receipt that says whether it succeeded.
 //
 // Start with [DialChain] and [DialWorker], then [Invoke], [Shield] and
-// [Worker.Get]. Trusted calls and getters are opaque bytes here: the app whose
+// [Worker.Ask]. Trusted calls and getters are opaque bytes here: the app whose
 // logic the shard runs makes them (package apps/sample for the sample app).
 //
 // Whom it trusts: a worker only as far as its [Trust] says, checked before

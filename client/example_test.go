@@ -194,8 +194,8 @@ func ExampleSession_ProveReceipt() {
 	}
 	fmt.Println(receipt.Outcome, proven.Account == *w.Subject().Account)
 
-	getter := client.SignGetter(sample.GetterAccountInfo(private.AccountID()), private.AccountID(), private)
-	answer, err := w.Answer(ctx, shard, getter)
+	question := client.Question{Getter: sample.GetterAccountInfo(private.AccountID()), Owner: private.AccountID(), Signer: private}
+	answer, err := w.AskProven(ctx, shard, question)
 	if err != nil {
 		log.Fatal(err)
 	}

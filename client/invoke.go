@@ -139,7 +139,7 @@ func sign(inv Invocation) *integritee.TrustedCallSigned {
 
 // SignGetter signs a trusted getter (SCALE(TrustedGetter)) about owner; a
 // signer other than owner is named as delegate. Whoever sees the result can
-// repeat it for ever.
+// repeat it for ever: [Worker.Ask] signs in another form.
 func SignGetter(getter []byte, owner AccountID, signer *keyring.Pair) Getter {
 	g := integritee.SignGetter(getter, signer)
 	if who := signer.AccountID(); who != owner {

@@ -597,10 +597,10 @@ func TestSessionProxy(t *testing.T) {
 		t.Errorf("queries %+v", q)
 	}
 	g := client.SignGetter([]byte{0}, inv.Sender, inv.Signer)
-	if g.Trusted.Delegate == nil || !g.Trusted.Verify(inv.Sender) {
+	if g.Trusted.Delegate == nil || !g.Trusted.Verify(inv.Sender, client.ShardID{}) {
 		t.Errorf("getter %+v", g.Trusted)
 	}
-	if g = client.SignGetter([]byte{0}, inv.Signer.AccountID(), inv.Signer); g.Trusted.Delegate != nil || !g.Trusted.Verify(inv.Signer.AccountID()) {
+	if g = client.SignGetter([]byte{0}, inv.Signer.AccountID(), inv.Signer); g.Trusted.Delegate != nil || !g.Trusted.Verify(inv.Signer.AccountID(), client.ShardID{}) {
 		t.Errorf("own getter %+v", g.Trusted)
 	}
 }

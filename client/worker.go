@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/shielding"
@@ -35,9 +36,11 @@ type Worker struct {
 	trust   Trust
 	subject Subject // of the first connection
 
-	mu     sync.Mutex // guards rpc and closed; held while dialling
-	rpc    *rpcclient.Client
-	closed bool
+	mu      sync.Mutex // guards what follows; held while dialling
+	rpc     *rpcclient.Client
+	closed  bool
+	key     *access.Key // as last seen, on this connection; nil is not asked yet
+	unbound bool        // there is none
 }
 
 // DialWorker connects to the trusted RPC service of a worker (wss://host:port)
@@ -93,7 +96,7 @@ func (w *Worker) conn(ctx context.Context) (*rpcclient.Client, error) {
 		return nil, err
 	}
 	w.rpc.Close()
-	w.rpc = rpc
+	w.rpc, w.key, w.unbound = rpc, nil, false
 	return rpc, nil
 }
 
@@ -224,7 +227,7 @@ func (w *Worker) Metadata(ctx context.Context) ([]byte, error) {
 
 // Get runs a getter on the worker's last committed state. some is false if the
 // state has no answer, for example for an unauthorised delegate. A refusal by
-// the worker is a [RequestError].
+// the worker is a [RequestError]. [Worker.Ask] signs the getter, too.
 func (w *Worker) Get(ctx context.Context, shard ShardID, g Getter) (value []byte, some bool, err error) {
 	request := integritee.Request{Shard: shard, Cyphertext: g.AppendSCALE(nil)}
 	v, err := w.value(ctx, "state_executeGetter", hexOf(scale.MustMarshal(request)))

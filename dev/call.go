@@ -176,11 +176,11 @@ func (s *session) get(ctx context.Context, name string, args []string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	getter := client.PublicGetter(raw)
-	if !public {
-		getter = client.SignGetter(raw, who, s.signer)
+	q := client.Question{Getter: raw, Owner: who, Signer: s.signer}
+	if public {
+		q.Signer = nil
 	}
-	value, some, err := s.worker.Get(ctx, s.shard, getter)
+	value, some, err := s.worker.Ask(ctx, s.shard, q)
 	if err == nil && !some {
 		err = errors.New("the worker has no answer")
 	}

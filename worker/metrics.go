@@ -183,6 +183,12 @@ func newMetrics(w *Worker) *metrics {
 	gauge("state_entries", "Entries of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.Entries) }))
 	gauge("state_bytes", "Bytes of keys and values of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.StateBytes) }))
 	gauge("receipts", "Receipts that can be asked for.", sizes(func(s enclave.Sizes) float64 { return float64(s.Receipts) }))
+	gauge("questions_remembered", "Bound getters that were answered and are remembered until they expire.", func() float64 {
+		if w.core.Load() == nil {
+			return 0
+		}
+		return float64(w.gate.Remembered())
+	})
 	gauge("refused_calls", "Signed calls that are remembered as refused for ever.", sizes(func(s enclave.Sizes) float64 { return float64(s.Refused) }))
 
 	m.add(&labelled{prometheus.NewDesc(metricPrefix+"effects_pending", "Effects that wait for their proof on the parentchain.", []string{"effect"}, nil), func(tell func(float64, ...string)) {

@@ -87,6 +87,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	w.registerProofs(s)
 	w.registerChanges(s)
 	w.registerDiff(s)
+	w.registerAccess(s)
 	w.registerApp(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
@@ -137,7 +138,7 @@ func (w *Worker) rpcShieldingKey() ([]byte, error) {
 // view returns the committed state, an error while there is none.
 func (w *Worker) view() (*enclave.View, error) {
 	if core := w.core.Load(); core != nil {
-		return core.View(), nil
+		return core.View().Guarded(w.gate), nil
 	}
 	return nil, w.notReady()
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
@@ -61,6 +62,7 @@ type Worker struct {
 	trust     enclave.TrustConfig
 	trustHash hashing.Hash
 	sender    *sender
+	gate      *access.Gate
 
 	genesis     atomic.Pointer[hashing.Hash]        // trust.Genesis, for Status
 	certificate atomic.Pointer[tls.Certificate]     // of the trusted RPC
@@ -281,6 +283,9 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 		return err
 	}
 	w.genesis.Store(&w.trust.Genesis)
+	if w.gate, err = access.NewGate(w.trust.Genesis, w.shard, w.cfg.BoundGettersOnly); err != nil {
+		return err
+	}
 	if err := w.openBlocks(); err != nil {
 		return err
 	}

@@ -83,6 +83,9 @@ type Config struct {
 	// ReceiptBlocks is for how many blocks receipts and roots are kept; 0 is
 	// DefaultReceiptBlocks.
 	ReceiptBlocks uint32
+	// BoundGettersOnly refuses signed getters that can be repeated: those in the
+	// form of the Rust worker.
+	BoundGettersOnly bool
 	// TrustConfig is a JSON file with the trust config of the shard; "" with
 	// Dev is block 0 of the connected chain, and an error without.
 	TrustConfig string

@@ -449,7 +449,7 @@ func TestGetterVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	owner, err := app.GetterOwner(g.Trusted.Getter)
-	if err != nil || !g.Trusted.Verify(owner) {
+	if err != nil || !g.Trusted.Verify(owner, integritee.ShardID{}) {
 		t.Fatalf("owner %v: %v", owner, err)
 	}
 	w := newWorld(t)

@@ -91,7 +91,7 @@ func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
 	if err != nil {
 		return err
 	}
-	some, err := get(ctx, t.getter(worker), shard, client.PublicGetter(getter), out)
+	some, err := get(ctx, t.getter(worker), shard, client.Question{Getter: getter}, out)
 	if err == nil && !some {
 		return errNoValue
 	}

@@ -12,17 +12,17 @@ import (
 	"github.com/offchain-worker/sdk/internal/roots"
 )
 
-// getter is [client.Worker.Get].
-type getter func(ctx context.Context, shard client.ShardID, g client.Getter) (value []byte, some bool, err error)
+// getter is [client.Worker.Ask].
+type getter func(ctx context.Context, shard client.ShardID, q client.Question) (value []byte, some bool, err error)
 
 // getter returns how to ask a getter: with --proof the answer is had with proofs
 // and saved, and it must be what the app's getter makes of the proven entries.
 func (a *app) getter(w *client.Worker) getter {
 	if a.proofFile == "" {
-		return w.Get
+		return w.Ask
 	}
-	return func(ctx context.Context, shard client.ShardID, g client.Getter) ([]byte, bool, error) {
-		answer, err := w.Answer(ctx, shard, g)
+	return func(ctx context.Context, shard client.ShardID, q client.Question) ([]byte, bool, error) {
+		answer, err := w.AskProven(ctx, shard, q)
 		if err != nil {
 			return nil, false, noProof(err)
 		}

@@ -125,6 +125,11 @@ type party struct {
 	signer  *keyring.Pair
 }
 
+// question is a trusted getter about the account.
+func (p party) question(getter []byte) client.Question {
+	return client.Question{Getter: getter, Owner: p.account, Signer: p.signer}
+}
+
 func (t *trusted) party(account, proxy string, shard client.ShardID) (party, error) {
 	who, err := trustedAccount(account)
 	if err != nil {
@@ -156,13 +161,13 @@ var errNoValue = errors.New("the worker has no answer to that")
 // accountInfo asks for an account's nonce and balance. some is false if the
 // worker does not tell.
 func accountInfo(ctx context.Context, ask getter, shard client.ShardID, p party) (info sample.AccountInfo, some bool, err error) {
-	some, err = get(ctx, ask, shard, client.SignGetter(sample.GetterAccountInfo(p.account), p.account, p.signer), &info)
+	some, err = get(ctx, ask, shard, p.question(sample.GetterAccountInfo(p.account)), &info)
 	return info, some, err
 }
 
 // get runs a getter and decodes its answer into out, if there is one.
-func get(ctx context.Context, ask getter, shard client.ShardID, g client.Getter, out any) (some bool, err error) {
-	value, some, err := ask(ctx, shard, g)
+func get(ctx context.Context, ask getter, shard client.ShardID, q client.Question, out any) (some bool, err error) {
+	value, some, err := ask(ctx, shard, q)
 	if err != nil || !some {
 		return false, err
 	}
@@ -178,7 +183,7 @@ func (t *trusted) private(ctx context.Context, account, proxy string, getter fun
 	if err != nil {
 		return err
 	}
-	some, err := get(ctx, t.getter(worker), shard, client.SignGetter(getter(p.account), p.account, p.signer), out)
+	some, err := get(ctx, t.getter(worker), shard, p.question(getter(p.account)), out)
 	if err == nil && !some {
 		return errNoValue
 	}
@@ -299,7 +304,7 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy string, compose func
 	if err := serves(ctx, worker, shard); err != nil {
 		return err
 	}
-	info, some, err := accountInfo(ctx, worker.Get, shard, p)
+	info, some, err := accountInfo(ctx, worker.Ask, shard, p)
 	if err != nil {
 		return fmt.Errorf("the nonce of %v is not known: %w", p.account, err)
 	}

@@ -225,7 +225,7 @@ func (s *story) expect(i int, who **keyring.Pair, free uint64, nonce uint32) fun
 
 func (s *story) account(ctx context.Context, i int, who *keyring.Pair) (info sample.AccountInfo, err error) {
 	id := who.AccountID()
-	value, some, err := s.workers[i].Get(ctx, s.shard, client.SignGetter(sample.GetterAccountInfo(id), id, who))
+	value, some, err := s.workers[i].Ask(ctx, s.shard, client.Question{Getter: sample.GetterAccountInfo(id), Owner: id, Signer: who})
 	if err != nil {
 		return info, err
 	}

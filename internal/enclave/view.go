@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/isolate"
 	"github.com/offchain-worker/sdk/internal/roots"
@@ -27,6 +28,15 @@ type View struct {
 	recent      []blockChanges
 	fingerprint integritee.Fingerprint
 	required    [][]byte // storage keys to be proven at the next block
+	gate        *access.Gate
+}
+
+// Guarded returns the view with a gate, which decides which signed getters are
+// answered. Without one bound getters are refused, and all others answered.
+func (v *View) Guarded(g *access.Gate) *View {
+	guarded := *v
+	guarded.gate = g
+	return &guarded
 }
 
 // Number returns the number of the last committed block.
@@ -54,7 +64,8 @@ func (v *View) Metadata() []byte { return v.app.Metadata() }
 // Getter answers state_executeGetter: Cyphertext is SCALE(Getter) in plain,
 // bytes behind it are ignored. some is false where the app answers None, for
 // instance to a delegate without the right. Errors are ErrUnknownShard,
-// ErrUndecodable, ErrNotAuthorized or those of [stf.App.Query].
+// ErrUndecodable, ErrNotAuthorized, those of [access.Gate.Admit] or of
+// [stf.App.Query].
 func (v *View) Getter(r integritee.Request) (value []byte, some bool, err error) {
 	err = ask(func() (err error) { value, some, err = v.getter(r); return err })
 	return value, some, err
@@ -135,11 +146,24 @@ func (v *View) admit(r integritee.Request) (g integritee.Getter, err error) {
 		if err != nil {
 			return g, ErrUndecodable
 		}
-		if !g.Trusted.Verify(owner) {
+		if !g.Trusted.Verify(owner, v.env.Shard) {
 			return g, ErrNotAuthorized
 		}
+		return g, v.admitSigned(g.Trusted)
 	}
 	return g, nil
+}
+
+// admitSigned asks the gate about a getter whose signature is good: what others
+// have made up takes no memory there.
+func (v *View) admitSigned(t *integritee.TrustedGetterSigned) error {
+	switch {
+	case v.gate != nil:
+		return v.gate.Admit(v.Number(), t)
+	case t.Bounds != nil:
+		return access.ErrOtherKey
+	}
+	return nil
 }
 
 func (v *View) decodeGetter(b []byte) (g integritee.Getter, err error) {

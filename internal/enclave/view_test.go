@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -59,6 +60,66 @@ func TestGetters(t *testing.T) {
 	// matters here is that an empty account has a default, not None.
 	if got := w.account(bob); got.Nonce != 0 || !got.Data.Free.IsZero() {
 		t.Errorf("unknown account: %+v", got)
+	}
+}
+
+// TestBoundGetters: a view with a gate answers a bound getter once, from a state
+// that has not expired; what is not authorised takes no place in its memory.
+func TestBoundGetters(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := pair(t, "//Alice"), pair(t, "//Bob")
+	w.fund(alice, 10*unit)
+	gate, err := access.NewGate(w.core.cfg.Trust.Genesis, testShard, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, err := access.NewGate(w.core.cfg.Trust.Genesis, testShard, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := w.core.View().Guarded(gate)
+	key, err := gate.Key(v.Number())
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := sample.GetterAccountInfo(alice.AccountID())
+	bounds := integritee.Bounds{Key: key.Key, Expiry: v.Number()}
+	bound := func(nonce byte, shard integritee.ShardID, who *keyring.Pair) []byte {
+		b := bounds
+		b.Nonce[0] = nonce
+		return integritee.SignBoundGetter(info, b, shard, alice.AccountID(), who).AppendSCALE(nil)
+	}
+	forged := integritee.SignBoundGetter(info, bounds, testShard, alice.AccountID(), alice)
+	forged.Trusted.Bounds.Nonce[0]++
+	for _, c := range []struct {
+		name   string
+		view   *View
+		getter []byte
+		some   bool
+		err    error
+	}{
+		{"owner", v, bound(1, testShard, alice), true, nil},
+		{"repeated", v, bound(1, testShard, alice), false, access.ErrRepeated},
+		{"delegate without rights", v, bound(1, testShard, bob), false, nil},
+		{"signed for another shard", v, bound(2, integritee.ShardID{9}, alice), false, ErrNotAuthorized},
+		{"changed", v, forged.AppendSCALE(nil), false, ErrNotAuthorized},
+		{"no gate", w.core.View(), bound(3, testShard, alice), false, access.ErrOtherKey},
+		{"another gate", w.core.View().Guarded(strict), bound(3, testShard, alice), false, access.ErrOtherKey},
+		{"the old form", v, integritee.SignGetter(info, alice).AppendSCALE(nil), true, nil},
+		{"the old form, refused", w.core.View().Guarded(strict), integritee.SignGetter(info, alice).AppendSCALE(nil), false, access.ErrUnbound},
+		{"public", w.core.View().Guarded(strict), integritee.Getter{Public: sample.GetterSomeValue()}.AppendSCALE(nil), true, nil},
+	} {
+		value, some, err := c.view.Getter(integritee.Request{Shard: testShard, Cyphertext: c.getter})
+		if !errors.Is(err, c.err) || some != c.some || some != (value != nil) {
+			t.Errorf("%s: some %v, %v; want %v, %v", c.name, some, err, c.some, c.err)
+		}
+	}
+	if gate.Remembered() != 2 { // the owner's and the delegate's
+		t.Errorf("%d remembered", gate.Remembered())
+	}
+	w.block().run()
+	if _, _, err := w.core.View().Guarded(gate).Getter(integritee.Request{Shard: testShard, Cyphertext: bound(4, testShard, alice)}); err != access.ErrExpired {
+		t.Errorf("a block later: %v", err)
 	}
 }
 

@@ -42,6 +42,8 @@ func FuzzTrustedOperation(f *testing.F) {
 func FuzzGetter(f *testing.F) {
 	f.Add(unhex(f, getterVector))
 	f.Add([]byte{0, 1})
+	bob := pair(f, keyring.Sr25519, "//Bob")
+	f.Add(SignBoundGetter(append([]byte{0}, make([]byte, 32)...), Bounds{Expiry: 7}, ShardID{}, keyring.AccountID{}, bob).AppendSCALE(nil))
 	f.Add(SignGetter(append([]byte{0}, make([]byte, 32)...), pair(f, keyring.Ed25519, "//Alice")).AppendSCALE(nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d := scale.NewDecoder(raw)
@@ -53,7 +55,7 @@ func FuzzGetter(f *testing.F) {
 			t.Fatalf("%x encodes to %x", raw, back)
 		}
 		if g.Trusted != nil {
-			g.Trusted.Verify(keyring.AccountID{})
+			g.Trusted.Verify(keyring.AccountID{}, ShardID{})
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -134,10 +135,10 @@ func TestGetterVector(t *testing.T) {
 		t.Errorf("encodes to %x", back)
 	}
 	who, _ := keyring.ParseAccountID(vectorAccount)
-	if !g.Trusted.Verify(who) {
+	if !g.Trusted.Verify(who, ShardID{}) {
 		t.Error("does not verify")
 	}
-	if g.Trusted.Verify(keyring.AccountID{}) {
+	if g.Trusted.Verify(keyring.AccountID{}, ShardID{}) {
 		t.Error("verifies for another account")
 	}
 	// total_issuance as in P 4.4.
@@ -170,8 +171,51 @@ func TestSignedCallsAndGetters(t *testing.T) {
 			t.Errorf("%v: back %+v, %v", scheme, back, err)
 		}
 		g := SignGetter(append([]byte{0}, who[:]...), p)
-		if !g.Trusted.Verify(who) {
+		if !g.Trusted.Verify(who, ShardID{}) {
 			t.Errorf("%v: own getter does not verify", scheme)
+		}
+	}
+	for _, delegate := range []bool{false, true} {
+		alice := pair(t, keyring.Sr25519, "//Alice")
+		who, owner := alice.AccountID(), alice.AccountID()
+		if delegate {
+			owner = keyring.AccountID{7}
+		}
+		getter := append([]byte{0}, owner[:]...)
+		raw := SignBoundGetter(getter, Bounds{Key: [32]byte{3}, Expiry: 0x01020304, Nonce: [16]byte{5}}, shard, owner, alice).AppendSCALE(nil)
+		prefix := fmt.Sprintf("80%x%s04030201%s", getter, hex.EncodeToString(append([]byte{3}, make([]byte, 31)...)), hex.EncodeToString(append([]byte{5}, make([]byte, 15)...)))
+		if delegate {
+			prefix += "01" + hex.EncodeToString(who[:])
+		} else {
+			prefix += "00"
+		}
+		if prefix += "01"; hex.EncodeToString(raw)[:len(prefix)] != prefix || len(raw) != len(prefix)/2+64 {
+			t.Errorf("encodes to %x, want %s…", raw, prefix)
+		}
+		for name, c := range map[string]struct {
+			change func(g *TrustedGetterSigned)
+			shard  ShardID
+			good   bool
+		}{
+			"unchanged":     {func(*TrustedGetterSigned) {}, shard, true},
+			"other shard":   {func(*TrustedGetterSigned) {}, ShardID{}, false},
+			"other key":     {func(g *TrustedGetterSigned) { g.Bounds.Key[0]++ }, shard, false},
+			"other expiry":  {func(g *TrustedGetterSigned) { g.Bounds.Expiry++ }, shard, false},
+			"other nonce":   {func(g *TrustedGetterSigned) { g.Bounds.Nonce[0]++ }, shard, false},
+			"other getter":  {func(g *TrustedGetterSigned) { g.Getter[0]++ }, shard, false},
+			"delegate":      {func(g *TrustedGetterSigned) { g.Delegate = &keyring.AccountID{9} }, shard, false},
+			"not bound":     {func(g *TrustedGetterSigned) { g.Bounds = nil }, shard, false},
+			"by a wallet":   {func(g *TrustedGetterSigned) { g.Signature = alice.Sign(WrapBytes(g.Payload(shard))) }, shard, true},
+			"the old bytes": {func(g *TrustedGetterSigned) { g.Signature = alice.Sign(g.Getter) }, shard, false},
+		} {
+			d := scale.NewDecoder(bytes.Clone(raw))
+			g := DecodeGetter(d, skipPublic, skipTrusted)
+			if d.Finish() != nil || g.Trusted == nil || !bytes.Equal(g.AppendSCALE(nil), raw) {
+				t.Fatalf("%+v, %v", g, d.Err())
+			}
+			if c.change(g.Trusted); g.Trusted.Verify(owner, c.shard) != c.good {
+				t.Errorf("delegate %v, %s: %v", delegate, name, !c.good)
+			}
 		}
 	}
 	d := scale.NewDecoder([]byte{3})

@@ -45,11 +45,11 @@ func TestLegacyForms(t *testing.T) {
 	raw := g.AppendSCALE(nil)
 	d = scale.NewDecoder(raw)
 	back := DecodeLegacyGetter(d, skip, skip)
-	if err := d.Finish(); err != nil || back.Trusted == nil || !back.Trusted.Verify(who) || !bytes.Equal(back.AppendSCALE(nil), raw) {
+	if err := d.Finish(); err != nil || back.Trusted == nil || !back.Trusted.Verify(who, ShardID{}) || !bytes.Equal(back.AppendSCALE(nil), raw) {
 		t.Errorf("getter: %+v, %v", back, err)
 	}
 	back.Trusted.Signature = alice.Sign(WrapBytes(call))
-	if back.Trusted.Verify(who) {
+	if back.Trusted.Verify(who, ShardID{}) {
 		t.Error("a wrapped signature of a getter counts in 2022")
 	}
 }

@@ -34,6 +34,7 @@ var table = map[string]int{
 	"internal/jsonschema":  protocol,
 	"internal/state":       machine,
 	"internal/roots":       machine,
+	"internal/access":      machine,
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,

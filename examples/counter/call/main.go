@@ -55,8 +55,8 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	ask := func(index byte, answer any) error { // a getter: module, getter, owner
-		getter := client.SignGetter(append([]byte{1, index}, who[:]...), who, alice)
-		value, some, err := w.Get(ctx, shard, getter)
+		getter := append([]byte{1, index}, who[:]...)
+		value, some, err := w.Ask(ctx, shard, client.Question{Getter: getter, Owner: who, Signer: alice})
 		if err == nil && !some {
 			err = errors.New("the worker has no answer")
 		}

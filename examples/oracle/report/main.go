@@ -85,7 +85,7 @@ func send(ctx context.Context, node, worker, feed string, value scale.U128, obse
 	if err != nil {
 		return err
 	}
-	answer, some, err := w.Get(ctx, shard, client.SignGetter(getter, who, alice))
+	answer, some, err := w.Ask(ctx, shard, client.Question{Getter: getter, Owner: who, Signer: alice})
 	if err != nil || !some {
 		return errors.Join(errors.New("the worker does not tell the nonce"), err)
 	}
