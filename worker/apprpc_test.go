@@ -35,6 +35,7 @@ type post struct {
 	Text  string          `json:"text"`
 }
 
+// read reads a post.
 func (b *Board) read(q stf.Query, in readPost) (post, error) {
 	switch text, ok := b.Posts.Lookup(q, in.ID); {
 	case ok:
@@ -50,7 +51,8 @@ func boardApp(t testing.TB) *stf.App {
 	t.Helper()
 	b := new(Board)
 	app, err := stf.NewApp(stf.Config{Name: "board", Modules: []stf.ModuleDecl{stf.Module("Board", b, stf.At(1))},
-		RPC: []stf.RPCMethod{stf.RPC("board_read", b.read, errNoPost)}})
+		Docs: stf.Docs{"worker.Board.read": {Lines: []string{"read reads a post."}}},
+		RPC:  []stf.RPCMethod{stf.RPC("board_read", b.read, errNoPost)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +86,7 @@ func TestAppRPC(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	t.Run("rpc.discover", func(t *testing.T) { n.discover(t, w, c) })
 	var methods string
 	if err := c.Call(n.ctx, "rpc_methods", nil, &methods); err != nil || !strings.Contains(methods, ", board_read, ") {
 		t.Errorf("rpc_methods: %s, %v", methods, err)
@@ -96,7 +99,11 @@ func TestNoClashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	methods := (&Worker{cfg: Config{App: app}}).newRPC().Methods()
+	s, err := (&Worker{cfg: Config{App: app}}).newRPC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	methods := s.Methods()
 	if len(methods) < 20 {
 		t.Errorf("only %v", methods)
 	}

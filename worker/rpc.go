@@ -39,7 +39,7 @@ const helloWorld = "hello, world"
 
 // newRPC returns the trusted RPC (P 4.3). Every answer but the plain strings is
 // an envelope; failures are successful responses with status Error.
-func (w *Worker) newRPC() *rpcserver.Server {
+func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	limits := rpcLimits
 	limits.Logger = w.log
 	s := rpcserver.New(limits)
@@ -92,7 +92,7 @@ func (w *Worker) newRPC() *rpcserver.Server {
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil
 	})
-	return s
+	return s, w.registerDiscover(s)
 }
 
 // noDirectCalls is worded as the Rust worker prints its errors (P 4.5).

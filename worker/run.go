@@ -250,7 +250,9 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	w.health.node = w.node
 	w.chain = newChain(w.node)
 	w.runtimes = &runtimes{node: w.node, chain: w.chain, cache: &runtimeCache{dir: w.dir, platform: w.platform, log: w.log}}
-	w.rpc = w.newRPC()
+	if w.rpc, err = w.newRPC(); err != nil {
+		return err
+	}
 	w.log.Info("worker starts", "app", cfg.App.Name(), "version", Version, "account", w.account.AccountID(),
 		"mrenclave", w.platform.Measurement(), "shard", w.shard, "trusted_url", w.urls.trusted)
 	if cfg.InsecureTrustParentchainRPC {

@@ -32,6 +32,7 @@ var table = map[string]int{
 	"internal/layers":      protocol,
 	"internal/pallet":      protocol,
 	"internal/jsonschema":  protocol,
+	"internal/openrpc":     protocol,
 	"internal/state":       machine,
 	"internal/roots":       machine,
 	"internal/access":      machine,
