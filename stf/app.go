@@ -76,6 +76,10 @@ type Config struct {
 	// DefaultGasPerBlock, MaxGasPerBlock is the most. See [Budget] for who gets
 	// what of it.
 	GasPerBlock uint64
+	// TaskGasPerBlock is the ceiling of all tasks of one block ([Task]), at least
+	// that of one call: a task begins while so much is left as one call may use. 0
+	// means DefaultTaskGasPerBlock, or GasPerCall if that is more. It does not count in GasPerBlock.
+	TaskGasPerBlock uint64
 	// Excluded are operations that fail without being decrypted, because
 	// executing them ends the process: a stack that overflows, memory that runs
 	// out, a concurrent write to a map. A worker that died of one names it when it is
@@ -107,6 +111,8 @@ type App struct {
 	hasTriggers bool
 	hasHooks    bool
 	chainCalls  map[callName]listedCall
+	tasks       map[*taskDecl]listedTask
+	scheduler   *scheduler // nil without tasks
 }
 
 // path selects a call or getter: in a flat app {0, index}, or for a nested

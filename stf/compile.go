@@ -28,6 +28,9 @@ type module struct {
 
 	triggers   []trigger
 	chainCalls []*chainCall
+	tasks      []boundTask
+
+	own bool // the framework's
 }
 
 // compiler collects the problems of a declaration, so that all are reported.
@@ -50,8 +53,11 @@ func NewApp(cfg Config) (*App, error) {
 	if cfg.GasPerBlock == 0 {
 		cfg.GasPerBlock = DefaultGasPerBlock
 	}
+	if cfg.TaskGasPerBlock == 0 {
+		cfg.TaskGasPerBlock = max(DefaultTaskGasPerBlock, cfg.GasPerCall)
+	}
 	a := &App{cfg: cfg, system: new(system), calls: map[path]*callEntry{}, getters: map[path]*getterEntry{},
-		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}, chainCalls: map[callName]listedCall{}}
+		public: map[path]*getterEntry{}, events: map[eventType]*pallet.Descriptor{}, chainCalls: map[callName]listedCall{}, tasks: map[*taskDecl]listedTask{}}
 	c := &compiler{app: a}
 	if cfg.Name == "" {
 		c.problem("the app has no name; set Config.Name")
@@ -63,12 +69,14 @@ func NewApp(cfg Config) (*App, error) {
 		c.problem("a legacy app has no fees and no delegates; leave Config.Fee, MayCall and MayRead empty")
 	}
 	c.module(ModuleDecl{name: systemName, module: a.system, index: systemIndex, nested: -1})
+	a.modules[0].own = true
 	for _, d := range cfg.Modules {
 		c.declared(d)
 	}
 	c.errors()
 	c.nested()
 	c.rpc(cfg.RPC)
+	c.scheduler()
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
 	}
@@ -191,6 +199,7 @@ func (c *compiler) module(d ModuleDecl) {
 	c.events(m, d.events)
 	c.hooks(d)
 	c.chainCalls(m, d)
+	c.tasks(m, d)
 }
 
 // lookup returns the index function for a list of methods. Every method that

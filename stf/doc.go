@@ -26,6 +26,9 @@
 // undoes everything the call wrote; its nonce and fee stay (RULES 11).
 // Package vet refuses what breaks this, before it runs.
 //
+// Calls use each other as Go methods do, and in another name by [Call.As]. Work for
+// a later block is a [Task].
+//
 // # The parentchain
 //
 // Calls read storage of the parentchain that they have declared ([Reads],

@@ -21,8 +21,10 @@ const (
 	// DefaultGasPerBlock is that of all calls of a block: about a second of
 	// execution.
 	DefaultGasPerBlock = 1_000_000_000
-	// MaxGasPerBlock is the largest ceiling that an app may set: what calls can
-	// write for it has to fit into one record on disk.
+	// DefaultTaskGasPerBlock is that of all tasks of a block.
+	DefaultTaskGasPerBlock = DefaultGasPerBlock / 4
+	// MaxGasPerBlock is the largest ceiling that an app may set, that of tasks
+	// included: what calls can write for it has to fit into one record on disk.
 	MaxGasPerBlock = 2 * DefaultGasPerBlock
 )
 
@@ -35,7 +37,8 @@ const (
 // A call that ends for want of gas that others use fails with BlockFull: in the
 // same block, with its nonce used and its fee paid, as with any failure after
 // the fee. Fees, filters, shieldings, refunds, hooks and triggers are the
-// app's own work, bounded one by one, and do not count.
+// app's own work, bounded one by one, and do not count. Tasks have a ceiling of
+// their own ([Config].TaskGasPerBlock).
 type Budget struct {
 	perCall uint64
 	left    uint64

@@ -46,7 +46,7 @@ type lockEntry struct {
 }
 
 // lockKinds are in the order of the file.
-var lockKinds = []string{"app", "module", "call", "getter", "public", "event", "error"}
+var lockKinds = []string{"app", "module", "call", "getter", "public", "event", "error", "task"}
 
 func (e lockEntry) key() string { return e.kind + " " + e.path }
 
@@ -92,7 +92,10 @@ func (a *App) lockEntries() []lockEntry {
 		layout = "flat"
 	}
 	out := []lockEntry{{kind: "app", path: layout, name: a.cfg.Name}}
-	for _, m := range a.modules[1:] { // without the framework's
+	for _, m := range a.modules {
+		if m.own {
+			continue
+		}
 		typ, own := reflect.TypeOf(m.impl).String(), strconv.Itoa(int(m.desc.Index))
 		out = append(out, lockEntry{kind: "module", path: own, name: m.desc.Name})
 		add := func(kind, path, name, form, method string) {
@@ -103,6 +106,9 @@ func (a *App) lockEntries() []lockEntry {
 		}
 		for _, e := range m.desc.Errors {
 			add("error", own+"."+strconv.Itoa(int(e.Code)), e.Name, "", "")
+		}
+		for _, t := range m.tasks {
+			add("task", own+"."+strconv.Itoa(int(t.index)), t.name, "("+scale.WireForm(t.arg)+")", "")
 		}
 		for _, c := range m.desc.Calls {
 			form := arguments(c.Args)

@@ -17,6 +17,7 @@ type ModuleDecl struct {
 	triggers  []trigger
 	// Calls of the parentchain that it asks for.
 	chainCalls []*chainCall
+	tasks      []boundTask
 }
 
 // Option adds to the declaration of a module.

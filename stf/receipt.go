@@ -9,16 +9,17 @@ import (
 // and stays outside the state (RULES 15).
 type Receipt struct {
 	Block BlockNumber
-	Index uint32 // of the announcing event in the block's System.Events (RULES 9)
+	Index uint32 // of the announcing event in the block's System.Events (RULES 9), or FirstTask and up
 	// OperationHash is BLAKE2b-256 of SCALE(TrustedOperation) if its signature
 	// is good, else of the ciphertext, for a shielding of the encrypted
-	// beneficiary; nil if there is none.
+	// beneficiary, of a task [TaskID.Hash]; nil if there is none.
 	OperationHash *Hash
 	// Sender is the account that may read the receipt: of an operation whose
 	// signature is good the call's sender, else who signed the extrinsic, of a
-	// shielding who paid; nil if unknown. The latter two may not know what is
-	// encrypted: nothing in their receipts depends on it but the code, and
-	// that only as far as the parentchain shows it, too.
+	// shielding who paid, of a task in whose name it ran; nil if unknown. Who
+	// signed or paid may not know what is encrypted: nothing in their receipts
+	// depends on it but the code, and that only as far as the parentchain shows
+	// it, too.
 	Sender  *AccountID
 	Outcome Outcome
 	Gas     uint64

@@ -48,7 +48,8 @@ type Error = pallet.Error
 func NewError(code uint8, name, doc string) *Error { return pallet.NewError(code, name, doc) }
 
 // Identity is the position of an operation (RULES 9): its block and the index
-// in System.Events of the event that announced it.
+// in System.Events of the event that announced it, of a scheduled task
+// FirstTask and up.
 type Identity struct {
 	Block BlockNumber
 	Index uint32

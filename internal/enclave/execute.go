@@ -67,6 +67,10 @@ func (c *Core) runAll(commit *Commit, o *state.Overlay, env stf.Env, s *scan, re
 		commit.Alarms = append(commit.Alarms, Alarm{Kind: AlarmHook})
 	}
 	commit.unshield(env.Effects.Take())
+	tasks := c.cfg.App.RunTasks(o, env, func(id stf.Identity) { c.step(Step{StepTask, id}) })
+	for i := range tasks {
+		commit.unshield(tasks[i].Effects)
+	}
 	for i := range s.operations {
 		op := &s.operations[i]
 		triggers.run(o, op.event)
@@ -88,6 +92,9 @@ func (c *Core) runAll(commit *Commit, o *state.Overlay, env stf.Env, s *scan, re
 	}
 	triggers.run(o, s.events)
 	c.refund(commit, o, env, refunds, s.events)
+	for i := range tasks {
+		commit.Receipts = append(commit.Receipts, tasks[i].Receipt)
+	}
 	hook(StepEnd)
 	c.settleExtrinsics(commit, o, env, account)
 	if err := c.cfg.App.EndBlock(o, env, commit.Receipts); err != nil {

@@ -9,7 +9,7 @@ import (
 // StepKind is a kind of Step.
 type StepKind uint8
 
-// The kinds. Those of operations can be told by Config.Excluded of the app.
+// The kinds. Those of operations and tasks can be told by Config.Excluded of the app.
 const (
 	StepNone    StepKind = 0 // nothing of the app runs
 	StepOpen    StepKind = 1 // a call is decrypted and decoded
@@ -20,6 +20,7 @@ const (
 	StepBegin   StepKind = 6 // hooks at the beginning of a block
 	StepEnd     StepKind = 7 // hooks at the end of a block, and after the operations
 	StepRefund  StepKind = 8 // a payout that is never made is credited again
+	StepTask    StepKind = 9 // a scheduled task runs
 )
 
 var stepTexts = [...]string{
@@ -31,6 +32,7 @@ var stepTexts = [...]string{
 	StepBegin:   "ran the hooks at the beginning of block %d",
 	StepEnd:     "ran the hooks at the end of block %d",
 	StepRefund:  "refunded a payout in block %d, receipt %d",
+	StepTask:    "ran the task of block %d, receipt %d",
 }
 
 // Step is a piece of an app's code that a block runs. The zero value is none.
@@ -44,7 +46,9 @@ func (s Step) Valid() bool { return s.Kind != StepNone && int(s.Kind) < len(step
 
 // Operation reports whether the step is a part of an operation, which an app
 // can exclude.
-func (s Step) Operation() bool { return s.Kind >= StepOpen && s.Kind <= StepShield }
+func (s Step) Operation() bool {
+	return s.Kind >= StepOpen && s.Kind <= StepShield || s.Kind == StepTask
+}
 
 // String says what was done, such as "executed the call of block 7, event 3".
 func (s Step) String() string {

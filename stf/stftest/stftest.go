@@ -12,6 +12,7 @@ package stftest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -38,6 +39,7 @@ type Shard struct {
 	state    *state.State
 	block    *state.Overlay
 	receipts []stf.Receipt
+	tasks    []stf.TaskResult
 	effects  []stf.Effect // of hooks and triggers
 	chain    parentchain
 	account  shardAccount
@@ -82,13 +84,22 @@ func (s *Shard) begin() {
 	if err := s.app.BeginBlock(s.block, s.Env); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
 	}
+	s.tasks = twice(s, func(o *state.Overlay) []stf.TaskResult {
+		return s.app.RunTasks(o, s.Env, func(stf.Identity) {})
+	}, func(list []stf.TaskResult) any {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Err = nil
+		}
+		return list
+	})
 }
 
 // NextBlock ends the open block, begins the next and returns the state root.
 func (s *Shard) NextBlock() stf.Hash {
 	s.t.Helper()
 	s.settle()
-	if err := s.app.EndBlock(s.block, s.Env, s.receipts); err != nil {
+	if err := s.app.EndBlock(s.block, s.Env, s.Receipts()); err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
 	}
 	s.state.Apply(s.Env.Number, s.block.Changes())
@@ -104,8 +115,19 @@ func (s *Shard) Effects() []stf.Effect {
 	return s.effects
 }
 
-// Receipts returns those of the open block.
-func (s *Shard) Receipts() []stf.Receipt { return s.receipts }
+// Receipts returns those of the open block: of its operations so far, then of its
+// tasks.
+func (s *Shard) Receipts() []stf.Receipt {
+	all := slices.Clone(s.receipts)
+	for i := range s.tasks {
+		all = append(all, s.tasks[i].Receipt)
+	}
+	return all
+}
+
+// Tasks returns what became of the tasks that the open block has run, before
+// everything else.
+func (s *Shard) Tasks() []stf.TaskResult { return s.tasks }
 
 // Nonce returns an account's nonce in the open block.
 func (s *Shard) Nonce(who stf.AccountID) uint32 { return s.app.Nonce(s.block, who) }
@@ -189,6 +211,15 @@ func (s *Shard) identity() stf.Identity {
 // twice runs fn on the same state twice and compares what it did.
 func (s *Shard) twice(fn func(*state.Overlay) stf.Result) stf.Result {
 	s.t.Helper()
+	return twice(s, fn, func(r stf.Result) any {
+		r.Err = nil
+		return r
+	})
+}
+
+// twice is the same for any result; compared gives what must not differ of it.
+func twice[R any](s *Shard, fn func(*state.Overlay) R, compared func(R) any) R {
+	s.t.Helper()
 	trial, effects := state.NewOverlay(s.block), s.Env.Effects
 	s.Env.Effects = effects.Clone()
 	first := fn(trial)
@@ -196,9 +227,7 @@ func (s *Shard) twice(fn func(*state.Overlay) stf.Result) stf.Result {
 	final := state.NewOverlay(s.block)
 	res := fn(final)
 	changes := final.Changes()
-	a, b := first, res
-	a.Err, b.Err = nil, nil
-	if !reflect.DeepEqual(a, b) || !reflect.DeepEqual(trial.Changes(), changes) {
+	if a, b := compared(first), compared(res); !reflect.DeepEqual(a, b) || !reflect.DeepEqual(trial.Changes(), changes) {
 		s.t.Fatalf("stftest: the same operation ended differently when run again:\n%+v\n%+v\nlook for map iteration and for fields that remember", a, b)
 	}
 	for _, c := range changes {

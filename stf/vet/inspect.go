@@ -316,6 +316,9 @@ func (c *checker) arguments(n *node, call *ast.CallExpr, fn *types.Func) {
 			c.hazard(n, call.Args[0].Pos(), r, "the event has a "+what)
 		}
 	}
+	if ours(path) && fn.Name() == "NewTask" {
+		c.taskArgument(n, call)
+	}
 	if ours(path) && slices.Contains(internalCalls, fn.Name()) && len(call.Args) > 0 && isContextMethod(fn) {
 		c.internalCall(n, call.Args[len(call.Args)-1])
 	}
@@ -363,6 +366,17 @@ func (c *checker) internalCall(n *node, fn ast.Expr) {
 		}
 		return true
 	})
+}
+
+// taskArgument checks what a task stores until it runs.
+func (c *checker) taskArgument(n *node, call *ast.CallExpr) {
+	if sig, ok := c.pass.TypesInfo.TypeOf(call.Fun).(*types.Signature); ok && sig.Results().Len() == 1 {
+		if t := named(sig.Results().At(0).Type()); t != nil && t.TypeArgs().Len() == 1 {
+			if r, what := unfit(t.TypeArgs().At(0)); r != "" {
+				c.hazard(n, call.Pos(), r, "the task's argument has a "+what)
+			}
+		}
+	}
 }
 
 // handed adds edges to the methods that the standard library may call of a value.

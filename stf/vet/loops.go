@@ -12,7 +12,7 @@ import (
 
 // charging are the methods of contexts that charge gas. What else is given a
 // context by the SDK charges for what it reads and writes.
-var charging = names("Charge Random Emit Unshield Nonce As Try")
+var charging = names("Charge Random Emit Unshield Nonce As Try Cancel")
 
 // notCharging are functions of the SDK that take a context and charge nothing,
 // or only when their result is used.

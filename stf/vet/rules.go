@@ -30,7 +30,7 @@ const (
 
 // rules has the remedy of each rule.
 var rules = map[rule]string{
-	clock:      "take the parentchain's time from the context (Now), and later work from a block hook",
+	clock:      "take the parentchain's time from the context (Now), and have later work done by a task (stf.NewTask)",
 	random:     "take randomness from the context (Random), which is the same on all workers and which nobody outside can predict",
 	mapOrder:   "collect the keys, sort them (slices.Sorted(maps.Keys(m))) and range over those, or keep the data in a stf.Map",
 	goroutine:  "do one thing after the other: calls run one at a time and are bounded by gas",

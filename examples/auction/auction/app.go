@@ -13,6 +13,7 @@ var lock string
 // New declares the app.
 func New() (*stf.App, error) {
 	funds := new(ledger.Funds)
+	auctions := &Auctions{funds: funds}
 	return stf.NewApp(stf.Config{
 		Name:   "auction",
 		Lock:   lock,
@@ -20,12 +21,13 @@ func New() (*stf.App, error) {
 		Shield: funds.Shielder(),
 		Modules: []stf.ModuleDecl{
 			funds.Declare(1),
-			stf.Module("Auction", &Auctions{funds: funds}, stf.At(2),
+			stf.Module("Auction", auctions, stf.At(2),
 				stf.Calls(stf.Method("Open", 0), stf.Method("Bid", 1)),
 				stf.Getters(stf.Method("Mine", 0), stf.Method("Outcome", 1)),
 				stf.Public(stf.Method("Info", 0)),
 				stf.Events(Opened{}),
-				stf.Errors(ErrNoAuction, ErrLimits, ErrClosed, ErrSeller, ErrReserve, ErrNotHigher, ErrInsufficient)),
+				stf.Errors(ErrNoAuction, ErrLimits, ErrClosed, ErrSeller, ErrReserve, ErrNotHigher, ErrInsufficient),
+				stf.OnTask(closing, 0, auctions.close)),
 		},
 	})
 }

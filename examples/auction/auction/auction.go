@@ -5,7 +5,6 @@ package auction
 import (
 	"github.com/offchain-worker/sdk/examples/ledger"
 	"github.com/offchain-worker/sdk/stf"
-	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
 // Limits of auctions.
@@ -16,7 +15,7 @@ const (
 )
 
 // escrow holds what bids are backed by. Nobody can sign for it.
-var escrow = stf.AccountID(hashing.Blake2b256([]byte("examples/auction/escrow")))
+var escrow = stf.ModuleAccount("examples/auction/escrow")
 
 // AuctionID counts auctions from 0.
 type AuctionID uint32
@@ -49,10 +48,6 @@ type Auctions struct {
 	Auctions  stf.Map[AuctionID, Auction]
 	Standings stf.Map[AuctionID, Standing]
 	Bids      stf.DoubleMap[AuctionID, stf.AccountID, stf.Balance]
-	// Due has what is to be closed and refunded, by the minute since 1970.
-	Due stf.DoubleMap[uint32, AuctionID, bool]
-	// Minute is the first one that is not done.
-	Minute stf.Value[uint32]
 
 	funds *ledger.Funds
 }
@@ -77,16 +72,16 @@ func (a *Auctions) Open(ctx stf.Call, item string, reserve stf.Balance, secondPr
 		return ErrLimits
 	}
 	id := a.Next.Get(ctx)
-	closes := minuteOf(ctx.Now()) + minutes
+	closes := (ctx.Now()/minute + stf.Moment(minutes)) * minute
 	a.Next.Set(ctx, id+1)
-	a.Auctions.Set(ctx, id, Auction{ctx.Sender(), item, reserve, secondPrice, stf.Moment(closes) * minute})
+	a.Auctions.Set(ctx, id, Auction{ctx.Sender(), item, reserve, secondPrice, closes})
 	a.Standings.Set(ctx, id, Standing{})
-	a.Due.Set(ctx, closes, id, true)
 	ctx.Emit(Opened{id})
-	return nil
+	return ctx.As(escrow, func(ctx stf.Call) error {
+		a.schedule(ctx, id, closes)
+		return nil
+	})
 }
-
-func minuteOf(t stf.Moment) uint32 { return uint32(t / minute) }
 
 // Bid makes a bid, or raises the sender's. What it is above the last one is
 // taken from the sender's funds until the auction is over. It cannot be

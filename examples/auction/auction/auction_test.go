@@ -13,7 +13,6 @@ import (
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
-	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
 var (
@@ -42,7 +41,7 @@ func balance(w *world.World, who stf.AccountID) uint64 {
 
 // escrowed asks for the escrow's balance in its name, which only a test can.
 func escrowed(w *world.World) stf.Balance {
-	return world.Ask[stf.Balance](w, stf.AccountID(hashing.Blake2b256([]byte("examples/auction/escrow"))), "Funds.Balance")
+	return world.Ask[stf.Balance](w, stf.ModuleAccount("examples/auction/escrow"), "Funds.Balance")
 }
 
 // blocks lets time pass: ten blocks are a minute.
@@ -151,7 +150,7 @@ func TestManyBids(t *testing.T) {
 		return n
 	}
 	blocks(w, 10)
-	for block, want := range []int{auction.MaxSettled - 1, len(bidders) - 1, len(bidders) - 1} {
+	for block, want := range []int{auction.MaxSettled, len(bidders) - 1, len(bidders) - 1} {
 		if got := refunded(); got != want {
 			t.Errorf("block %d: %d are refunded, want %d", block, got, want)
 		}

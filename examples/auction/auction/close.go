@@ -6,81 +6,64 @@ import (
 	"github.com/offchain-worker/sdk/stf"
 )
 
-// What one block does at most, so that it stays fast whatever is due: the rest
-// is done in the next ones.
-const (
-	// MaxSettled counts auctions that are closed and bids that are refunded.
-	MaxSettled = 64
-	// maxSkipped counts minutes that are gone through after a long stop.
-	maxSkipped = 1_000
-)
+// MaxSettled counts the bids that one run of the task refunds at most: what is left
+// it does in the next block.
+const MaxSettled = 64
 
-// errEscrow cannot happen. If it did, nothing of the block's closing would be
-// kept, and who runs the worker would read it.
+// maxBlockTime is how long a block takes at most, in ms.
+const maxBlockTime = 12_000
+
+// errEscrow cannot happen. If it did, nothing of the closing would be kept.
 var errEscrow = errors.New("auction: the escrow has too little")
 
-// BeginBlock closes what is due, before bids of the same block could come in.
-func (a *Auctions) BeginBlock(h stf.Hook) error {
-	now := minuteOf(h.Now())
-	at, ok := a.Minute.Lookup(h)
-	if !ok {
-		at = now
+// closing closes an auction. It runs in the escrow's name, so that nobody can read
+// in a receipt how much there was to do.
+var closing = stf.NewTask[AuctionID]("close")
+
+// schedule has an auction closed when it is time. Blocks may come faster than the
+// slowest, so the task looks again, each time a shorter time before.
+func (a *Auctions) schedule(ctx stf.Call, id AuctionID, closes stf.Moment) {
+	blocks := uint32(1)
+	if now := ctx.Now(); now < closes {
+		blocks = max(1, uint32((closes-now)/maxBlockTime))
+	}
+	closing.After(ctx, blocks, id)
+}
+
+// close has the winner pay and the others refunded.
+func (a *Auctions) close(ctx stf.Call, id AuctionID) error {
+	terms := a.Auctions.Get(ctx, id)
+	if ctx.Now() < terms.Closes {
+		a.schedule(ctx, id, terms.Closes)
+		return nil
+	}
+	if s := a.Standings.Get(ctx, id); !s.Closed {
+		if err := a.sell(ctx, id, &terms, &s); err != nil {
+			return err
+		}
+		s.Closed = true
+		a.Standings.Set(ctx, id, s)
 	}
 	left := MaxSettled
-	for range maxSkipped {
-		if at > now {
-			break
+	for who, amount := range a.Bids.Prefix(ctx, id) {
+		if left == 0 {
+			a.schedule(ctx, id, terms.Closes)
+			return nil
 		}
-		for id := range a.Due.Prefix(h, at) {
-			done, err := a.settle(h, id, &left)
-			if err != nil {
-				return err
-			}
-			if !done {
-				a.Minute.Set(h, at)
-				return nil
-			}
-			a.Due.Delete(h, at, id)
+		left--
+		if !a.funds.Move(ctx, escrow, who, amount) {
+			return errEscrow
 		}
-		at++
+		a.Bids.Delete(ctx, id, who)
 	}
-	a.Minute.Set(h, at)
 	return nil
 }
 
-// settle has the winner pay and the others refunded, as far as there is left
-// to do in this block; false if that is not far enough.
-func (a *Auctions) settle(h stf.Hook, id AuctionID, left *int) (done bool, err error) {
-	if s := a.Standings.Get(h, id); !s.Closed {
-		if *left == 0 {
-			return false, nil
-		}
-		*left--
-		if err := a.sell(h, id, &s); err != nil {
-			return false, err
-		}
-		s.Closed = true
-		a.Standings.Set(h, id, s)
-	}
-	for who, amount := range a.Bids.Prefix(h, id) {
-		if *left == 0 {
-			return false, nil
-		}
-		*left--
-		if !a.funds.Move(h, escrow, who, amount) {
-			return false, errEscrow
-		}
-		a.Bids.Delete(h, id, who)
-	}
-	return true, nil
-}
-
 // sell moves the price to the seller and the rest of the bid to the winner.
-func (a *Auctions) sell(h stf.Hook, id AuctionID, s *Standing) error {
+func (a *Auctions) sell(ctx stf.Call, id AuctionID, terms *Auction, s *Standing) error {
 	if s.Best.IsZero() {
 		return nil
 	}
-	terms := a.Auctions.Get(h, id)
 	s.Price = s.Best
 	if terms.SecondPrice {
 		s.Price = terms.Reserve
@@ -88,9 +71,9 @@ func (a *Auctions) sell(h stf.Hook, id AuctionID, s *Standing) error {
 			s.Price = s.Second
 		}
 	}
-	if !a.funds.Move(h, escrow, terms.Seller, s.Price) || !a.funds.Move(h, escrow, s.Bidder, s.Best.SaturatingSub(s.Price)) {
+	if !a.funds.Move(ctx, escrow, terms.Seller, s.Price) || !a.funds.Move(ctx, escrow, s.Bidder, s.Best.SaturatingSub(s.Price)) {
 		return errEscrow
 	}
-	a.Bids.Delete(h, id, s.Bidder)
+	a.Bids.Delete(ctx, id, s.Bidder)
 	return nil
 }

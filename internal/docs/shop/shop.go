@@ -77,6 +77,7 @@ type Seats struct {
 	Message stf.Value[string]                            `pallet:"optional"`
 	Owners  stf.Map[uint32, stf.AccountID]               `pallet:"hasher=Twox64Concat,optional"`
 	Tickets stf.DoubleMap[stf.AccountID, uint32, Ticket] `pallet:"hasher2=Twox64Concat"`
+	Held    stf.Map[uint32, stf.TaskID]                  `pallet:"hasher=Twox64Concat,optional"`
 }
 
 // Sold is an event, told to the buyer in the receipt.
@@ -100,6 +101,12 @@ func (s *Seats) Buy(ctx stf.Call, seat uint32) error {
 	if s.Owners.Contains(ctx, seat) {
 		return ErrTaken
 	}
+	if task, held := s.Held.Lookup(ctx, seat); held {
+		if !ctx.Cancel(task) {
+			return ErrTaken // it is held for another
+		}
+		s.Held.Delete(ctx, seat)
+	}
 	price := s.Price.Get(ctx).Each
 	if err := s.wallet.take(ctx, ctx.Sender(), price); err != nil {
 		return err
@@ -108,6 +115,26 @@ func (s *Seats) Buy(ctx stf.Call, seat uint32) error {
 	s.Tickets.Set(ctx, ctx.Sender(), seat, Ticket{Paid: price, Sold: ctx.BlockNumber()})
 	s.Left.Set(ctx, s.Left.Get(ctx)-1)
 	ctx.Emit(Sold{Seat: seat, Paid: price})
+	return nil
+}
+
+// releasing ends that a seat is held.
+var releasing = stf.NewTask[uint32]("release")
+
+// Hold keeps a seat for the sender, for 50 blocks.
+func (s *Seats) Hold(ctx stf.Call, seat uint32) error {
+	if seat >= 100 {
+		return ErrNoSeat
+	}
+	if s.Owners.Contains(ctx, seat) || s.Held.Contains(ctx, seat) {
+		return ErrTaken
+	}
+	s.Held.Set(ctx, seat, releasing.After(ctx, 50, seat))
+	return nil
+}
+
+func (s *Seats) release(ctx stf.Call, seat uint32) error {
+	s.Held.Delete(ctx, seat)
 	return nil
 }
 
@@ -205,9 +232,11 @@ func New() (*stf.App, error) {
 				stf.Getters(stf.Method("Balance", 0, "who").Provable(), stf.Method("Nonce", 1, "who")),
 				stf.Errors(ErrPoor)),
 			stf.Module("Seats", seats, stf.At(2),
-				stf.Calls(stf.Method("Buy", 0, "seat"), stf.Method("Return", 1, "seat").Since(1_000), stf.Method("Gift", 2, "to", "seat")),
+				stf.Calls(stf.Method("Buy", 0, "seat"), stf.Method("Return", 1, "seat").Since(1_000), stf.Method("Gift", 2, "to", "seat"),
+					stf.Method("Hold", 3, "seat")),
 				stf.Getters(stf.Method("Mine", 0, "who")),
 				stf.Public(stf.Method("Free", 0), stf.Method("News", 1)),
+				stf.OnTask(releasing, 0, seats.release),
 				stf.Events(Sold{}),
 				stf.Errors(ErrTaken, ErrNoSeat, ErrNotYours)),
 		},

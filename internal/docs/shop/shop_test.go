@@ -147,6 +147,32 @@ func TestGift(t *testing.T) {
 	}
 }
 
+// TestHold: a seat is held for 50 blocks, and who holds it buys it.
+func TestHold(t *testing.T) {
+	app, shard := open(t)
+	alice, bob := stftest.Account("alice"), stftest.Account("bob")
+	shard.Shield(alice, stf.Balance{Lo: 250})
+	shard.Shield(bob, stf.Balance{Lo: 250})
+	call(t, app, shard, alice, "Seats.Hold", "1")
+	call(t, app, shard, alice, "Seats.Hold", "2")
+	if out := call(t, app, shard, bob, "Seats.Buy", "1").Outcome; app.Reason(out) != "Seats.Taken: the seat is sold" {
+		t.Error(app.Reason(out))
+	}
+	if out := call(t, app, shard, alice, "Seats.Buy", "1").Outcome; !out.OK() {
+		t.Error(app.Reason(out))
+	}
+	for range 50 {
+		shard.NextBlock()
+	}
+
+	if done := shard.Tasks(); len(done) != 1 || !done[0].Outcome.OK() {
+		t.Error(done)
+	}
+	if out := call(t, app, shard, bob, "Seats.Buy", "2").Outcome; !out.OK() {
+		t.Error(app.Reason(out))
+	}
+}
+
 // TestGuarantee: a call that fails leaves its nonce and fee and nothing else.
 func TestGuarantee(t *testing.T) {
 	app, shard := open(t)
