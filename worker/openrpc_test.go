@@ -23,8 +23,8 @@ func (n *network) discover(t *testing.T, w *Worker, c *rpcclient.Client) {
 	var doc struct {
 		OpenRPC string `json:"openrpc"`
 		Methods []struct {
-			Name, Description string
-			Params            []struct {
+			Name, Summary, Description string
+			Params                     []struct {
 				Name     string
 				Required bool
 			}
@@ -38,6 +38,9 @@ func (n *network) discover(t *testing.T, w *Worker, c *rpcclient.Client) {
 	answers := map[string]json.RawMessage{}
 	for _, m := range doc.Methods {
 		names = append(names, m.Name)
+		if m.Summary+m.Description == "" {
+			t.Errorf("%s is not described: add it to builtIn", m.Name)
+		}
 		params := map[string][]any{"board_read": {7}, "ocw_getRoots": {}, "ocw_archiveBlocks": {1, 0}}[m.Name]
 		if params == nil && len(m.Params) > 0 {
 			continue
