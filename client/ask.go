@@ -62,7 +62,7 @@ func (w *Worker) ask(ctx context.Context, shard ShardID, q Question, run func(Ge
 			return err
 		}
 		if key.Shard != shard {
-			return fmt.Errorf("%w: ocw_getSealingKey: the key is of shard %v", ErrProtocol, key.Shard)
+			return fmt.Errorf("%w: "+keyMethod+": the key is of shard %v", ErrProtocol, key.Shard)
 		}
 		bounds := integritee.Bounds{Key: key.Key, Expiry: key.Number + access.MaxLifetime}
 		if _, err := rand.Read(bounds.Nonce[:]); err != nil {
@@ -74,6 +74,8 @@ func (w *Worker) ask(ctx context.Context, shard ShardID, q Question, run func(Ge
 		}
 	}
 }
+
+const keyMethod = "ocw_getSealingKey"
 
 // sealingKey returns the worker's key and block, verified: as they were when it
 // was last asked, or anew.
@@ -87,11 +89,10 @@ func (w *Worker) sealingKey(ctx context.Context, known bool) (*access.Key, error
 	case known && key != nil:
 		return key, nil
 	}
-	const method = "ocw_getSealingKey"
 	key = new(access.Key)
-	err := w.call(ctx, key, method)
+	err := w.call(ctx, key, keyMethod)
 	if err == nil {
-		err = w.vouched(method, key.Verify(), key.Account)
+		err = w.vouched(keyMethod, key.Verify(), key.Account)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -39,7 +39,7 @@ type Worker struct {
 	mu      sync.Mutex // guards what follows; held while dialling
 	rpc     *rpcclient.Client
 	closed  bool
-	key     *access.Key // as last seen, on this connection; nil is not asked yet
+	key     *access.Key // as last seen, on this connection; nil is not asked yet, never so if all is sealed
 	unbound bool        // there is none
 }
 
@@ -52,15 +52,16 @@ func DialWorker(ctx context.Context, url string, trust Trust) (*Worker, error) {
 	}
 	w := &Worker{url: url, trust: trust}
 	var err error
-	w.rpc, w.subject, err = w.dial(ctx)
+	w.rpc, w.key, w.subject, err = w.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-// dial makes a connection that has passed the worker's Trust.
-func (w *Worker) dial(ctx context.Context) (*rpcclient.Client, Subject, error) {
+// dial makes a connection that has passed the worker's Trust. The key is nil if
+// it did so by its certificate.
+func (w *Worker) dial(ctx context.Context) (*rpcclient.Client, *access.Key, Subject, error) {
 	rpc, err := rpcclient.Dial(ctx, w.url, rpcclient.Options{
 		// Workers have self-signed certificates: the name in them proves
 		// nothing. What counts is whose key it is, which trust decides below,
@@ -70,14 +71,22 @@ func (w *Worker) dial(ctx context.Context) (*rpcclient.Client, Subject, error) {
 		CallTimeout: workerCallTimeout,
 	})
 	if err != nil {
-		return nil, Subject{}, unreachable("worker", w.url, err)
+		return nil, nil, Subject{}, unreachable("worker", w.url, err)
 	}
-	subject, err := w.trust.verify(ctx, rpc.TLS())
+	var key *access.Key
+	var subject Subject
+	if w.trust.Sealed {
+		if key, err = fetchKey(ctx, rpc); err == nil {
+			subject, err = w.trust.verifyAccount(ctx, key.Account)
+		}
+	} else {
+		subject, err = w.trust.verify(ctx, rpc.TLS())
+	}
 	if err != nil {
 		rpc.Close()
-		return nil, Subject{}, fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
+		return nil, nil, Subject{}, fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
 	}
-	return rpc, subject, nil
+	return rpc, key, subject, nil
 }
 
 // conn returns the connection, which is made again if it was lost: a worker
@@ -91,12 +100,12 @@ func (w *Worker) conn(ctx context.Context) (*rpcclient.Client, error) {
 	if w.rpc.Err() == nil {
 		return w.rpc, nil
 	}
-	rpc, _, err := w.dial(ctx)
+	rpc, key, _, err := w.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w.rpc.Close()
-	w.rpc, w.key, w.unbound = rpc, nil, false
+	w.rpc, w.key, w.unbound = rpc, key, false
 	return rpc, nil
 }
 
@@ -123,7 +132,11 @@ func (w *Worker) call(ctx context.Context, out any, method string, params ...any
 	if err != nil {
 		return err
 	}
-	err = rpc.Call(ctx, method, params, out)
+	if w.trust.Sealed {
+		err = w.callSealed(ctx, rpc, method, params, out)
+	} else {
+		err = rpc.Call(ctx, method, params, out)
+	}
 	var refused *rpcclient.Error
 	switch {
 	case err == nil:

@@ -2,13 +2,28 @@ package worker
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 
+	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 )
 
-// registerAccess serves ocw_getSealingKey: the key that getters are bound to,
-// signed by this worker's account. It is no secret, so anybody may ask.
+const sealedMethod = "ocw_sealed"
+
+// maxSealedReply bounds what is inside of a sealed answer: it goes as hex, and
+// has to fit into an answer.
+const maxSealedReply = 500 << 10
+
+// accessCodes are the errors of ocw_sealed.
+var accessCodes = map[error]int{
+	access.ErrOtherKey: -32020, access.ErrExpired: -32021, access.ErrTooFar: -32022,
+	access.ErrRepeated: -32023, access.ErrBusy: -32024, access.ErrUnsealed: -32025,
+}
+
+// registerAccess serves ocw_getSealingKey, the key that getters are bound to and
+// requests are sealed to, signed by this worker's account, and ocw_sealed, which
+// is any other method in a way that nobody in between can read. Anybody may ask.
 func (w *Worker) registerAccess(s *rpcserver.Server) {
 	handle(s, "ocw_getSealingKey", func(context.Context, json.RawMessage) (any, error) {
 		view, err := w.view()
@@ -21,5 +36,25 @@ func (w *Worker) registerAccess(s *rpcserver.Server) {
 		}
 		key.Sign(w.account)
 		return key, nil
+	})
+	s.Handle(sealedMethod, func(ctx context.Context, raw json.RawMessage) (any, error) {
+		sealed, err := hexParam(stringParams(raw))
+		if err != nil {
+			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+		}
+		view, err := w.view()
+		if err != nil {
+			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+		}
+		request, sealer, err := w.gate.Open(view.Number(), sealed)
+		if code, ok := accessCodes[err]; ok {
+			return nil, &rpcserver.Error{Code: code, Message: err.Error()}
+		}
+		if err != nil {
+			return nil, err
+		}
+		// From here on all is said sealed, failures too.
+		answer, err := sealer.Seal(s.Answer(ctx, request, sealedMethod, maxSealedReply))
+		return "0x" + hex.EncodeToString(answer), err
 	})
 }

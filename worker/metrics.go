@@ -183,7 +183,7 @@ func newMetrics(w *Worker) *metrics {
 	gauge("state_entries", "Entries of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.Entries) }))
 	gauge("state_bytes", "Bytes of keys and values of the private state.", sizes(func(s enclave.Sizes) float64 { return float64(s.StateBytes) }))
 	gauge("receipts", "Receipts that can be asked for.", sizes(func(s enclave.Sizes) float64 { return float64(s.Receipts) }))
-	gauge("questions_remembered", "Bound getters that were answered and are remembered until they expire.", func() float64 {
+	gauge("questions_remembered", "Bound getters and sealed requests that were answered and are remembered until they expire.", func() float64 {
 		if w.core.Load() == nil {
 			return 0
 		}

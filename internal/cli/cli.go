@@ -46,6 +46,7 @@ type app struct {
 	json, needSuccess  bool
 	proofFile          string // where a proof is saved; "" does not ask for one
 	insecure           bool
+	sealed             bool
 	timeout            time.Duration
 
 	openChain  *client.Chain  // nil before its first use
@@ -229,6 +230,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.proofFile, "proof", "", "save the worker's signed answer with its proofs, or the receipt of a trusted call, in a `file` for 'ocw verify answer'")
 	f.BoolVar(&a.needSuccess, "require-success", false, "exit 3 if a trusted call fails or its outcome is not known")
 	f.BoolVar(&a.insecure, "insecure", false, "accept any worker, without checking that it is registered and attested")
+	f.BoolVar(&a.sealed, "sealed", false, "encrypt what the worker is asked to its enclave, for a worker behind a proxy that ends TLS")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after this time, 0 for never")
 	root.AddCommand(a.balance(), a.newAccount(), a.listAccounts(), a.faucet(), a.transfer(), a.listWorkers(), a.listen(), a.shieldFunds(), a.trustedGroup())
 	return root

@@ -46,6 +46,7 @@ func (a *app) worker(ctx context.Context, want *client.Fingerprint) (*client.Wor
 	if err != nil {
 		return nil, err
 	}
+	trust.Sealed = a.sealed
 	w, err := client.DialWorker(ctx, a.workerAddress(), trust)
 	if err != nil {
 		return nil, err

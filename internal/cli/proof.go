@@ -30,7 +30,10 @@ func (a *app) getter(w *client.Worker) getter {
 		if err != nil {
 			return nil, false, err
 		}
-		if err := answer.Replay(app); err != nil {
+		switch err := answer.Replay(app); {
+		case err != nil && len(answer.Entries) == 0: // a getter that is not provable
+			a.notice("warning: the worker proves nothing of this answer but that it has given it")
+		case err != nil:
 			return nil, false, fmt.Errorf("the worker's answer does not follow from what it proves: %w", err)
 		}
 		if err := a.save(roots.File{Answer: answer}); err != nil || answer.Value == nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/offchain-worker/sdk/internal/cli"
+	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/internal/scripttest"
 )
 
@@ -16,6 +17,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"integritee-cli": func() {
 			os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+		},
+		"verify": func() { // ocw verify
+			verify := inspect.VerifyCommand()
+			verify.SilenceErrors, verify.SilenceUsage = true, true
+			verify.SetArgs(os.Args[1:])
+			os.Exit(inspect.ExitCode(verify.Execute()))
 		},
 	})
 }

@@ -281,6 +281,34 @@ func (s *Server) serveMessage(ctx context.Context, c *conn, a *account, msg []by
 	return nil, accepted, true
 }
 
+// Answer answers a request that came another way than by this server, such as
+// encrypted. It is one request, of a call; not names a method that it may not
+// be. The reply has at most limit bytes.
+func (s *Server) Answer(ctx context.Context, msg []byte, not string, limit int) (reply []byte) {
+	reqs, batch, failed := parse(msg, 1)
+	if failed == nil && batch {
+		failed = &Error{Code: CodeInvalidRequest, Message: "Invalid request: a batch"}
+	}
+	if failed != nil {
+		return appendError(nil, nullID, failed)
+	}
+	r := reqs[0]
+	if r.id == nil {
+		r.id = nullID
+	}
+	if m := s.methods[r.method]; r.invalid == nil && (r.method == not || m.subscribe != nil || m.end) {
+		return appendError(nil, r.id, &Error{Code: CodeMethodNotFound, Message: "Method not found"})
+	}
+	result, _, failed := s.call(ctx, nil, r)
+	if failed != nil {
+		return appendError(nil, r.id, failed)
+	}
+	if reply = appendResult(nil, r.id, result); len(reply) > limit {
+		return appendError(nil, r.id, &Error{Code: CodeResponseTooBig, Message: "Response is too big", Data: limit})
+	}
+	return reply
+}
+
 // call runs one request.
 func (s *Server) call(ctx context.Context, c *conn, r request) (result json.RawMessage, sub *Subscription, failed *Error) {
 	if r.invalid != nil {

@@ -52,6 +52,31 @@ func newTestServer(opts Options) *Server {
 	return s
 }
 
+// TestAnswer: a request that came another way has the reply that it would have
+// had, without subscriptions, batches, and the method that led here.
+func TestAnswer(t *testing.T) {
+	s := newTestServer(Options{})
+	for request, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":7,"method":"echo","params":[1,"a"]}`: `{"jsonrpc":"2.0","id":7,"result":[1,"a"]}`,
+		`{"jsonrpc":"2.0","method":"echo","params":[1]}`:            `{"jsonrpc":"2.0","id":null,"result":[1]}`,
+		`{"jsonrpc":"2.0","id":"x","method":"refuse"}`:              `{"jsonrpc":"2.0","id":"x","error":{"code":1010,"message":"no","data":"why"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"fail"}`:                  `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"panic"}`:                 `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Internal error"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"big","params":[200]}`:    `{"jsonrpc":"2.0","id":1,"error":{"code":-32008,"message":"Response is too big","data":200}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"find","params":["x"]}`:   `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"sub"}`:                   `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"unsub","params":["x"]}`:  `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"none"}`:                  `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`,
+		`[{"jsonrpc":"2.0","id":1,"method":"echo"}]`:                `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid request: a batch"}}`,
+		`{"id":1,"method":"echo"}`:                                  `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid request: jsonrpc must be \"2.0\""}}`,
+		`no JSON`:                                                   `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}`,
+	} {
+		if got := string(s.Answer(t.Context(), []byte(request), "find", 200)); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", request, got, want)
+		}
+	}
+}
+
 // TestAfterReply: what a method defers comes after its reply, also in a batch.
 func TestAfterReply(t *testing.T) {
 	s := newTestServer(Options{})
