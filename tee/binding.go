@@ -17,6 +17,8 @@ const (
 	PurposeServe   Purpose = 2 // TLS certificate of a worker that has the keys
 	PurposeRequest Purpose = 3 // asks for key material
 	PurposeProvide Purpose = 4 // hands out key material
+	PurposeAsk     Purpose = 5 // asks for a snapshot of the state
+	PurposeShare   Purpose = 6 // hands out a snapshot of the state
 )
 
 // String returns the name.
@@ -30,6 +32,10 @@ func (p Purpose) String() string {
 		return "request"
 	case PurposeProvide:
 		return "provide"
+	case PurposeAsk:
+		return "ask"
+	case PurposeShare:
+		return "share"
 	}
 	return "none"
 }

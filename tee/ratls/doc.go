@@ -21,8 +21,15 @@
 // TLS keys and the TLS exporter, so that neither can be replayed into another
 // session nor relayed by a man in the middle with a TLS key of his own; and
 // only the enclave that made the ephemeral key can read the material. Instead
-// of any answer a side may send a Refusal, which names the reason. Only key
-// material travels, never state.
+// of any answer a side may send a Refusal, which names the reason.
+//
+// In the same way [RequestSnapshot] obtains a snapshot of the private state, which
+// TLS alone keeps secret: its keys are those of the two enclaves, as the evidence
+// for the session says. After the Challenge:
+//
+//	requester → Ask        fresh evidence
+//	provider  → Offer      which snapshot, fresh evidence over it
+//	provider  → Piece …    64 KiB at most each, an empty one at the end
 //
 // Everything from the peer is hostile until its evidence was appraised, and
 // bounded in size, time and number: strangers hold only short-lived places of

@@ -38,7 +38,7 @@ func FuzzStatement(f *testing.F) {
 
 // FuzzMessage feeds frames to every place of the protocol.
 func FuzzMessage(f *testing.F) {
-	for _, m := range []any{&hello{Version: 1}, &challenge{}, &request{}, &material{Sealed: []byte{1}}, &refusal{ReasonShard, "no"}} {
+	for _, m := range []any{&hello{Version: 2}, &challenge{}, &request{}, &material{Sealed: []byte{1}}, &ask{}, &offer{Head: []byte{1}}, &piece{[]byte{1}}, &refusal{ReasonShard, "no"}} {
 		var frame bytes.Buffer
 		if _, err := send(&frame, m); err != nil {
 			f.Fatal(err)
@@ -46,7 +46,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add(frame.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		for _, m := range []any{&hello{}, &challenge{}, &request{}, &material{}} {
+		for _, m := range []any{&hello{}, &challenge{}, &request{}, &material{}, &ask{}, &offer{}, &piece{}} {
 			body, err := receive(bytes.NewReader(frame), m)
 			if err != nil {
 				continue

@@ -24,6 +24,7 @@ const (
 	labelSession  = "ocw/handover/session/1"
 	labelKey      = "ocw/handover/key/1"
 	labelMaterial = "ocw/handover/material/1"
+	labelOffer    = "ocw/handover/offer/1"
 	labelExporter = "EXPORTER-ocw-handover-1"
 )
 
@@ -74,23 +75,31 @@ type Provider struct {
 	// Authorize decides by the provider's own view of the chain whether an
 	// appraised peer may have the keys: registered, with this measurement.
 	Authorize func(ctx context.Context, peer Peer) error
-	Log       *slog.Logger
+	// Snapshot returns the snapshot to hand out, ErrNoSnapshot while there is
+	// none; nil never hands out any. It is asked for once a peer was authorized.
+	Snapshot func() (*Snapshot, error)
+	Log      *slog.Logger
 }
 
-// handOver goes on where greeting has ended, with a peer whose certificate was
-// appraised.
-func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err error) {
-	peer.Account = g.st.Account
-	conn, st, h, keys := g.conn, g.st, g.hello, g.keys
+// challenge goes on where greeting has ended, with a peer whose certificate was
+// appraised, and returns the hash of the session.
+func (g *greeting) challenge() (hashing.Hash, error) {
 	var c challenge
 	rand.Read(c.Nonce[:])
-	if _, err := send(conn, &c); err != nil {
-		return peer, err
+	if _, err := send(g.conn, &c); err != nil {
+		return hashing.Hash{}, err
 	}
-	session, err := sessionHash(conn.ConnectionState(), h.Nonce, c.Nonce, st.Binding.TLSKey, g.tlsKey)
+	return sessionHash(g.conn.ConnectionState(), g.hello.Nonce, c.Nonce, g.st.Binding.TLSKey, g.tlsKey)
+}
+
+// handOver hands out the keys.
+func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err error) {
+	peer.Account = g.st.Account
+	session, err := g.challenge()
 	if err != nil {
 		return peer, err
 	}
+	conn, st, keys := g.conn, g.st, g.keys
 	var req request
 	reqBytes, err := receive(conn, &req)
 	if err != nil {
@@ -149,10 +158,15 @@ func Probe(ctx context.Context, addr string, from keyring.AccountID, self Self, 
 	return st, err
 }
 
-// dial connects to addr for the time of f.
+// dial connects to addr for the time of f, which is bounded.
 func dial(ctx context.Context, addr string, f func(context.Context, net.Conn) error) error {
 	ctx, stop := context.WithTimeout(ctx, sessionTimeout)
 	defer stop()
+	return dialOn(ctx, addr, f)
+}
+
+// dialOn connects to addr for the time of f.
+func dialOn(ctx context.Context, addr string, f func(context.Context, net.Conn) error) error {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("key hand-over: %w", err)
@@ -192,6 +206,26 @@ func (t *Terms) provider(conn *tls.Conn, from keyring.AccountID) (*Statement, *t
 	return st, claims, nil
 }
 
+// begin is the requester's part up to the challenge. It returns what the provider
+// showed, and the hash of the session.
+func (t *Terms) begin(conn *tls.Conn, cfg tlsConfig, from keyring.AccountID, what wants) (*Statement, *tee.Claims, hashing.Hash, error) {
+	h := hello{Version: protocolVersion, Wants: what}
+	rand.Read(h.Nonce[:])
+	if _, err := send(conn, &h); err != nil {
+		return nil, nil, hashing.Hash{}, err
+	}
+	st, claims, err := t.provider(conn, from)
+	if err != nil {
+		return nil, nil, hashing.Hash{}, err
+	}
+	var c challenge
+	if _, err := receive(conn, &c); err != nil {
+		return nil, nil, hashing.Hash{}, err
+	}
+	session, err := sessionHash(conn.ConnectionState(), h.Nonce, c.Nonce, cfg.tlsKey, st.Binding.TLSKey)
+	return st, claims, session, err
+}
+
 func requestOn(ctx context.Context, raw net.Conn, from keyring.AccountID, self Self, terms Terms) (m *Material, err error) {
 	conn, cfg, err := connect(ctx, raw, self, terms)
 	if err != nil {
@@ -199,20 +233,7 @@ func requestOn(ctx context.Context, raw net.Conn, from keyring.AccountID, self S
 	}
 	defer func() { tell(conn, err) }()
 
-	h := hello{Version: protocolVersion}
-	rand.Read(h.Nonce[:])
-	if _, err := send(conn, &h); err != nil {
-		return nil, err
-	}
-	st, certClaims, err := terms.provider(conn, from)
-	if err != nil {
-		return nil, err
-	}
-	var c challenge
-	if _, err := receive(conn, &c); err != nil {
-		return nil, err
-	}
-	session, err := sessionHash(conn.ConnectionState(), h.Nonce, c.Nonce, cfg.tlsKey, st.Binding.TLSKey)
+	st, certClaims, session, err := terms.begin(conn, cfg, from, wantsKeys)
 	if err != nil {
 		return nil, err
 	}

@@ -372,8 +372,9 @@ func TestMalformedMessages(t *testing.T) {
 		"unknown kind":   {99, 0, 0, 0, 0},
 		"huge":           {kindHello, 0xff, 0xff, 0xff, 0xff},
 		"short body":     {kindHello, 0, 0, 0, 3, 1, 2, 3},
-		"trailing bytes": append([]byte{kindHello, 0, 0, 0, 35, 1, 0}, make([]byte, 33)...),
-		"other version":  append([]byte{kindHello, 0, 0, 0, 34, 9, 0}, make([]byte, 32)...),
+		"trailing bytes": append([]byte{kindHello, 0, 0, 0, 36, 2, 0, 0}, make([]byte, 33)...),
+		"other version":  append([]byte{kindHello, 0, 0, 0, 35, 9, 0, 0}, make([]byte, 32)...),
+		"unknown wish":   append([]byte{kindHello, 0, 0, 0, 35, 2, 0, 2}, make([]byte, 32)...),
 	}
 	for name, frame := range tests {
 		t.Run(name, func(t *testing.T) {

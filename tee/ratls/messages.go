@@ -14,7 +14,7 @@ import (
 
 // A frame is kind u8, length u32 big-endian, and that many bytes of SCALE.
 
-const protocolVersion = 1
+const protocolVersion = 2
 
 // Kinds of frames.
 const (
@@ -23,6 +23,9 @@ const (
 	kindRequest   = 3
 	kindMaterial  = 4
 	kindRefusal   = 5
+	kindAsk       = 6
+	kindOffer     = 7
+	kindPiece     = 8
 )
 
 // Limits in bytes, checked before anything is read.
@@ -30,12 +33,22 @@ const (
 	maxMessage  = tee.MaxEvidence + 4096
 	maxMaterial = 4<<20 + maxMessage // some two thousand epochs of keys
 	maxDetail   = 512
+	maxPiece    = 64 << 10
 )
 
 type hello struct {
 	Version uint16
+	Wants   wants
 	Nonce   [32]byte
 }
+
+// wants is what a requester connects for.
+type wants uint8
+
+const (
+	wantsKeys     wants = 0
+	wantsSnapshot wants = 1
+)
 
 type challenge struct {
 	Nonce [32]byte
@@ -58,6 +71,24 @@ type material struct {
 	Evidence    tee.Evidence
 }
 
+// ask asks for a snapshot. Evidence vouches for the rest.
+type ask struct {
+	Block       hashing.Hash
+	BlockNumber header.Number
+	Evidence    tee.Evidence
+}
+
+// offer says which snapshot follows, in pieces. Evidence vouches for the rest.
+type offer struct {
+	Head        []byte
+	Block       hashing.Hash
+	BlockNumber header.Number
+	Evidence    tee.Evidence
+}
+
+// piece is a part of a snapshot; an empty one ends it.
+type piece struct{ Bytes []byte }
+
 type refusal struct {
 	Reason Reason
 	Detail string
@@ -73,6 +104,12 @@ func kindOf(m any) (kind byte, limit int) {
 		return kindRequest, maxMessage
 	case *material:
 		return kindMaterial, maxMaterial
+	case *ask:
+		return kindAsk, maxMessage
+	case *offer:
+		return kindOffer, maxMessage + maxHead
+	case *piece:
+		return kindPiece, maxPiece + 4
 	case *refusal:
 		return kindRefusal, maxMessage
 	}

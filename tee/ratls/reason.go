@@ -32,6 +32,7 @@ const (
 	ReasonBusy        Reason = 16 // too many hand-overs at once
 	ReasonInternal    Reason = 17
 	ReasonPlatform    Reason = 18 // a machine, or a security state of it, that the policy does not accept
+	ReasonNoSnapshot  Reason = 19 // the provider has no snapshot to hand out
 )
 
 var reasonTexts = [...]string{
@@ -53,6 +54,7 @@ var reasonTexts = [...]string{
 	ReasonBusy:        "the peer is busy",
 	ReasonInternal:    "internal error of the peer",
 	ReasonPlatform:    "platform not accepted",
+	ReasonNoSnapshot:  "the peer has no snapshot",
 }
 
 // Error returns the reason in a few words.

@@ -29,6 +29,8 @@ const (
 	// are taken waits for slotWait and is told that the provider is busy.
 	maxSessions = 16
 	slotWait    = 5 * time.Second
+	// maxShares bounds the snapshots that are handed out at once.
+	maxShares = 1
 	// strangerLog is how often a failed greeting is logged at most.
 	strangerLog = time.Minute
 )
@@ -37,12 +39,13 @@ const (
 type server struct {
 	*Provider
 	greet, wait time.Duration
-	slots       chan struct{} // one per session
+	slots       chan struct{} // one per hand-over of keys
+	shares      chan struct{} // one per hand-over of a snapshot
 	strangers   quiet
 }
 
 func newServer(p *Provider) *server {
-	return &server{Provider: p, greet: greetTimeout, wait: slotWait, slots: make(chan struct{}, maxSessions),
+	return &server{Provider: p, greet: greetTimeout, wait: slotWait, slots: make(chan struct{}, maxSessions), shares: make(chan struct{}, maxShares),
 		strangers: quiet{every: strangerLog, now: time.Now}}
 }
 
@@ -75,7 +78,6 @@ func (s *server) serveAll(ctx context.Context, ln net.Listener) error {
 			peer, err := s.serve(ctx, conn)
 			switch {
 			case err == nil:
-				s.Log.Info("key material handed over", "account", peer.Account, "measurement", peer.Claims.Measurement)
 			case ctx.Err() != nil:
 			case peer == Peer{}: // anybody can come so far
 				s.stranger("key hand-over failed before the peer was appraised", "remote", conn.RemoteAddr().String(), "error", err)
@@ -136,19 +138,31 @@ func (s *server) serve(ctx context.Context, raw net.Conn) (peer Peer, err error)
 		}
 		return peer, g.keysErr
 	}
+	slots, what := s.slots, "key material"
+	if g.hello.Wants == wantsSnapshot {
+		slots, what = s.shares, "snapshot of the state"
+	}
 	raw.SetDeadline(time.Now().Add(s.wait + sessionTimeout))
 	busy := time.NewTimer(s.wait)
 	defer busy.Stop()
 	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return peer, ctx.Err()
 	case <-busy.C:
 		return peer, refuse(ReasonBusy, "")
 	}
 	raw.SetDeadline(time.Now().Add(sessionTimeout))
-	return s.handOver(ctx, g)
+	if slots == s.shares {
+		peer, err = s.share(ctx, raw, g)
+	} else {
+		peer, err = s.handOver(ctx, g)
+	}
+	if err == nil {
+		s.Log.Info("handed over to another worker", "what", what, "account", peer.Account, "measurement", peer.Claims.Measurement)
+	}
+	return peer, err
 }
 
 // greeting is what a session starts with.
@@ -181,8 +195,11 @@ func (p *Provider) greeting(ctx context.Context, raw net.Conn) (g greeting, err 
 	if _, err := receive(conn, &g.hello); err != nil {
 		return g, err
 	}
-	if g.hello.Version != protocolVersion {
+	switch {
+	case g.hello.Version != protocolVersion:
 		return g, refuse(ReasonVersion, "%d", g.hello.Version)
+	case g.hello.Wants > wantsSnapshot:
+		return g, refuse(ReasonMalformed, "it wants %d", g.hello.Wants)
 	}
 	g.st, g.claims, err = p.Terms.certificate(conn.ConnectionState(), tee.PurposeJoin)
 	return g, err

@@ -1,0 +1,190 @@
+package ratls
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/tee"
+)
+
+const (
+	// maxHead bounds Snapshot.Head in bytes.
+	maxHead = 4096
+	// pieceTimeout is for one piece of a snapshot: who is slower than some 2 KiB/s
+	// holds the only place for nothing.
+	pieceTimeout = 30 * time.Second
+)
+
+// ErrNoSnapshot is what Provider.Snapshot returns while there is none.
+var ErrNoSnapshot = errors.New("ratls: no snapshot to hand out")
+
+// Snapshot is what a provider hands out of its state.
+type Snapshot struct {
+	Head  []byte // says which one it is; at most 4,096 bytes
+	Write func(io.Writer) error
+}
+
+// share hands out a snapshot.
+func (p *Provider) share(ctx context.Context, raw net.Conn, g greeting) (peer Peer, err error) {
+	peer.Account = g.st.Account
+	session, err := g.challenge()
+	if err != nil {
+		return peer, err
+	}
+	var req ask
+	reqBytes, err := receive(g.conn, &req)
+	if err != nil {
+		return peer, err
+	}
+	want := tee.Binding{Purpose: tee.PurposeAsk, TrustConfig: p.Terms.TrustConfig, Shard: p.Terms.Shard,
+		TLSKey: g.st.Binding.TLSKey, Block: req.Block, BlockNumber: req.BlockNumber, Session: session}
+	if peer.Claims, err = p.Terms.fresh(req.Evidence, want, g.st.Account, g.claims); err != nil {
+		return peer, err
+	}
+	if err := p.Authorize(ctx, peer); err != nil {
+		return peer, refuse(ReasonPeer, "%v", err)
+	}
+	if p.Snapshot == nil {
+		return peer, refuse(ReasonNoSnapshot, "")
+	}
+	s, err := p.Snapshot()
+	if errors.Is(err, ErrNoSnapshot) {
+		return peer, refuse(ReasonNoSnapshot, "")
+	} else if err != nil {
+		return peer, err
+	}
+	own := p.Terms.binding(tee.PurposeShare, g.keys)
+	own.TLSKey, own.Session = g.tlsKey, offerHash(session, reqBytes, s.Head)
+	evidence, err := p.Self.Platform.Attest(own.ReportData(p.Self.Account.AccountID()))
+	if err != nil {
+		return peer, err
+	}
+	if _, err := send(g.conn, &offer{Head: s.Head, Block: own.Block, BlockNumber: own.BlockNumber, Evidence: evidence}); err != nil {
+		return peer, err
+	}
+	w := pieceWriter{conn: g.conn, raw: raw}
+	if err := s.Write(&w); err != nil {
+		return peer, err
+	}
+	return peer, w.end()
+}
+
+// pieceWriter sends what is written in pieces.
+type pieceWriter struct {
+	conn *tls.Conn
+	raw  net.Conn // whose deadline moves
+	buf  []byte
+}
+
+func (w *pieceWriter) Write(b []byte) (int, error) {
+	for n := 0; n < len(b); {
+		took := min(len(b)-n, maxPiece-len(w.buf))
+		w.buf, n = append(w.buf, b[n:n+took]...), n+took
+		if len(w.buf) == maxPiece {
+			if err := w.flush(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return len(b), nil
+}
+
+func (w *pieceWriter) flush() error {
+	w.raw.SetDeadline(time.Now().Add(pieceTimeout))
+	_, err := send(w.conn, &piece{w.buf})
+	w.buf = w.buf[:0]
+	return err
+}
+
+func (w *pieceWriter) end() error {
+	if len(w.buf) > 0 {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// RequestSnapshot obtains a snapshot of the state from the provider at addr
+// (host:port), which has to be the worker with account from. take reads it as it
+// comes: of what is read nothing is known but who sent it. Reading ends with
+// io.EOF if all has come, and is bounded in time for each piece only.
+func RequestSnapshot(ctx context.Context, addr string, from keyring.AccountID, self Self, terms Terms, take func(head []byte, r io.Reader) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	greeting := time.AfterFunc(sessionTimeout, stop)
+	defer greeting.Stop()
+	return dialOn(ctx, addr, func(ctx context.Context, raw net.Conn) (err error) {
+		conn, cfg, err := connect(ctx, raw, self, terms)
+		if err != nil {
+			return err
+		}
+		defer func() { tell(conn, err) }()
+		st, certClaims, session, err := terms.begin(conn, cfg, from, wantsSnapshot)
+		if err != nil {
+			return err
+		}
+		own := terms.binding(tee.PurposeAsk, hashing.Hash{})
+		own.TLSKey, own.Session = cfg.tlsKey, session
+		req := ask{Block: own.Block, BlockNumber: own.BlockNumber}
+		if req.Evidence, err = self.Platform.Attest(own.ReportData(self.Account.AccountID())); err != nil {
+			return err
+		}
+		reqBytes, err := send(conn, &req)
+		if err != nil {
+			return err
+		}
+		var got offer
+		if _, err := receive(conn, &got); err != nil {
+			return err
+		}
+		if len(got.Head) > maxHead {
+			return refuse(ReasonMalformed, "a head of %d bytes", len(got.Head))
+		}
+		want := tee.Binding{Purpose: tee.PurposeShare, TrustConfig: terms.TrustConfig, Shard: terms.Shard, Keys: st.Binding.Keys,
+			TLSKey: st.Binding.TLSKey, Block: got.Block, BlockNumber: got.BlockNumber, Session: offerHash(session, reqBytes, got.Head)}
+		if _, err := terms.fresh(got.Evidence, want, st.Account, certClaims); err != nil {
+			return err
+		}
+		if !greeting.Stop() {
+			return ctx.Err()
+		}
+		return take(got.Head, &pieceReader{conn: conn, raw: raw})
+	})
+}
+
+// pieceReader reads what comes in pieces.
+type pieceReader struct {
+	conn *tls.Conn
+	raw  net.Conn
+	left []byte
+	err  error
+}
+
+func (r *pieceReader) Read(b []byte) (int, error) {
+	for len(r.left) == 0 && r.err == nil {
+		var p piece
+		r.raw.SetDeadline(time.Now().Add(pieceTimeout))
+		if _, r.err = receive(r.conn, &p); r.err == nil && len(p.Bytes) == 0 {
+			r.err = io.EOF
+		}
+		r.left = p.Bytes
+	}
+	if len(r.left) == 0 {
+		return 0, r.err
+	}
+	n := copy(b, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
+func offerHash(session hashing.Hash, ask, head []byte) hashing.Hash {
+	a, h := hashing.Blake2b256(ask), hashing.Blake2b256(head)
+	return hashing.Blake2b256([]byte(labelOffer), session[:], a[:], h[:])
+}
