@@ -195,7 +195,8 @@ func decodeProven(p trie.ProofValue, v any) (bool, error) {
 
 // syncHeads verifies finality to what the node calls final, without bodies,
 // and adds it to the chain.
-func (c *chain) syncHeads(ctx context.Context, f finality) error {
+// keep, if not nil, is given each part.
+func (c *chain) syncHeads(ctx context.Context, f finality, keep func([]lightclient.FinalHeader)) error {
 	head, err := c.node.FinalizedHeader(ctx)
 	if err != nil {
 		return err
@@ -215,6 +216,9 @@ func (c *chain) syncHeads(ctx context.Context, f finality) error {
 		}
 		for _, h := range final {
 			c.add(h.Header(), h.Hash())
+		}
+		if keep != nil {
+			keep(final)
 		}
 	}
 	return nil

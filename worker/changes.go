@@ -68,7 +68,7 @@ func (w *Worker) registerChanges(s *rpcserver.Server) {
 		if scale.Unmarshal(b, &q) != nil || !q.Signature.Verify(q.payload(), q.From) {
 			return nil, errors.New("the parameter is no signed query of changes")
 		}
-		view, err := w.view()
+		view, err := w.executed()
 		if err != nil {
 			return nil, err
 		}

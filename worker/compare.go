@@ -121,7 +121,7 @@ func (c *comparer) tell() {
 // differ. If it does not answer, another attempt is made later.
 func (c *comparer) locate(ctx context.Context, d Divergence) {
 	found, err := func() (Diff, error) {
-		p, err := c.w.dialPeer(ctx, d.Account)
+		p, err := c.w.dialPeer(ctx, d.Account, c.w.core.Load().View().Fingerprint())
 		if err != nil {
 			return Diff{}, err
 		}

@@ -65,7 +65,7 @@ func (w *Worker) registerDiff(s *rpcserver.Server) {
 		if subtle.ConstantTimeCompare([]byte(p.token), []byte(w.operator)) != 1 {
 			return nil, errors.New("wrong operator token")
 		}
-		if _, err := w.view(); err != nil {
+		if _, err := w.executed(); err != nil {
 			return nil, err
 		}
 		return w.diff(ctx, p.account, p.last)
@@ -73,7 +73,7 @@ func (w *Worker) registerDiff(s *rpcserver.Server) {
 }
 
 func (w *Worker) diff(ctx context.Context, account keyring.AccountID, last header.Number) (a diffAnswer, err error) {
-	other, err := w.dialPeer(ctx, account)
+	other, err := w.dialPeer(ctx, account, w.core.Load().View().Fingerprint())
 	if err != nil {
 		return a, err
 	}

@@ -13,12 +13,13 @@ import (
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
-// follower gives the core one verified block after the other. What the node
+// follower gives a core one verified block after the other. What the node
 // does wrong ends an attempt, never the follower: it reconnects and goes on
 // from what is committed.
 type follower struct {
-	w *Worker
-	j *journal
+	w    *Worker
+	core *enclave.Core
+	to   ledger
 	// code is the last proof of code that was fetched, with its block.
 	code codeProof
 	// finality proves the blocks that come; nil before the first attempt.
@@ -27,34 +28,59 @@ type follower struct {
 	unjustified header.Number
 }
 
-// run follows until ctx ends or the core or the store fails.
+// ledger is where the blocks count that a follower's core has executed, and who
+// is told of them.
+type ledger interface {
+	// begin is called before the first attempt.
+	begin()
+	// commit has the core adopt what a block did. An error that is not fatal
+	// leaves everything as it was.
+	commit(x *executed) error
+	// flush stores what counts and is not stored yet.
+	flush() error
+	// heard is told of the block that the node calls final.
+	heard(head header.Number)
+	// attempted is called after each attempt, with why it ended.
+	attempted(err error)
+}
+
+// executed is a block that was executed.
+type executed struct {
+	next   *upcoming
+	block  *lightclient.VerifiedBlock
+	reads  []archive.Read // what its calls have read
+	before [][]byte       // read proof of the code in force, if it was fetched
+	commit *enclave.Commit
+}
+
+func (f *follower) number() header.Number { return f.core.View().Number() }
+
+// run follows until ctx ends or the core or the ledger fails.
 func (f *follower) run(ctx context.Context) error {
-	f.publish(nil)
+	f.to.begin()
 	var b backoff
 	for {
-		before, turn := f.j.number(), f.w.node.Turn()
-		err := f.j.flush() // what the disk has not taken yet
+		before, turn := f.number(), f.w.node.Turn()
+		err := f.to.flush() // what the disk has not taken yet
 		if err == nil {
 			err = f.attempt(ctx)
-			if failed := f.j.flush(); failed != nil && !isFatal(err) {
+			if failed := f.to.flush(); failed != nil && !isFatal(err) {
 				err = failed
 			}
 		}
-		f.w.published.update(func(p *published) { p.volatile = f.j.volatile() })
 		switch {
 		case ctx.Err() != nil:
-			return nil
-		case isFatal(err):
+			err = nil
+		case !isFatal(err) && !errors.Is(err, errDisk):
+			err = f.describe(err)
+			leave(f.w.node, turn, err)
+		}
+		f.to.attempted(err)
+		if err == nil || isFatal(err) {
 			return err
 		}
-		if f.j.number() > before {
+		if f.number() > before {
 			b.reset()
-		}
-		if errors.Is(err, errDisk) {
-			f.w.health.trouble(diskPart, err)
-		} else {
-			f.w.health.trouble("parentchain", f.describe(err))
-			leave(f.w.node, turn, err)
 		}
 		if err := b.wait(ctx); err != nil {
 			return nil
@@ -65,8 +91,8 @@ func (f *follower) run(ctx context.Context) error {
 // describe adds the remedy where there is one.
 func (f *follower) describe(err error) error {
 	if errors.Is(err, parentchain.ErrStateUnavailable) {
-		n := f.j.number()
-		if !f.j.core.NeedsRuntime() { // else its state proves the runtime of the next
+		n := f.number()
+		if !f.core.NeedsRuntime() { // else its state proves the runtime of the next
 			n++
 		}
 		return f.w.blocks.Load().remedy(n, err)
@@ -88,15 +114,13 @@ func (f *follower) attempt(ctx context.Context) error {
 	}
 	if head, err := w.node.FinalizedHeader(ctx); err != nil {
 		return err
-	} else if head.Number <= f.j.number() {
-		w.recovery.caughtUp()
-		w.published.update(func(p *published) { p.head, p.heard = f.j.number(), true })
-		w.health.well("parentchain")
+	} else if head.Number <= f.number() {
+		f.to.heard(f.number())
 	}
 	if err := f.resume(); err != nil {
 		return err
 	}
-	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.j.number() + 1, Keys: f.keys, Fetch: w.blocks.Load().fetch})
+	blocks := w.node.Follow(ctx, parentchain.FollowOptions{From: f.number() + 1, Keys: f.keys, Fetch: w.blocks.Load().fetch})
 	defer blocks.Close()
 	ahead := f.lookAhead(blocks)
 	defer ahead.close()
@@ -108,13 +132,8 @@ func (f *follower) attempt(ctx context.Context) error {
 		if err := f.block(ctx, next); err != nil {
 			return err
 		}
-		if f.j.number() >= blocks.Head() {
-			w.recovery.caughtUp()
-		}
-		w.published.update(func(p *published) { p.head, p.heard = blocks.Head(), true })
-		w.progress.update(f.j.number(), blocks.Head())
+		f.to.heard(blocks.Head())
 		w.node.Good()
-		w.health.well("parentchain")
 	}
 }
 
@@ -144,22 +163,6 @@ func (f *follower) advance(ctx context.Context, b *parentchain.UnverifiedBlock) 
 	return f.finality.advance(ctx, b.Header, b.Justification)
 }
 
-// keep appends a block to the archive, unless it came from there complete.
-func (f *follower) keep(next *upcoming, reads []archive.Read) {
-	b, blocks := next.block, f.w.blocks.Load()
-	if b.Archived || blocks.archive == nil {
-		return
-	}
-	e := &archive.Entry{Header: b.Header.AppendSCALE(nil), Extrinsics: b.Extrinsics, Reads: reads}
-	if f.code.proof != nil && f.code.hash == b.Header.ParentHash {
-		e.Before = []archive.Read{{Keys: enclave.CodeKeys(), Proof: f.code.proof}}
-	}
-	if next.justification != nil {
-		e.Evidence = archive.Evidence{Kind: archive.Justification, Data: next.justification}
-	}
-	blocks.keep(e)
-}
-
 // next waits for the next block, and meanwhile lets finality look around.
 func (f *follower) next(ctx context.Context, blocks *parentchain.Follower) (*parentchain.UnverifiedBlock, error) {
 	for {
@@ -179,16 +182,16 @@ func (f *follower) next(ctx context.Context, blocks *parentchain.Follower) (*par
 // resume has finality go on after the last committed block.
 func (f *follower) resume() (err error) {
 	if f.finality != nil {
-		return f.finality.resume(f.j.core.LightClient())
+		return f.finality.resume(f.core.LightClient())
 	}
-	f.finality, err = f.w.restoreFinality(f.j.core.LightClient())
+	f.finality, err = f.w.restoreFinality(f.core.LightClient())
 	return err
 }
 
 // checkFork finds out early that the node is on another chain than the one
 // that this worker has followed, although both have one genesis.
 func (f *follower) checkFork(ctx context.Context) error {
-	n := f.j.number()
+	n := f.number()
 	hash, err := f.w.node.BlockHash(ctx, n)
 	if errors.Is(err, parentchain.ErrNotFound) {
 		return fmt.Errorf("the node does not have block %d yet, which this worker has committed: it is behind, or it is on another chain "+
@@ -197,7 +200,7 @@ func (f *follower) checkFork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own := f.j.core.View().Hash()
+	own := f.core.View().Hash()
 	if hash != own {
 		return fmt.Errorf("%w: it has %s as block %d, this worker has committed %s. "+
 			"Connect another node, or start once with --clean-reset", errOtherFork, hash, n, own)
@@ -218,7 +221,7 @@ var eventsKey = hashing.StoragePrefix("System", "Events")
 // that are fetched ahead it is a guess: what the core needs to know of a block
 // depends on those before it.
 func (f *follower) keys(n header.Number) [][]byte {
-	return append([][]byte{eventsKey}, f.j.core.RequiredKeys(n)...)
+	return append([][]byte{eventsKey}, f.core.RequiredKeys(n)...)
 }
 
 // verify returns the block as the core needs it: as it was verified ahead,
@@ -226,7 +229,7 @@ func (f *follower) keys(n header.Number) [][]byte {
 // hashed.
 func (f *follower) verify(ctx context.Context, next *upcoming) (*lightclient.VerifiedBlock, error) {
 	defer f.w.metrics.stage(stageVerify)()
-	b, keys, layout := next.block, f.keys(next.final.Number()), f.j.core.Runtime().ExtrinsicsLayout()
+	b, keys, layout := next.block, f.keys(next.final.Number()), f.core.Runtime().ExtrinsicsLayout()
 	if !sameKeys(b.Keys, keys) {
 		proof, err := f.w.blocks.Load().readProof(ctx, keys, b.Header.Number, b.Hash)
 		if err != nil {
@@ -242,7 +245,7 @@ func (f *follower) verify(ctx context.Context, next *upcoming) (*lightclient.Ver
 
 // block executes and commits one block, and makes ready for the next.
 func (f *follower) block(ctx context.Context, next *upcoming) error {
-	w, core, final := f.w, f.j.core, next.final
+	core, final := f.core, next.final
 	vb, err := f.verify(ctx, next)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
@@ -259,49 +262,12 @@ func (f *follower) block(ctx context.Context, next *upcoming) error {
 	if err != nil {
 		return fmt.Errorf("block %d: %w", final.Number(), err)
 	}
-	committed := w.metrics.stage(stageCommit)
-	f.keep(next, append([]archive.Read{{Keys: next.block.Keys, Proof: next.block.Proof}}, reads...))
-	p, _ := w.published.read()
-	var owed []enclave.Effect
-	if len(commit.Settled) > 0 {
-		owed = core.Pending()
+	x := &executed{next: next, block: vb, reads: reads, commit: commit}
+	if f.code.proof != nil && f.code.hash == next.block.Header.ParentHash {
+		x.before = f.code.proof
 	}
-	if err := f.j.commit(commit, max(p.head, commit.Number)-commit.Number); err != nil {
+	if err := f.to.commit(x); err != nil {
 		return err
 	}
-	committed()
-	w.recovery.committed(commit, owed)
-	f.j.steps.committed(commit.Number)
-	w.metrics.committed(commit)
-	w.chain.add(vb.Header(), vb.Hash())
-	if commit.NewRuntime {
-		w.chain.renewRuntime(vb.Hash())
-	}
-	f.publish(commit)
-	for _, a := range commit.Alarms {
-		w.log.Error("alarm", "number", commit.Number, "what", a.String())
-	}
-	w.log.Debug("block committed", "number", commit.Number, "hash", commit.Hash, "state_root", commit.StateRoot,
-		"invocations", commit.Stats.Invocations, "shieldings", commit.Stats.Shieldings, "pending", len(core.Pending()))
 	return f.ensureRuntime(ctx)
-}
-
-// publish tells the other parts of a commit; nil at the start.
-func (f *follower) publish(c *enclave.Commit) {
-	core := f.j.core
-	pending, requests := core.Pending(), core.Requests()
-	f.w.published.update(func(p *published) {
-		p.number, p.hash, p.pending, p.requests = core.View().Number(), core.View().Hash(), pending, requests
-		p.volatile = f.j.volatile()
-		if c != nil {
-			p.own = append(p.own, c.Own...)
-			if n := len(p.own); n > maxOwn {
-				p.own = p.own[n-maxOwn:]
-			}
-			p.roots = append(p.roots, c.Published...)
-			if n := len(p.roots); n > maxRoots {
-				p.roots = p.roots[n-maxRoots:]
-			}
-		}
-	})
 }

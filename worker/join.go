@@ -252,8 +252,7 @@ func (w *Worker) reclaimShard(ctx context.Context) error {
 // first. On success they are sealed.
 func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
 	w.health.setPhase("joining the shard")
-	own := w.account.AccountID()
-	peers := slices.DeleteFunc(slices.Clone(s.signers), func(p integritee.ShardSignerStatus) bool { return p.Signer == own })
+	peers := s.others(w.account.AccountID())
 	if len(peers) == 0 {
 		return nil, fatal("this worker was the only one of shard %s and its key material (%s) is gone: the shard's state can never "+
 			"be read again. Restore the file, or choose another shard", w.shard, w.dir.file(materialFile))
@@ -262,7 +261,6 @@ func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
 		w.log.Warn("the shard has room for ten signers only and evicts none: this worker may not be able to confirm blocks",
 			"signers", len(s.signers))
 	}
-	slices.SortStableFunc(peers, func(a, b integritee.ShardSignerStatus) int { return cmp.Compare(b.LastActivity, a.LastActivity) })
 	var errs []error
 	for _, p := range peers {
 		k, err := w.requestKeys(ctx, p)
@@ -275,6 +273,14 @@ func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
 		errs = append(errs, fmt.Errorf("worker %s: %w", p.Signer, err))
 	}
 	return nil, fmt.Errorf("no worker of the shard gave its keys: %w", errors.Join(errs...))
+}
+
+// others returns the signers of the shard but this one, the most recently active
+// first.
+func (s *shardState) others(self keyring.AccountID) []integritee.ShardSignerStatus {
+	peers := slices.DeleteFunc(slices.Clone(s.signers), func(p integritee.ShardSignerStatus) bool { return p.Signer == self })
+	slices.SortStableFunc(peers, func(a, b integritee.ShardSignerStatus) int { return cmp.Compare(b.LastActivity, a.LastActivity) })
+	return peers
 }
 
 // requestKeys obtains the keys from one peer.
@@ -350,7 +356,7 @@ func (w *Worker) provider() *ratls.Provider {
 			return hashing.Hash{}, ratls.ErrNoKeys
 		},
 		Material:  func() ([]byte, error) { return w.keys.Load().Encode(), nil },
-		Authorize: w.authorize}
+		Authorize: w.authorize, Snapshot: w.sharedSnapshot}
 }
 
 func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {

@@ -69,7 +69,7 @@ func (l *lookahead) more() bool {
 		return false
 	}
 	// Near the head a proof of finality may have to be waited for.
-	n := l.f.j.number()
+	n := l.f.number()
 	return len(l.final) > 0 || l.blocks.Head() > n && l.blocks.Head()-n > 2*maxLag
 }
 
@@ -93,7 +93,7 @@ func (l *lookahead) put(ctx context.Context) error {
 	if solo, ok := f.finality.(*soloFinality); ok && solo.proven == b.Header.Number {
 		u.justification = solo.justification
 	}
-	u.verify(f.j.core)
+	u.verify(f.core)
 	l.ends = u.ahead.EndsRuntime()
 	l.window.Put(u, size(b), u.ahead.Pieces())
 	return nil

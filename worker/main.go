@@ -194,6 +194,7 @@ type runFlags struct {
 	confirmInterval, publishInterval    uint32
 	receiptBlocks                       uint32
 	boundGettersOnly                    bool
+	fastJoin                            int
 	finality                            finalityFlags
 	archive                             archiveFlags
 }
@@ -241,6 +242,7 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.Uint32Var(&r.publishInterval, "publish-interval", DefaultPublishInterval, "publish the roots of every block whose number `N` divides, a power of two; 0 publishes none")
 	o.Uint32Var(&r.receiptBlocks, "receipt-blocks", DefaultReceiptBlocks, "keep receipts and roots of the last `N` blocks")
 	o.BoolVar(&r.boundGettersOnly, "bound-getters-only", false, "refuse signed getters that can be repeated, as the Rust client makes them")
+	o.IntVar(&r.fastJoin, "fast-join", 0, "while the history is replayed, answer getters from a snapshot whose roots `K` other workers have published")
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
 	r.finality.register(o)
 	r.archive.register(o)
@@ -297,7 +299,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		PublishInterval: r.publishInterval, NoPublications: r.publishInterval == 0, ReceiptBlocks: r.receiptBlocks,
-		BoundGettersOnly: r.boundGettersOnly, TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
+		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
 	r.finality.into(&c)
 	r.archive.into(&c)
 	if f.metrics {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -29,14 +30,15 @@ type peer struct {
 	client  *rpcclient.Client
 }
 
-// dialPeer connects to the worker that an account has registered. An error
-// wraps errNotAppraised if there is none, or it shows no evidence that counts.
-func (w *Worker) dialPeer(ctx context.Context, account keyring.AccountID) (*peer, error) {
+// dialPeer connects to the worker that an account has registered, with the
+// program whose fingerprint is in force. An error wraps errNotAppraised if there
+// is none, or it shows no evidence that counts.
+func (w *Worker) dialPeer(ctx context.Context, account keyring.AccountID, inForce integritee.Fingerprint) (*peer, error) {
 	e, at, err := w.enrolled(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	if e == nil || e.fingerprint != w.core.Load().View().Fingerprint() {
+	if e == nil || e.fingerprint != inForce {
 		return nil, fmt.Errorf("%w: at block %d it is not registered with the shard's program", errNotAppraised, at.header.Number)
 	}
 	if e.url == "" {

@@ -23,7 +23,7 @@ func (w *Worker) registerProofs(s *rpcserver.Server) {
 			if err != nil {
 				return nil, err
 			}
-			view, err := w.view()
+			view, err := w.executed()
 			if err != nil {
 				return nil, err
 			}

@@ -35,7 +35,7 @@ func (w *Worker) registerRoots(s *rpcserver.Server) {
 		if len(raw) > 0 && json.Unmarshal(raw, &params) != nil || len(params) > 1 {
 			return nil, errors.New("want [block number], or nothing for the last block")
 		}
-		view, err := w.view()
+		view, err := w.executed()
 		if err != nil {
 			return nil, err
 		}

@@ -135,8 +135,19 @@ func (w *Worker) rpcShieldingKey() ([]byte, error) {
 	return scale.AppendBytes(nil, public), err
 }
 
-// view returns the committed state, an error while there is none.
+// view returns the state that getters are answered from, an error while there is
+// none.
 func (w *Worker) view() (*enclave.View, error) {
+	own, err := w.executed()
+	if joined := w.joined.view(); joined != nil && (err != nil || joined.Number() > own.Number()) {
+		return joined, nil
+	}
+	return own, err
+}
+
+// executed returns the state that this worker has executed itself from the
+// shard's start on: what it says with its signature is about that one.
+func (w *Worker) executed() (*enclave.View, error) {
 	if core := w.core.Load(); core != nil {
 		return core.View().Guarded(w.gate), nil
 	}

@@ -52,6 +52,8 @@ type Worker struct {
 	recovery  *recovery
 	published *board
 	comparer  comparer
+	joined    *fastJoin // nil without Config.FastJoin
+	offered   offered
 	node      *parentchain.Client
 	relay     *parentchain.Client // nil if the parentchain has finality of its own
 	chain     *chain
@@ -107,6 +109,7 @@ func (c *Config) Check() error {
 		errs = append(errs, err)
 	}
 	need(c.PublishInterval&(c.PublishInterval-1) == 0, fmt.Sprintf("the interval of publications is %d, want a power of two", c.PublishInterval))
+	need(c.FastJoin >= 0 && c.FastJoin < maxSigners, fmt.Sprintf("fast join needs %d workers, want 1 to %d, or 0 for none", c.FastJoin, maxSigners-1))
 	return errors.Join(errs...)
 }
 
@@ -148,6 +151,9 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
 	w.comparer.w = w
+	if cfg.FastJoin > 0 {
+		w.joined = newFastJoin(w, cfg.FastJoin)
+	}
 	w.progress = newProgress(log, cfg.terminal)
 	w.metrics = newMetrics(w)
 	w.recovery = &recovery{log: log, health: w.health, count: w.metrics.recoveries}
@@ -381,7 +387,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 			}
 			defer heads.Close()
 			for {
-				if err := w.chain.syncHeads(ctx, f); err != nil {
+				if err := w.chain.syncHeads(ctx, f, nil); err != nil {
 					return err
 				}
 				w.health.well("parentchain")
@@ -430,7 +436,8 @@ func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) e
 	w.core.Store(j.core)
 	w.health.setPhase("catching up")
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return (&follower{w: w, j: j}).run(ctx) })
+	g.Go(func() error { return (&follower{w: w, core: j.core, to: &shardLedger{w, j}}).run(ctx) })
+	g.Go(func() error { w.joined.run(ctx, j, own.material); return nil })
 	g.Go(func() error { return j.audit(ctx, j.core) })
 	g.Go(func() error { w.comparer.run(ctx); return nil })
 	g.Go(func() error {
@@ -464,6 +471,7 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 			return err
 		}
 	}
+	w.joined.end()
 	w.health.setPhase("running")
 	w.readyOnce.Do(func() { close(w.ready) })
 	return newSubmitter(w).run(ctx)
@@ -530,7 +538,7 @@ func (w *Worker) Status() Status {
 		s.PendingBlocks = max(s.PendingBlocks, age)
 	}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
-	s.Progress = w.progress.read().status()
+	s.Progress, s.Joined = w.progress.read().status(), w.joined.status()
 	if w.cfg.InsecureTrustParentchainRPC {
 		s.Insecure = []string{insecureRPC}
 	}

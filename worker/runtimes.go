@@ -207,7 +207,7 @@ type codeProof struct {
 // ensureRuntime gives the core the runtime of the next block: what is kept of
 // the code in force, or else by executing the code, which the node has to prove.
 func (f *follower) ensureRuntime(ctx context.Context) error {
-	w, core := f.w, f.j.core
+	w, core := f.w, f.core
 	if !core.NeedsRuntime() {
 		return nil
 	}
@@ -245,7 +245,7 @@ func (f *follower) ensureRuntime(ctx context.Context) error {
 // proveCode fetches a read proof of enclave.CodeKeys: 1 to 2 MB on real chains.
 func (f *follower) proveCode(ctx context.Context, n header.Number, at hashing.Hash) ([][]byte, error) {
 	return f.w.blocks.Load().codeProof(ctx, n, at, func(proof [][]byte) error {
-		_, err := f.j.core.ProveCode(proof)
+		_, err := f.core.ProveCode(proof)
 		return err
 	})
 }

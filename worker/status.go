@@ -77,6 +77,8 @@ var sentences = map[string]string{
 	"shard-account":      "extrinsics that the app asks for do not get onto the parentchain: the shard's account lacks funds there, or the node refuses them (the log says which)",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
 		"or the shard has its ten signers already and evicts none (the log says which)",
+	"join":         "no snapshot of another worker could be used yet: getters are answered when the replay is done, or when one can",
+	"join-differs": "the replay contradicts the snapshot with which the worker had joined and which other workers had published: it was dropped (the log says which block)",
 	"roots-differ": "another worker of the shard has published other roots than this one's: one of them computes wrongly (the log says which block)",
 	"other":        "something fails: see the worker's log",
 }
@@ -111,6 +113,8 @@ func healthCode(part string, err error) string {
 		return "chain-stale"
 	case errors.Is(err, errStalled):
 		return "chain-stalled"
+	case errors.Is(err, errJoinDiffers):
+		return "join-differs"
 	case errors.Is(err, errRootsDiffer):
 		return "roots-differ"
 	}
@@ -125,6 +129,8 @@ func healthCode(part string, err error) string {
 		return "refused"
 	case "submitter":
 		return "sending"
+	case joinPart:
+		return "join"
 	}
 	return "other"
 }

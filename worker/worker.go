@@ -100,6 +100,12 @@ type Config struct {
 	// that neither the archive nor the node has. They are not believed.
 	ArchivePeers []string
 
+	// FastJoin has a worker that replays a long history answer getters meanwhile,
+	// from a snapshot of another worker whose roots so many distinct workers of the
+	// shard have published on the parentchain; 0 does not. Nothing is confirmed or
+	// paid before the replay is done, and it has to come to the same roots.
+	FastJoin int
+
 	// Logger takes the log; nil discards it.
 	Logger *slog.Logger
 
@@ -156,6 +162,7 @@ type Status struct {
 	Divergences []Divergence `json:"divergences,omitempty"`
 
 	Progress  *Progress     `json:"progress,omitempty"` // of a catch-up; nil if there is none
+	Joined    *Joined       `json:"joined,omitempty"`   // what getters are answered from meanwhile
 	Finalized header.Number `json:"finalized"`          // what the node holds final
 	Pending   int           `json:"pending"`            // effects that wait for their proof on the parentchain
 	// PendingBlocks is how many blocks ago the oldest of them came about.
