@@ -238,6 +238,12 @@ func (w *Worker) Metadata(ctx context.Context) ([]byte, error) {
 	return w.value(ctx, "state_getMetadata")
 }
 
+// MetadataAt returns that metadata in version 14 or 15; 15 describes getters,
+// too. The error is [ErrNotSupported] from an original Rust worker.
+func (w *Worker) MetadataAt(ctx context.Context, version uint8) ([]byte, error) {
+	return w.value(ctx, "ocw_getMetadata", version)
+}
+
 // Get runs a getter on the worker's last committed state. some is false if the
 // state has no answer, for example for an unauthorised delegate. A refusal by
 // the worker is a [RequestError]. [Worker.Ask] signs the getter, too.

@@ -105,8 +105,8 @@ type App struct {
 	events   map[eventType]*pallet.Descriptor
 	errors   *pallet.ErrorTable
 	rpc      []*rpcEntry // by name
-	metadata []byte
-	nested   [256]bool // first bytes of paths of two bytes in a flat app
+	metadata [2][]byte   // V14, V15
+	nested   [256]bool   // first bytes of paths of two bytes in a flat app
 
 	hasTriggers bool
 	hasHooks    bool
@@ -229,11 +229,6 @@ func (a *App) GetterOwner(getter []byte) (who AccountID, err error) {
 	}
 	return who, nil
 }
-
-// Metadata returns the app's metadata, V14: what state_getMetadata serves. The
-// fields of a call begin with its sender, as its bytes do. The caller must not
-// change it.
-func (a *App) Metadata() []byte { return a.metadata }
 
 // ItemName names the storage item that a key of the state belongs to, as
 // "Module.Item"; "" if it is none of the app's.

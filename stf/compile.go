@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/pallet"
-	"github.com/offchain-worker/sdk/substrate/metadata"
 )
 
 type eventType = reflect.Type
@@ -342,25 +341,4 @@ func (a *App) encodeEvent(event any) ([]byte, error) {
 		return nil, fmt.Errorf("stf: no module lists event type %T; add a value of it to stf.Events", event)
 	}
 	return d.AppendEvent([]byte{d.Index}, event)
-}
-
-// buildMetadata describes the modules as pallets. The framework adds the
-// sender to the arguments, since it stands between path and arguments.
-func (a *App) buildMetadata() error {
-	b := metadata.NewBuilder(metadata.SnakeCase(a.cfg.Name))
-	for _, m := range a.modules {
-		spec := m.desc.Spec()
-		for i, call := range spec.Calls {
-			spec.Calls[i].Fields = append([]metadata.FieldSpec{{Name: "sender", Type: accountType}}, call.Fields...)
-		}
-		if err := b.AddPallet(spec); err != nil {
-			return fmt.Errorf("stf: metadata of module %s: %w", spec.Name, err)
-		}
-	}
-	md, err := b.Build(metadata.ExtrinsicSpec{})
-	if err != nil {
-		return fmt.Errorf("stf: metadata: %w", err)
-	}
-	a.metadata, err = md.Encode(14)
-	return err
 }

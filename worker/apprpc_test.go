@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/stf"
@@ -86,6 +88,24 @@ func TestAppRPC(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	t.Run("metadata", func(t *testing.T) {
+		for _, v := range []uint8{14, 15} {
+			want, _ := n.app.MetadataAt(v)
+			if got, err := value(c, "ocw_getMetadata", v); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("version %d: %.20x, %v", v, got, err)
+			}
+		}
+		newest, _ := n.app.MetadataAt(15)
+		if got, err := value(c, "ocw_getMetadata"); err != nil || !bytes.Equal(got, newest) {
+			t.Errorf("newest: %.20x, %v", got, err)
+		}
+		for _, params := range [][]any{{13}, {16}, {256}, {"15"}, {15, 14}} {
+			var refused *integritee.RequestError
+			if got, err := value(c, "ocw_getMetadata", params...); !errors.As(err, &refused) {
+				t.Errorf("%v: %.20x, %v", params, got, err)
+			}
+		}
+	})
 	t.Run("rpc.discover", func(t *testing.T) { n.discover(t, w, c) })
 	var methods string
 	if err := c.Call(n.ctx, "rpc_methods", nil, &methods); err != nil || !strings.Contains(methods, ", board_read, ") {

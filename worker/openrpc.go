@@ -32,6 +32,9 @@ type (
 	blockParam struct {
 		Block *header.Number `json:"block" doc:"the last one if it is left out"`
 	}
+	metadataParams struct {
+		Version *uint8 `json:"version" doc:"the newest one if it is left out"`
+	}
 	archiveBlockParams struct {
 		Block  header.Number `json:"block"`
 		Offset uint32        `json:"offset" doc:"in bytes"`
@@ -93,6 +96,7 @@ var builtIn = map[string]openrpc.Method{
 	"rpc_methods":                    described[string]("The names of all methods.", nil, ""),
 	"rpc.discover":                   described[json.RawMessage]("This description of all methods.", nil, "an OpenRPC document"),
 	"ocw_status":                     described[Status]("How the worker is doing.", nil, ""),
+	"ocw_getMetadata":                described[envelope]("The metadata of the app in a version, 14 or 15.", reflect.TypeFor[metadataParams](), `beginning with "meta"`),
 	"ocw_getReceipt":                 described[envelope]("The receipt of an operation; the parameter is a signed stf.ReceiptQuery.", reflect.TypeFor[hexParams](), "Option of the receipt"),
 	"ocw_proveReceipt":               described[*roots.Receipt]("The same with a proof.", reflect.TypeFor[hexParams](), "null if there is none", mayRefuse...),
 	"ocw_getReceipts":                described[[]roots.Receipt]("The receipts of an account in a block; the parameter is a signed stf.ReceiptsQuery.", reflect.TypeFor[hexParams](), "", mayRefuse...),

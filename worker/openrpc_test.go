@@ -41,7 +41,7 @@ func (n *network) discover(t *testing.T, w *Worker, c *rpcclient.Client) {
 		if m.Summary+m.Description == "" {
 			t.Errorf("%s is not described: add it to builtIn", m.Name)
 		}
-		params := map[string][]any{"board_read": {7}, "ocw_getRoots": {}, "ocw_archiveBlocks": {1, 0}}[m.Name]
+		params := map[string][]any{"board_read": {7}, "ocw_getRoots": {}, "ocw_getMetadata": {15}, "ocw_archiveBlocks": {1, 0}}[m.Name]
 		if params == nil && len(m.Params) > 0 {
 			continue
 		}

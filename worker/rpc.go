@@ -73,6 +73,13 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	value("author_getShardVault", func() ([]byte, error) { return nil, errors.New("there is no shard vault in offchain-worker mode") })
 	value("state_getMetadata", func() ([]byte, error) { return w.cfg.App.Metadata(), nil })
 	value("system_version", func() ([]byte, error) { return []byte("enclave-runtime: " + Version), nil })
+	s.Handle("ocw_getMetadata", func(_ context.Context, raw json.RawMessage) (any, error) {
+		m, err := w.rpcMetadata(raw)
+		if err != nil {
+			return integritee.ErrorValue(err.Error()).Hex(), nil
+		}
+		return integritee.OkValue(m).Hex(), nil
+	})
 	envelope("state_executeGetter", timed(w.metrics, w.rpcGetter))
 	envelope("ocw_getReceipt", w.rpcReceipt)
 	for _, method := range []string{"author_submitExtrinsic", "author_submitAndWatchExtrinsic"} {
@@ -124,6 +131,24 @@ func hexParam(params []string) ([]byte, error) {
 		return nil, errors.New("the parameter is not hex")
 	}
 	return b, nil
+}
+
+// rpcMetadata takes [version], or nothing for the newest one.
+func (w *Worker) rpcMetadata(raw json.RawMessage) ([]byte, error) {
+	versions := w.cfg.App.MetadataVersions()
+	var params []*uint8
+	if len(raw) > 0 && json.Unmarshal(raw, &params) != nil || len(params) > 1 {
+		return nil, errors.New("want [version], or nothing for the newest")
+	}
+	version := versions[0]
+	if len(params) == 1 && params[0] != nil {
+		version = *params[0]
+	}
+	m, ok := w.cfg.App.MetadataAt(version)
+	if !ok {
+		return nil, fmt.Errorf("there is no metadata of version %d, but of %v", version, versions)
+	}
+	return m, nil
 }
 
 func (w *Worker) rpcShieldingKey() ([]byte, error) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/offchain-worker/sdk/scale"
 )
 
 // Builder makes metadata from Go types and [PalletSpec]s. After an error it must
@@ -17,6 +19,7 @@ type Builder struct {
 	outer   map[string]TypeID     // by name; see Outer
 	pallets []Pallet
 	apis    []API
+	custom  []Custom
 }
 
 // NewBuilder returns a Builder for a runtime whose own types have paths that
@@ -155,10 +158,28 @@ func (b *Builder) AddAPI(s APISpec) error {
 	return nil
 }
 
+// AddCustom adds a named value, which is part of version 15 only. Names must be
+// unique.
+func (b *Builder) AddCustom(name string, value any) error {
+	if slices.ContainsFunc(b.custom, func(c Custom) bool { return c.Name == name }) {
+		return fmt.Errorf("metadata: two custom values are named %s", name)
+	}
+	raw, err := scale.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("custom value %s: %w", name, err)
+	}
+	id, err := b.Type(reflect.TypeOf(value))
+	if err != nil {
+		return fmt.Errorf("custom value %s: %w", name, err)
+	}
+	b.custom = append(b.custom, Custom{Name: name, Type: id, Value: raw})
+	return nil
+}
+
 // Build returns the metadata of the runtime, which can be encoded as version 14
 // and 15. The Builder must not be used afterwards.
 func (b *Builder) Build(s ExtrinsicSpec) (*Metadata, error) {
-	m := &Metadata{Version: 15, Pallets: b.pallets, APIs: b.apis}
+	m := &Metadata{Version: 15, Pallets: b.pallets, APIs: b.apis, Custom: b.custom}
 	m.Outer = OuterEnums{Call: b.outer["RuntimeCall"], Event: b.outer["RuntimeEvent"], Error: ref(b.outer["RuntimeError"])}
 	b.defineOuter(m.Outer.Call, "RuntimeCall", "Call", func(p *Pallet) *TypeID { return p.Calls })
 	b.defineOuter(m.Outer.Event, "RuntimeEvent", "Event", func(p *Pallet) *TypeID { return p.Event })
