@@ -26,6 +26,8 @@ const runDir = ".ocw"
 type endpoints struct {
 	Chain   string   `json:"chain"`
 	Workers []string `json:"workers"`
+	// Plain are the same workers without TLS, for web pages.
+	Plain []string `json:"plain"`
 }
 
 const endpointsFile = "network.json"

@@ -30,7 +30,7 @@ func (p *program) devCommand() *cobra.Command {
 			"is shown once calls are answered.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			n := demo.NetworkConfig{BlockTime: blockTime, Para: para, Workers: workers, PreferredPorts: true}
+			n := demo.NetworkConfig{BlockTime: blockTime, Para: para, Workers: workers, PreferredPorts: true, Plain: true}
 			err := p.dev(cmd.Context(), n, watch, cmd.OutOrStdout())
 			if cmd.Context().Err() != nil {
 				return nil // interrupted: the way to end it
@@ -88,8 +88,8 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 		if err := w.Start(ctx); err != nil {
 			return err
 		}
-		at.Workers = append(at.Workers, w.URL)
-		fmt.Fprintf(out, "worker %d     %s\n", i+1, w.URL)
+		at.Workers, at.Plain = append(at.Workers, w.URL), append(at.Plain, w.PlainURL)
+		fmt.Fprintf(out, "worker %d     %s, for web pages %s\n", i+1, w.URL, w.PlainURL)
 		if i > 0 {
 			continue
 		}

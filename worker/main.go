@@ -192,6 +192,7 @@ type runFlags struct {
 	teeracleInterval, reregister        string
 	shieldingTarget, confirm, trustFile string
 	confirmInterval, publishInterval    uint32
+	plainPort                           uint16
 	receiptBlocks                       uint32
 	boundGettersOnly                    bool
 	fastJoin                            int
@@ -244,6 +245,8 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.BoolVar(&r.boundGettersOnly, "bound-getters-only", false, "refuse signed getters that can be repeated, as the Rust client makes them")
 	o.IntVar(&r.fastJoin, "fast-join", 0, "while the history is replayed, answer getters from a snapshot whose roots `K` other workers have published")
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
+	o.Uint16Var(&r.plainPort, "insecure-ws-port", 0, "development of web pages, which cannot accept a self-signed certificate: serve the trusted RPC without TLS too,\n"+
+		"to this machine only, on this `port`; needs --dev; 0 does not")
 	r.finality.register(o)
 	r.archive.register(o)
 	return cmd
@@ -304,6 +307,9 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	r.archive.into(&c)
 	if f.metrics {
 		c.MetricsAddr = listen(f.metricsPort)
+	}
+	if r.plainPort != 0 { // never on other interfaces
+		c.PlainAddr = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(r.plainPort)))
 	}
 	// What is not given is made from the ports. Port 0 is not known yet.
 	advertised := func(given, scheme string, port uint16) string {

@@ -75,6 +75,10 @@ func TestFlags(t *testing.T) {
 		{"-u ws://a,wss://b:1/path -u wss://c/path -p 7 run --dev --skip-ra",
 			with(func(c *Config) { c.NodeURL = "ws://a:7,wss://b:1/path,wss://c:7/path" })},
 		{"run --dev --skip-ra --parentchain solo", base},
+		{"--ws-external run --dev --skip-ra --insecure-ws-port 2002", with(func(c *Config) {
+			c.TrustedAddr, c.TrustedURL, c.MuRaAddr, c.MuRaURL = "0.0.0.0:2000", "wss://0.0.0.0:2000", "0.0.0.0:3443", "0.0.0.0:3443"
+			c.UntrustedURL, c.HTTPAddr, c.PlainAddr = "ws://0.0.0.0:2001", "0.0.0.0:4545", "127.0.0.1:2002"
+		})},
 		{"run --dev --skip-ra --block-archive a --archive-peer wss://x:1 --archive-peer wss://y:2",
 			with(func(c *Config) { c.BlockArchive, c.ArchivePeers = "a", []string{"wss://x:1", "wss://y:2"} })},
 		{"run --dev --skip-ra --no-block-archive", with(func(c *Config) { c.NoBlockArchive = true })},
@@ -139,6 +143,8 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra --confirm-interval 0":  "at least 1",
 		"run --dev --skip-ra --publish-interval 96": "power of two",
 		"run --dev --skip-ra --receipt-blocks 0":    "at least 1",
+
+		"run --skip-ra --trust-config t.json --insecure-ws-port 2002": "--dev is needed",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := Main(sampleApp(t), strings.Fields(line), &stdout, &stderr); code != 2 || !strings.Contains(stderr.String(), want) || stdout.Len() > 0 {

@@ -77,10 +77,10 @@ type Worker struct {
 // urls is what is advertised.
 type urls struct{ trusted, untrusted, muRa string }
 
-type listeners struct{ trusted, muRa, http, metrics net.Listener }
+type listeners struct{ trusted, plain, muRa, http, metrics net.Listener }
 
 func (l listeners) close() {
-	for _, ln := range []net.Listener{l.trusted, l.muRa, l.http, l.metrics} {
+	for _, ln := range []net.Listener{l.trusted, l.plain, l.muRa, l.http, l.metrics} {
 		if ln != nil {
 			ln.Close()
 		}
@@ -102,7 +102,7 @@ func (c *Config) Check() error {
 		_, err := parentchain.ParseURLs(c.NodeURL)
 		need(err == nil, fmt.Sprintf("endpoints of the parentchain: %v", err))
 	}
-	errs = append(errs, c.checkRelay(), c.checkWord())
+	errs = append(errs, c.checkRelay(), c.checkWord(), c.checkPlain())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
 	if err := c.checkArchive(); err != nil {
@@ -221,6 +221,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 		addr, initial string
 	}{
 		{&w.listeners.trusted, cfg.TrustedAddr, DefaultTrustedAddr},
+		{&w.listeners.plain, cfg.PlainAddr, ""},
 		{&w.listeners.muRa, cfg.MuRaAddr, DefaultMuRaAddr},
 		{&w.listeners.http, cfg.HTTPAddr, DefaultHTTPAddr},
 		{&w.listeners.metrics, cfg.MetricsAddr, ""},
@@ -273,6 +274,7 @@ func (w *Worker) run(ctx context.Context) error {
 	defer w.listeners.close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.serveTrusted(ctx) })
+	g.Go(func() error { return w.servePlain(ctx) })
 	g.Go(func() error { return w.serveHTTP(ctx) })
 	g.Go(func() error { return w.serveMetrics(ctx) })
 	g.Go(func() error { w.node.Watch(ctx); return nil })

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/netlimit"
@@ -55,6 +57,54 @@ func (w *Worker) serveTrusted(ctx context.Context) error {
 	limits.Open = func(n int) { w.metrics.connections.Set(float64(n)) }
 	err := serve(ctx, srv, func() error { return srv.ServeTLS(w.limited(w.listeners.trusted, limits), "", "") })
 	return errors.Join(err, w.rpc.Close())
+}
+
+// checkPlain refuses a server without TLS that others than this machine could
+// reach, or outside development.
+func (c *Config) checkPlain() error {
+	if c.PlainAddr == "" {
+		return nil
+	}
+	if !c.Dev {
+		return errors.New("the trusted RPC without TLS (--insecure-ws-port) is for development: --dev is needed")
+	}
+	at, err := netip.ParseAddrPort(c.PlainAddr)
+	if err != nil || !at.Addr().IsLoopback() {
+		return fmt.Errorf("the trusted RPC without TLS listens on loopback only, not on %s", c.PlainAddr)
+	}
+	return nil
+}
+
+// servePlain serves the trusted RPC without TLS, if Config.PlainAddr says so.
+func (w *Worker) servePlain(ctx context.Context) error {
+	if w.listeners.plain == nil {
+		return nil
+	}
+	w.log.Warn("the trusted RPC is also served without TLS, to this machine", "addr", w.listeners.plain.Addr().String())
+	srv := w.trustedServer()
+	srv.TLSConfig, srv.Handler = nil, fromHere(w.rpc)
+	return serve(ctx, srv, func() error { return srv.Serve(w.limited(w.listeners.plain, trustedLimits)) })
+}
+
+// fromHere refuses pages that are not from this machine. Browsers let every page
+// connect to loopback, and nothing else keeps it away there.
+func fromHere(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" && !onLoopback(origin) {
+			http.Error(rw, "origin not allowed", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(rw, r)
+	})
+}
+
+func onLoopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	at, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && at.IsLoopback()
 }
 
 func (w *Worker) httpServer() *http.Server {

@@ -48,6 +48,10 @@ type Config struct {
 	MuRaAddr    string // key hand-over to peers; 127.0.0.1:3443
 	HTTPAddr    string // /is_initialized; 127.0.0.1:4545
 	MetricsAddr string // Prometheus metrics over HTTP; "" serves none
+	// PlainAddr serves the trusted RPC without TLS too, to programs and pages on
+	// this machine, since pages cannot accept a self-signed certificate: an IP
+	// address of loopback. It needs Dev; "" serves none.
+	PlainAddr string
 
 	// What is told to others; "" is made from the listening address.
 	TrustedURL   string // registered on chain; wss://127.0.0.1:2000

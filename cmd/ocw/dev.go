@@ -40,7 +40,7 @@ func devCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Para: para, Workers: workers, Command: command, PreferredPorts: true, Logs: logs}
+			cfg := demo.NetworkConfig{Dir: dir, BlockTime: blockTime, Para: para, Workers: workers, Command: command, PreferredPorts: true, Plain: true, Logs: logs}
 			err = runDev(cmd.Context(), cfg, logs.Name(), cmd.OutOrStdout())
 			if cmd.Context().Err() != nil {
 				return nil // interrupted: the way to end it
@@ -72,7 +72,7 @@ func runDev(ctx context.Context, cfg demo.NetworkConfig, logName string, out io.
 		if err := w.Start(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "worker %d     %s\n", i+1, w.URL)
+		fmt.Fprintf(out, "worker %d     %s, for web pages %s\n", i+1, w.URL, w.PlainURL)
 	}
 	if err := describe(ctx, net, logName, out); err != nil {
 		return err

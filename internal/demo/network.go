@@ -32,9 +32,11 @@ type NetworkConfig struct {
 	// bin/integritee-service; the worker's own arguments are appended.
 	Command []string
 	// PreferredPorts uses the documented ports (9944, 9945 for a relay chain, 2000,
-	// 3443, 4545, and up for further workers) where they are free.
+	// 2002 without TLS, 3443, 4545, and up for further workers) where they are free.
 	PreferredPorts bool
-	Logs           io.Writer // of the workers; nil: nowhere
+	// Plain has the workers serve their trusted RPC without TLS too, for web pages.
+	Plain bool
+	Logs  io.Writer // of the workers; nil: nowhere
 }
 
 // Network is a running dev chain with workers on loopback.
@@ -50,8 +52,9 @@ type Network struct {
 
 // WorkerNode is one worker of a Network.
 type WorkerNode struct {
-	URL     string // of the trusted RPC
-	DataDir string
+	URL      string // of the trusted RPC
+	PlainURL string // of the same without TLS; "" if it is not served
+	DataDir  string
 
 	http string
 	args []string
@@ -76,12 +79,12 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 			n.Close()
 		}
 	}()
-	const chains = 2
-	wanted := make([]int, chains+4*cfg.Workers)
+	const chains, each = 2, 5 // ports
+	wanted := make([]int, chains+each*cfg.Workers)
 	if cfg.PreferredPorts {
 		wanted[0], wanted[1] = 9944, 9945
 		for i := range cfg.Workers {
-			copy(wanted[chains+4*i:], []int{2000 + 10*i, 3443 + i, 4545 + i, 2001 + 10*i})
+			copy(wanted[chains+each*i:], []int{2000 + 10*i, 3443 + i, 4545 + i, 2001 + 10*i, 2002 + 10*i})
 		}
 	}
 	ports, err := freePorts(wanted...)
@@ -92,7 +95,7 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 		return nil, err
 	}
 	for i := range cfg.Workers {
-		p := ports[chains+4*i:]
+		p := ports[chains+each*i:]
 		w := &WorkerNode{
 			URL:     fmt.Sprintf("wss://127.0.0.1:%d", p[0]),
 			DataDir: filepath.Join(cfg.Dir, fmt.Sprintf("worker-%d", i+1)),
@@ -102,6 +105,10 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 		w.args = []string{"-u", "ws://127.0.0.1", "-p", strconv.Itoa(ports[0]),
 			"-P", strconv.Itoa(p[0]), "-r", strconv.Itoa(p[1]), "-h", strconv.Itoa(p[2]), "-w", strconv.Itoa(p[3]),
 			"-d", w.DataDir, "run", "--dev", "--skip-ra"}
+		if cfg.Plain {
+			w.PlainURL = fmt.Sprintf("ws://127.0.0.1:%d", p[4])
+			w.args = append(w.args, "--insecure-ws-port", strconv.Itoa(p[4]))
+		}
 		if cfg.Para {
 			w.args = append(w.args, "--parentchain", "para", "--relay-url", n.RelayURL)
 		}
