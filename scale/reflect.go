@@ -108,11 +108,17 @@ func Append(b []byte, v any) ([]byte, error) {
 	if !rv.IsValid() || rv.Kind() == reflect.Pointer {
 		return b, fmt.Errorf("%w: nil", ErrInvalid)
 	}
-	c, err := codecOf(rv.Type())
+	return AppendValue(b, rv)
+}
+
+// AppendValue appends the encoding of v as its type says: of a pointer, that of
+// an option, where [Append] encodes what it points to.
+func AppendValue(b []byte, v reflect.Value) ([]byte, error) {
+	c, err := codecOf(v.Type())
 	if err != nil {
 		return b, err
 	}
-	return c.enc(slices.Grow(b, c.min), rv)
+	return c.enc(slices.Grow(b, c.min), v)
 }
 
 // Unmarshal decodes b into the value that v points to; bytes left over are an

@@ -108,7 +108,7 @@ func parseArguments(to []byte, name string, fields []metadata.FieldSpec, args []
 			return nil, fmt.Errorf("stf: argument %s of %s is no %s: %w", f.Name, name, scale.WireForm(f.Type), err)
 		}
 		var err error
-		if to, err = scale.Append(to, v.Interface()); err != nil {
+		if to, err = scale.AppendValue(to, v.Elem()); err != nil {
 			return nil, err
 		}
 	}

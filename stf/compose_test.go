@@ -8,6 +8,7 @@ import (
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/stftest"
 )
 
 func TestParse(t *testing.T) {
@@ -54,5 +55,56 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := app.FormatAnswer("x", nil); err != stf.ErrUnknownGetter {
 		t.Error(err)
+	}
+}
+
+// perhaps has options where a call and getters have their arguments and results.
+type perhaps struct{ Last stf.Value[uint32] }
+
+func (p *perhaps) Set(ctx stf.Call, to *uint32) error {
+	if to != nil {
+		p.Last.Set(ctx, *to)
+	}
+	return nil
+}
+
+func (p *perhaps) Get(q stf.Query, above *uint32) (*uint32, error) {
+	if last := p.Last.Get(q); above == nil || last > *above {
+		return &last, nil
+	}
+	return nil, nil
+}
+
+// TestOptions: what is a pointer in Go is an option in the bytes, as the lock
+// says, also where it is a whole argument or result.
+func TestOptions(t *testing.T) {
+	app, err := stf.NewApp(stf.Config{Name: "perhaps", Modules: []stf.ModuleDecl{stf.Module("P", &perhaps{}, stf.At(1),
+		stf.Calls(stf.Method("Set", 0, "to")), stf.Public(stf.Method("Get", 0, "above")))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lock := app.Lock(); !strings.Contains(lock, "P.set(to: Option<u32>)") || !strings.Contains(lock, "P.get(above: Option<u32>) -> Option<u32>") {
+		t.Error(lock)
+	}
+	shard := stftest.New(t, app)
+	for word, bytes := range map[string]string{"null": "00", "7": "0107000000"} {
+		call, err := app.ParseCall("P.Set", alice, []string{word})
+		if err != nil || hex.EncodeToString(call[34:]) != bytes {
+			t.Errorf("%s: %x, %v", word, call, err)
+		}
+		if got := shard.Call(call); !got.Outcome.OK() {
+			t.Errorf("%s: %v", word, got.Outcome)
+		}
+	}
+	for word, want := range map[string]string{"null": "7", "6": "7", "7": "null"} {
+		getter, _, err := app.ParseGetter("P.Get", alice, []string{word})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer *uint32
+		shard.Public(getter, &answer)
+		if got, err := app.FormatAnswer("P.Get", scale.MustMarshal(struct{ V *uint32 }{answer})); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", word, got, err, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -113,7 +114,7 @@ func (a *App) answer(kv pallet.ReadKV, env *Env, getters map[path]*getterEntry, 
 	err, panicked := f.run(func() error {
 		result, err := e.query.Run(Query{base{f}}, args)
 		if err == nil {
-			value, err = scale.Marshal(result)
+			value, err = scale.AppendValue(nil, reflect.ValueOf(result))
 		}
 		return err
 	})
