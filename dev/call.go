@@ -152,14 +152,13 @@ func (s *session) call(ctx context.Context, name string, args []string) (string,
 
 // nonce asks the app's getter of that name.
 func (s *session) nonce(ctx context.Context) (nonce uint32, err error) {
-	for _, name := range s.app.GetterNames() {
-		if name, ok := strings.CutSuffix(name, ".nonce()"); ok {
-			value, err := s.get(ctx, name+".nonce", nil)
-			if err != nil {
-				return 0, err
-			}
-			return nonce, scale.Unmarshal(value, &nonce)
+	d := s.app.Declaration()
+	if module, getter, ok := d.NonceGetter(); ok {
+		value, err := s.get(ctx, module+"."+getter, nil)
+		if err != nil {
+			return 0, err
 		}
+		return nonce, scale.Unmarshal(value, &nonce)
 	}
 	return 0, errors.New("no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return q.Nonce(who), nil }, which is needed to make calls; add it")
 }

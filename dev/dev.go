@@ -7,6 +7,7 @@
 //	go run . query Counter.Mine
 //	go run . lock                       after a call was added
 //	go run . vet                        see docs/determinism.md
+//	go run . ts ../web/client           the TypeScript client, see docs/web.md
 //
 // Everything else is a command line of the worker. A production build leaves
 // this package out and calls worker.Main: the dev chain, the compiler and keys
@@ -69,7 +70,7 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{Use: "app", SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …"}
-	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.vetCommand())
+	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.vetCommand(), p.tsCommand())
 	return root
 }
 

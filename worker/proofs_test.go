@@ -1,14 +1,17 @@
 package worker
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -52,6 +55,23 @@ func TestProofsOfARealWorker(t *testing.T) {
 		if _, err := s.Worker.Roots(n.ctx, &far); err == nil || !strings.Contains(err.Error(), "are not kept: those of blocks 0 to") {
 			t.Errorf("roots of a block to come: %v", err)
 		}
+	}
+
+	// The shielding key is vouched for by the same account.
+	var key roots.ShieldingKey
+	var plain string
+	rpc := n.dialRPC(w)
+	if err := rpc.Call(n.ctx, "ocw_getShieldingKey", []any{}, &key); err != nil {
+		t.Fatal(err)
+	}
+	if err := rpc.Call(n.ctx, "author_getShieldingKey", []any{}, &plain); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := integritee.ParseReturnValue(plain); err != nil || !bytes.Contains(v.Value, fmt.Appendf(nil, `{"n":[%d,%d,`, key.N[0], key.N[1])) {
+		t.Errorf("another key: %x, %v", key.N, err)
+	}
+	if key.Account != a.Account || key.Genesis != a.Genesis || key.Shard != a.Shard || key.Number < a.Number || key.Verify() != nil {
+		t.Errorf("%+v, %v", key, key.Verify())
 	}
 
 	p, err := s.ProveReceipt(n.ctx, out)

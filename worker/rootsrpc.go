@@ -26,6 +26,22 @@ func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw 
 	})
 }
 
+// registerShieldingKey serves ocw_getShieldingKey: what author_getShieldingKey
+// answers, signed by this worker's account.
+func (w *Worker) registerShieldingKey(s *rpcserver.Server) {
+	handle(s, "ocw_getShieldingKey", func(context.Context, json.RawMessage) (any, error) {
+		keys, genesis := w.keys.Load(), w.genesis.Load()
+		view, err := w.view()
+		if err != nil || keys == nil || genesis == nil {
+			return nil, w.notReady()
+		}
+		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number()}
+		k.N, k.E = keys.Shielding.Public().Parts()
+		k.Sign(w.account)
+		return k, nil
+	})
+}
+
 // registerRoots serves ocw_getRoots: the roots after a block, by number, or
 // after the last one, signed by this worker's account. They disclose nothing,
 // so anybody may ask.

@@ -91,6 +91,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	s.Handle("ocw_status", func(context.Context, json.RawMessage) (any, error) { return w.Status(), nil })
 	w.registerArchive(s)
 	w.registerRoots(s)
+	w.registerShieldingKey(s)
 	w.registerProofs(s)
 	w.registerChanges(s)
 	w.registerDiff(s)

@@ -45,6 +45,7 @@ var table = map[string]int{
 	"stf/vet":              command,
 	"dev":                  command,
 	"internal/gosource":    adapter,
+	"internal/tsclient":    adapter,
 	"apps":                 machine,
 	"tee":                  protocol,
 	"tee/sim":              adapter,

@@ -67,6 +67,28 @@ func TestSignedRoots(t *testing.T) {
 
 // TestPublication: what is published is read again, and nothing else is taken
 // for it.
+func TestShieldingKey(t *testing.T) {
+	key := ShieldingKey{Genesis: example().Genesis, Shard: example().Shard, Number: 7, N: bytes.Repeat([]byte{9}, 384), E: Bytes{1, 0, 1, 0}}
+	key.Sign(worker(t, "//worker"))
+	if err := key.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*ShieldingKey){
+		"genesis":  func(k *ShieldingKey) { k.Genesis[0]++ },
+		"shard":    func(k *ShieldingKey) { k.Shard[31]++ },
+		"number":   func(k *ShieldingKey) { k.Number++ },
+		"modulus":  func(k *ShieldingKey) { k.N = bytes.Repeat([]byte{8}, 384) },
+		"exponent": func(k *ShieldingKey) { k.E = Bytes{3, 0, 0, 0} },
+		"account":  func(k *ShieldingKey) { k.Account[0]++ },
+		"lengths":  func(k *ShieldingKey) { k.N, k.E = append(k.N[:384:384], 1), k.E[:3] },
+	} {
+		changed := key
+		if change(&changed); changed.Verify() == nil {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
 func TestPublication(t *testing.T) {
 	r := example()
 	p := r.Publish()

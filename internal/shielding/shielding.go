@@ -107,11 +107,16 @@ func fromNumbers(numbers []uint16, want int) ([]byte, error) {
 	return out, nil
 }
 
+// Parts returns modulus and exponent, KeySize and 4 bytes, little-endian.
+func (k *PublicKey) Parts() (n, e []byte) {
+	n = k.key.N.FillBytes(make([]byte, KeySize))
+	slices.Reverse(n)
+	return n, binary.LittleEndian.AppendUint32(nil, uint32(k.key.E))
+}
+
 // MarshalJSON returns the JSON form without spaces, n before e.
 func (k *PublicKey) MarshalJSON() ([]byte, error) {
-	n := k.key.N.FillBytes(make([]byte, KeySize))
-	slices.Reverse(n)
-	e := binary.LittleEndian.AppendUint32(nil, uint32(k.key.E))
+	n, e := k.Parts()
 	numbers := func(b []byte) []uint16 {
 		out := make([]uint16, len(b))
 		for i, v := range b {

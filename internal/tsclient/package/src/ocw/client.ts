@@ -1,0 +1,405 @@
+/** A connection to a shard: makes calls by the parentchain, learns their outcome from a worker, and asks it getters. */
+import type { ApiPromise } from '@polkadot/api';
+import type { AddressOrPair } from '@polkadot/api/types';
+import type { ISubmittableResult } from '@polkadot/types/types';
+import { cryptoWaitReady } from '@polkadot/util-crypto';
+import { account, accountBytes, type AccountId, bytes, type Codec, concat, decode, encode, fromHex, type Hex, option, toHex, u128, u32 } from './codec.js';
+import { type Account, maxPlaintext, ShieldingKey, sign } from './crypto.js';
+import { OcwError, within } from './errors.js';
+import { type Answer, hash, label, type Receipt, type Signed, verifyAnswer, verifyReceipt, verifyShieldingKey } from './verify.js';
+import { message, Worker } from './worker.js';
+
+/**
+ * What a worker must show. All that it says is signed by an account, which must
+ * be in the parentchain's enclave registry (Teerex.SovereignEnclaves), with the
+ * fingerprint in force for the shard, and attested. The node is believed: use
+ * your own. 'insecure-dev' accepts any account, for development only.
+ */
+export type Trust =
+  | 'insecure-dev'
+  | {
+      /** The measurement that is expected, from your own build; without it the chain's word counts. */
+      fingerprint?: Hex;
+      /** Accepts registrations that skipped attestation, which prove nothing. */
+      acceptUnattested?: boolean;
+    };
+
+export interface ConnectOptions {
+  /** The parentchain. */
+  api: ApiPromise;
+  /** URL of the worker: wss://…, or ws://127.0.0.1:… while developing. */
+  worker: string;
+  trust: Trust;
+  /** The shard; without it, the one that the worker serves. */
+  shard?: Hex;
+}
+
+/** submitted: in the pool; included: in a best block; finalized: for good; committed: executed by the worker. */
+export type Stage = 'submitted' | 'included' | 'finalized' | 'committed';
+
+export interface WaitOptions {
+  /** Signs and pays the public extrinsic. Everybody sees this account: it should not be the private one. */
+  payer: Account;
+  onProgress?: (stage: Stage) => void;
+  /** Milliseconds until the wait ends; 5 minutes. */
+  timeout?: number;
+  signal?: AbortSignal;
+  /** false does not ask for the receipt, which needs a signature: the outcome is not known then. */
+  receipt?: boolean;
+}
+
+export interface CallOptions extends WaitOptions {
+  /** The account that the call acts for, if the signer is its delegate. */
+  sender?: AccountId;
+  /** Nonce of the sender in the shard; without it, it is asked for, which needs a signature. */
+  nonce?: number;
+}
+
+export interface GetOptions {
+  /** The account that is asked about, if the signer is its delegate. */
+  owner?: AccountId;
+  signal?: AbortSignal;
+}
+
+/** What became of an operation. */
+export interface Outcome<E> {
+  operation: Hex;
+  extrinsic: Hex;
+  block: number;
+  blockHash: Hex;
+  /** Whether it was executed and its effects kept; null without a receipt. */
+  ok: boolean | null;
+  /** Name of the receipt's code, 'Success' or 'ModuleError' for example; null without a receipt. */
+  code: string | null;
+  /** The app's error, if code is 'ModuleError'. */
+  error: { module: string; name: string } | null;
+  /** In words. */
+  reason: string;
+  events: E[];
+  /** Signed by the worker and proven to be among those of its block. */
+  receipt: (Signed & { receipt: Receipt }) | null;
+}
+
+/** What generated code says of its app. */
+export interface App<E> {
+  name: string;
+  /** Name and text of each code of receipts. */
+  codes: readonly (readonly [name: string, reason: string])[];
+  /** Name of each module, and name and text of its errors. */
+  modules: Readonly<Record<number, { name: string; errors: Readonly<Record<number, readonly [name: string, reason: string]>> }>>;
+  /** Decodes an event; undefined if the app has none of this number. */
+  event: (raw: Uint8Array) => E | undefined;
+  /** The getter of the owner's nonce. */
+  nonce?: (owner: AccountId) => Uint8Array;
+}
+
+/** Makes App.event of a list of module and event index, their names, and the codec of the fields. */
+export function events<E>(list: [module: number, index: number, moduleName: string, name: string, fields: Codec<unknown>][]): (raw: Uint8Array) => E | undefined {
+  return (raw) => {
+    const found = list.find(([m, i]) => m === raw[0] && i === raw[1]);
+    return found && ({ module: found[2], event: found[3], fields: decode(found[4], raw.subarray(2)) } as E);
+  };
+}
+
+interface Inclusion {
+  extrinsic: Hex;
+  block: number;
+  blockHash: Hex;
+  /** Of the announcing event in System.Events. */
+  index: number;
+}
+
+const defaultTimeout = 5 * 60_000;
+const pollMs = 250;
+
+export class Client<E> {
+  readonly #accepted = new Set<AccountId>();
+  #seen = 0; // the last block of which something was told
+
+  private constructor(
+    readonly app: App<E>,
+    readonly api: ApiPromise,
+    readonly worker: Worker,
+    readonly shard: Hex,
+    private readonly trust: Trust,
+  ) {}
+
+  /** Connects to a worker and checks it. */
+  static async connect<E>(app: App<E>, o: ConnectOptions): Promise<Client<E>> {
+    await Promise.all([cryptoWaitReady(), o.api.isReady]);
+    const worker = new Worker(o.worker);
+    try {
+      const shard = o.shard ?? toHex(await worker.value('author_getShard', []));
+      const client = new Client(app, o.api, worker, shard, o.trust);
+      await client.shieldingKey();
+      return client;
+    } catch (e) {
+      await worker.close();
+      throw e;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.worker.close();
+  }
+
+  /** The key that operations are encrypted to. */
+  async shieldingKey(signal?: AbortSignal): Promise<ShieldingKey> {
+    const key = verifyShieldingKey(await this.worker.json('ocw_getShieldingKey', [], signal));
+    await this.#check(key);
+    return ShieldingKey.import(fromHex(key.n), fromHex(key.e));
+  }
+
+  /** The fingerprint that a call of the next block is checked against, by the parentchain. */
+  async fingerprint(): Promise<Hex> {
+    const head = (await this.api.rpc.chain.getHeader()).number.toNumber();
+    const entry = (await this.#storage('enclaveBridge', 'shardConfigRegistry', this.shard)) as {
+      activeConfig: { enclaveFingerprint: Hex };
+      pendingUpgrade: { enclaveFingerprint: Hex } | null;
+      upgradeAt: number | null;
+    } | null;
+    if (entry === null) {
+      return this.shard;
+    }
+    const { activeConfig, pendingUpgrade, upgradeAt } = entry;
+    return (pendingUpgrade !== null && upgradeAt !== null && upgradeAt <= head + 1 ? pendingUpgrade : activeConfig).enclaveFingerprint;
+  }
+
+  /** Asks a getter for everybody, given as path and arguments. The answer is verified. */
+  async ask(getter: Uint8Array, signal?: AbortSignal): Promise<Uint8Array | null> {
+    const raw = concat(Uint8Array.of(0), getter);
+    return (await this.answer(raw, raw, signal)).value;
+  }
+
+  /** Asks a getter for its owner, which getter makes as path, owner and arguments. */
+  async askAs(signer: Account, getter: (owner: AccountId) => Uint8Array, options: GetOptions = {}): Promise<Uint8Array | null> {
+    const owner = options.owner ?? signer.address;
+    const raw = getter(owner);
+    const trusted = concat(Uint8Array.of(1), raw);
+    return (await this.answer(concat(trusted, delegate(owner, signer), await sign(signer, raw)), trusted, options.signal)).value;
+  }
+
+  /** Has a signed getter answered. shown is what of it the answer refers to. */
+  async answer(signed: Uint8Array, shown: Uint8Array, signal?: AbortSignal): Promise<Answer> {
+    const request = toHex(concat(fromHex(this.shard), encode(bytes, signed)));
+    const answer = verifyAnswer(await this.worker.json('ocw_getAnswer', [request], signal), shown);
+    await this.#check(answer);
+    if (answer.number < this.#seen) {
+      throw new OcwError('not-trusted', `the worker answers as of block ${answer.number}, and has told of block ${this.#seen}`);
+    }
+    this.#seen = answer.number;
+    return answer;
+  }
+
+  /** Nonce of an account in the shard, by the app's getter. */
+  async nonce(signer: Account, options: GetOptions = {}): Promise<number> {
+    if (this.app.nonce === undefined) {
+      throw new OcwError('rejected', `the app ${this.app.name} has no getter nonce: give a nonce`);
+    }
+    return decode(u32, (await this.askAs(signer, this.app.nonce, options)) ?? new Uint8Array());
+  }
+
+  /** Makes a call, which call gives as path, sender and arguments, and waits for its outcome. */
+  async invoke(signer: Account, call: (sender: AccountId) => Uint8Array, options: CallOptions): Promise<Outcome<E>> {
+    const sender = options.sender ?? signer.address;
+    const raw = call(sender);
+    const nonce = encode(u32, options.nonce ?? (await this.nonce(signer, { owner: sender, signal: options.signal })));
+    const signature = await sign(signer, concat(raw, nonce, fromHex(await this.fingerprint()), fromHex(this.shard)));
+    const operation = concat(Uint8Array.of(0), raw, nonce, delegate(sender, signer), signature);
+    if (operation.length > maxPlaintext) {
+      throw new OcwError('rejected', `the call has ${operation.length} bytes, at most ${maxPlaintext} are executed`);
+    }
+    const cyphertext = await (await this.shieldingKey(options.signal)).encrypt(operation);
+    // What is found not to be signed for the shard has a receipt by its ciphertext, for who has paid.
+    return this.#run('invoke', [{ shard: this.shard, cyphertext: toHex(cyphertext) }], 'IndirectInvocationRegistered', options, [
+      { operation: hash(operation), account: sender, signer },
+      { operation: hash(cyphertext), account: options.payer.address, signer: options.payer },
+    ]);
+  }
+
+  /** Moves funds of payer, in the smallest unit, from the parentchain to an account in the shard. */
+  async shield(beneficiary: AccountId, amount: bigint, options: WaitOptions): Promise<Outcome<E>> {
+    const encrypted = await (await this.shieldingKey(options.signal)).encrypt(accountBytes(beneficiary));
+    return this.#run('shieldFunds', [this.shard, toHex(encrypted), encodeAmount(amount)], 'ShieldFunds', options, [
+      { operation: hash(encrypted), account: options.payer.address, signer: options.payer },
+    ]);
+  }
+
+  /** The proven receipt of an operation; null if the worker has none that the account may read. */
+  async receipt(operation: Uint8Array, of: AccountId, signer: Account, signal?: AbortSignal): Promise<(Signed & { receipt: Receipt }) | null> {
+    const who = accountBytes(of);
+    const payload = concat(label('ocw/receipt/query/1'), fromHex(this.shard), operation, who);
+    const query = concat(fromHex(this.shard), operation, who, delegate(of, signer), await sign(signer, payload));
+    const answer = await this.worker.json('ocw_proveReceipt', [toHex(query)], signal);
+    if (answer === null) {
+      return null;
+    }
+    const proven = verifyReceipt(answer);
+    await this.#check(proven);
+    if (proven.receipt.operation !== toHex(operation)) {
+      throw new OcwError('protocol', 'worker: ocw_proveReceipt: the receipt is of another operation');
+    }
+    return proven;
+  }
+
+  /** Submits a call of EnclaveBridge and waits for what the shard makes of it. The first query that has a receipt counts. */
+  async #run(method: string, args: unknown[], event: string, options: WaitOptions, queries: { operation: Uint8Array; account: AccountId; signer: Account }[]): Promise<Outcome<E>> {
+    const first = queries[0] as (typeof queries)[number];
+    const wait = <T>(what: string, work: Promise<T>) => within(options.timeout ?? defaultTimeout, what, options.signal, work, 'unknown');
+    const at = await wait('the extrinsic is in no final block yet', this.#submit(method, args, event, options));
+    options.onProgress?.('finalized');
+    const ended = new AbortController();
+    try {
+      await wait(`block ${at.block} is not executed yet`, this.#committed(at.block, ended.signal));
+    } finally {
+      ended.abort();
+    }
+    this.#seen = Math.max(this.#seen, at.block);
+    options.onProgress?.('committed');
+    const out = { operation: toHex(first.operation), extrinsic: at.extrinsic, block: at.block, blockHash: at.blockHash };
+    if (options.receipt === false) {
+      return { ...out, ok: null, code: null, error: null, reason: 'the receipt was not asked for', events: [], receipt: null };
+    }
+    for (const q of queries) {
+      const proven = await this.receipt(q.operation, q.account, q.signer, options.signal);
+      if (proven === null) {
+        continue;
+      }
+      if (proven.receipt.block !== at.block || proven.receipt.index !== at.index || proven.block !== at.blockHash) {
+        throw new OcwError('protocol', 'worker: the receipt is of another place in the chain');
+      }
+      return { ...out, ...this.#explain(proven.receipt), receipt: proven };
+    }
+    throw new OcwError('unknown', `block ${at.block} holds the operation, and the worker has no receipt of it`);
+  }
+
+  #explain(r: Receipt): Pick<Outcome<E>, 'ok' | 'code' | 'error' | 'reason' | 'events'> {
+    const [code, reason] = this.app.codes[r.code] ?? [`code ${r.code}`, 'a code that this version does not know'];
+    const events = r.events.map((e) => this.app.event(e)).filter((e) => e !== undefined);
+    const ok = r.code === 0;
+    if (code !== 'ModuleError') {
+      return { ok, code, error: null, reason, events };
+    }
+    const module = this.app.modules[r.module];
+    const [name, text] = module?.errors[r.error] ?? [`error ${r.error}`, reason];
+    return { ok, code, error: { module: module?.name ?? `module ${r.module}`, name }, reason: text, events };
+  }
+
+  /** Submits and waits until a finalized block holds the extrinsic. */
+  async #submit(method: string, args: unknown[], event: string, o: WaitOptions): Promise<Inclusion> {
+    const make = this.api.tx.enclaveBridge?.[method];
+    if (make === undefined) {
+      throw new OcwError('rejected', `this parentchain has no EnclaveBridge.${method}`);
+    }
+    const tx = make(...args);
+    const [who, signing] = 'sign' in o.payer ? [o.payer, {}] : [o.payer.address, { signer: o.payer.signer }];
+    const signed = await tx.signAsync(who as AddressOrPair, signing as object).catch((e: unknown) => {
+      throw new OcwError('signature', `${o.payer.address} has not signed the extrinsic: ${message(e)}`, { cause: e });
+    });
+    const result = await new Promise<ISubmittableResult>((resolve, reject) => {
+      const watching = signed.send((r: ISubmittableResult) => {
+        if (r.status.isReady) {
+          o.onProgress?.('submitted');
+        } else if (r.status.isInBlock) {
+          o.onProgress?.('included');
+        } else if (r.status.isFinalized) {
+          resolve(r);
+        } else if (r.isError) {
+          reject(new OcwError('rejected', `the parentchain's pool says ${r.status.type}`));
+        }
+        if (r.status.isFinalized || r.isError) {
+          void watching.then((off) => off());
+        }
+      });
+      watching.catch((e: unknown) => {
+        const refused = typeof (e as { code?: unknown }).code === 'number';
+        reject(new OcwError(refused ? 'rejected' : 'unknown', `the parentchain does not take the extrinsic: ${message(e)}`, { cause: e }));
+      });
+    });
+    if (result.dispatchError) {
+      const { dispatchError: e } = result;
+      const name = e.isModule ? this.api.registry.findMetaError(e.asModule).name : e.type;
+      throw new OcwError('rejected', `the extrinsic failed on the parentchain: ${name}`);
+    }
+    const blockHash = result.status.asFinalized.toHex();
+    const at = await this.api.at(blockHash);
+    const records = (await at.query.system?.events?.()) as unknown as { phase: { isApplyExtrinsic: boolean; asApplyExtrinsic: { toNumber(): number } }; event: { section: string; method: string } }[];
+    const index = records.findIndex(
+      (r) => r.phase.isApplyExtrinsic && r.phase.asApplyExtrinsic.toNumber() === result.txIndex && r.event.section === 'enclaveBridge' && r.event.method === event,
+    );
+    if (index < 0) {
+      throw new OcwError('protocol', `the block of the extrinsic has no event EnclaveBridge.${event} for it`);
+    }
+    const block = (await this.api.rpc.chain.getHeader(blockHash)).number.toNumber();
+    return { extrinsic: result.txHash.toHex(), block, blockHash, index };
+  }
+
+  /** Waits until the worker has committed a block, also while it restarts. */
+  async #committed(block: number, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      try {
+        const status = (await this.worker.json('ocw_status', [], ended)) as { number: number };
+        if (status.number >= block) {
+          return;
+        }
+      } catch (e) {
+        if (!(e instanceof OcwError && e.kind === 'unavailable')) {
+          throw e;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+  }
+
+  /** Checks that what was signed is about this shard and chain, and by a worker that may speak for it. */
+  async #check(s: Pick<Signed, 'genesis' | 'shard' | 'by'>): Promise<void> {
+    if (s.genesis !== this.api.genesisHash.toHex() || s.shard !== this.shard) {
+      throw new OcwError('not-trusted', 'the worker speaks of another chain or shard');
+    }
+    if (this.trust === 'insecure-dev' || this.#accepted.has(s.by)) {
+      return;
+    }
+    const inForce = await this.fingerprint();
+    const want = this.trust.fingerprint ?? inForce;
+    const entry = (await this.#storage('teerex', 'sovereignEnclaves', s.by)) as Record<string, Registration> | null;
+    const enclave = entry && Object.values(entry)[0];
+    if (!enclave) {
+      throw new OcwError('not-trusted', `the worker's account ${s.by} is no registered enclave`);
+    }
+    const attested = !('skip' in enclave.attestationMethod) && enclave.buildMode === 'Production' && enclave.status !== 'Invalid' && enclave.status !== 'GroupRevoked';
+    if (enclave.mrEnclave !== want || want !== inForce) {
+      throw new OcwError('not-trusted', `the worker's account ${s.by} is registered with fingerprint ${enclave.mrEnclave}; expected is ${want}, in force ${inForce}`);
+    }
+    if (!attested && !this.trust.acceptUnattested) {
+      throw new OcwError('not-trusted', `the worker's account ${s.by} is registered without valid attestation`);
+    }
+    this.#accepted.add(s.by);
+  }
+
+  async #storage(pallet: string, item: string, key: string): Promise<unknown> {
+    const entry = this.api.query[pallet]?.[item];
+    if (entry === undefined) {
+      throw new OcwError('rejected', `this parentchain has no ${pallet}.${item}`);
+    }
+    return (await entry(key)).toJSON();
+  }
+}
+
+interface Registration {
+  mrEnclave: Hex;
+  attestationMethod: Record<string, unknown>;
+  buildMode: string;
+  status: string;
+}
+
+/** SCALE of the signer as delegate, none if it signs for itself. */
+function delegate(owner: AccountId, signer: Account): Uint8Array {
+  const own = toHex(accountBytes(owner)) === toHex(accountBytes(signer.address));
+  return encode(option(account), own ? null : signer.address);
+}
+
+/** An amount as polkadot.js takes it, checked to be one. */
+function encodeAmount(amount: bigint): bigint {
+  encode(u128, amount);
+  return amount;
+}
