@@ -43,9 +43,11 @@ func required(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+type endpoints struct{ Chain, Worker string }
+
 // network starts `dev` with an app and returns what its network.json says. It
 // is ended with the test.
-func network(t *testing.T, app string) (at struct{ Chain, Worker string }) {
+func network(t *testing.T, app string) (at endpoints) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -149,37 +151,44 @@ func node(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// bundle makes one script for pages out of compiled modules.
-func bundle(t *testing.T, dir, script string) string {
+// bundle makes one script for a platform out of modules.
+func bundle(t *testing.T, dir, script, platform string) string {
 	t.Helper()
-	out := filepath.Join(dir, "bundle.js")
-	node(t, dir, "src/bundle.mjs", script, out)
+	out := filepath.Join(dir, platform+".js")
+	node(t, dir, "src/bundle.mjs", script, out, platform)
 	return out
 }
 
 // TestClient has the generated client, in Node and in Chromium, use a network
-// of `dev` by what it serves for web pages.
+// of `dev` by what it serves for web pages. With another one, of the sample app,
+// what is composed with the type tables of @encointer/types is executed, and the
+// answers are read with them.
 func TestClient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	dir := build(t)
-	at := network(t, "kitchen")
-	run := func(name, payer string) []byte {
-		b, err := json.Marshal(map[string]string{"chain": at.Chain, "worker": at.Worker, "name": name, "payer": payer})
+	at, sampled := network(t, "kitchen"), network(t, "sample")
+	run := func(on endpoints, name, payer string) []byte {
+		b, err := json.Marshal(map[string]string{"chain": on.Chain, "worker": on.Worker, "name": name, "payer": payer})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	t.Run("both", func(t *testing.T) { // waits for the parallel ones
+	t.Run("all", func(t *testing.T) { // waits for the parallel ones
 		t.Run("Node", func(t *testing.T) {
 			t.Parallel()
-			node(t, dir, "dist/src/node.js", string(run("node", "//Bob")))
+			node(t, dir, "dist/src/node.js", string(run(at, "node", "//Bob")))
 		})
 		t.Run("Chromium", func(t *testing.T) {
 			t.Parallel()
-			chromium(t, bundle(t, dir, "dist/src/browser.js"), run("chromium", "//Charlie"))
+			chromium(t, bundle(t, dir, "dist/src/browser.js", "browser"), run(at, "chromium", "//Charlie"))
+		})
+		t.Run("encointer", func(t *testing.T) {
+			t.Parallel()
+			definitions := bundle(t, dir, "@encointer/types/src/interfaces/integriteeWorker/definitions.ts", "node")
+			node(t, dir, "dist/src/encointer.js", string(run(sampled, "encointer", "//Bob")), definitions)
 		})
 	})
 }

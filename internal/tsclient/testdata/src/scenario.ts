@@ -152,12 +152,16 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
   const signer = new Keyring({ type: 'sr25519' }).addFromUri(`//${at.name}//alice`);
   const payer = new Keyring({ type: 'sr25519' }).addFromUri(at.payer);
   const last = await app.kitchen.trust(signer, payer.address, { payer });
+  const who = ocw.concat(ocw.fromHex(last.operation), signer.publicKey);
+  const statement = ocw.concat(new TextEncoder().encode('ocw/receipt/query/1'), ocw.fromHex(app.client.shard), who);
+  const query = ocw.concat(ocw.fromHex(app.client.shard), who, Uint8Array.of(0), await ocw.sign(signer, statement));
   const ask: Record<string, [members: string[], f: () => Promise<unknown>]> = {
     ocw_getAnswer: [['genesis', 'shard', 'number', 'block', 'time', 'state', 'receipts', 'history', 'account', 'signature', 'value'], () => app.kitchen.sum(1n)],
     ocw_getShieldingKey: [['genesis', 'shard', 'number', 'n', 'e', 'account', 'signature'], () => app.client.shieldingKey()],
+    ocw_getSealingKey: [['genesis', 'shard', 'number', 'key', 'account', 'signature'], () => app.kitchen.nonce(signer)],
     ocw_proveReceipt: [
       ['genesis', 'shard', 'number', 'block', 'receipts', 'account', 'signature', 'receipt', 'position', 'salt', 'nodes'],
-      () => app.client.receipt(hexToU8a(last.operation), signer.address, signer),
+      async () => ocw.verifyReceipt(await worker.json('ocw_proveReceipt', [ocw.toHex(query)])),
     ],
   };
   for (const [method, [members, f]] of Object.entries(ask)) {
@@ -175,6 +179,24 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
     worker.json = honest;
     assert(await f(), `${method} as it is`);
   }
+  // Who stands in between reads nothing of a question and its answer, and cannot repeat or change it.
+  const seen: [method: string, params: unknown[], answer: unknown][] = [];
+  worker.json = async (m, params, signal) => {
+    const answer = await honest(m, params, signal);
+    seen.push([m, params, answer]);
+    return answer;
+  };
+  const secret = await app.kitchen.dish(signer);
+  assert(secret, 'there is a dish');
+  equal([...new Set(seen.map(([m]) => m))], ['ocw_getSealingKey', 'ocw_sealed'], 'the methods that are seen');
+  for (const hidden of [signer.publicKey, secret.picture.slice(0, 16), ocw.fromHex(secret.order)]) {
+    assert(!show(seen).includes(ocw.toHex(hidden).slice(2)), 'what is asked and answered is sealed');
+  }
+  const sent = seen.find(([m]) => m === 'ocw_sealed');
+  await refused('rejected', 'AccessRepeated', () => honest('ocw_sealed', sent?.[1] ?? []));
+  worker.json = async (m, params, signal) => (m === 'ocw_sealed' ? (sent?.[2] as unknown) : honest(m, params, signal));
+  await refused('not-trusted', 'to another request', () => app.kitchen.dish(signer));
+  worker.json = honest;
   // An answer that is right, but older than what the worker has told already.
   const request = ocw.toHex(ocw.concat(ocw.fromHex(app.client.shard), ocw.encode(ocw.bytes, ocw.concat(Uint8Array.of(0), encode.kitchen.sum(1n)))));
   const old = await honest('ocw_getAnswer', [request]);
@@ -190,5 +212,5 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
   await refused('not-trusted', 'another chain or shard', with_('insecure-dev', other));
   await with_({ fingerprint: await app.client.fingerprint(), acceptUnattested: true })();
   await with_('insecure-dev')();
-  log('answers, keys and receipts that were changed, and workers that are not trusted');
+  log('answers, keys and receipts that were changed, who listens, and workers that are not trusted');
 }

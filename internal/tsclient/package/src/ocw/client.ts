@@ -6,8 +6,9 @@ import { cryptoWaitReady } from '@polkadot/util-crypto';
 import { account, accountBytes, type AccountId, bytes, type Codec, concat, decode, encode, fromHex, type Hex, option, toHex, u128, u32 } from './codec.js';
 import { type Account, maxPlaintext, ShieldingKey, sign } from './crypto.js';
 import { OcwError, within } from './errors.js';
-import { type Answer, hash, label, type Receipt, type Signed, verifyAnswer, verifyReceipt, verifyShieldingKey } from './verify.js';
-import { message, Worker } from './worker.js';
+import { lifetime, seal } from './seal.js';
+import { type Answer, hash, label, type Receipt, type SealingKey, type Signed, verifyAnswer, verifyReceipt, verifySealingKey, verifyShieldingKey } from './verify.js';
+import { message, protocol, refusal, Worker } from './worker.js';
 
 /**
  * What a worker must show. All that it says is signed by an account, which must
@@ -168,21 +169,51 @@ export class Client<E> {
   /** Asks a getter for everybody, given as path and arguments. The answer is verified. */
   async ask(getter: Uint8Array, signal?: AbortSignal): Promise<Uint8Array | null> {
     const raw = concat(Uint8Array.of(0), getter);
-    return (await this.answer(raw, raw, signal)).value;
+    const answer = await this.worker.json('ocw_getAnswer', [this.#request(raw)], signal);
+    return (await this.#answered(answer, raw)).value;
   }
 
-  /** Asks a getter for its owner, which getter makes as path, owner and arguments. */
+  /**
+   * Asks a getter for its owner, which getter makes as path, owner and arguments.
+   * What is signed counts once, for this enclave, and goes sealed.
+   */
   async askAs(signer: Account, getter: (owner: AccountId) => Uint8Array, options: GetOptions = {}): Promise<Uint8Array | null> {
     const owner = options.owner ?? signer.address;
     const raw = getter(owner);
-    const trusted = concat(Uint8Array.of(1), raw);
-    return (await this.answer(concat(trusted, delegate(owner, signer), await sign(signer, raw)), trusted, options.signal)).value;
+    const key = await this.#sealingKey(options.signal);
+    const nonce = crypto.getRandomValues(new Uint8Array(16));
+    const bounds = concat(fromHex(key.key), encode(u32, key.number + lifetime), nonce);
+    const by = delegate(owner, signer);
+    const signature = await sign(signer, concat(label('ocw/getter/1'), fromHex(this.shard), bounds, by, raw));
+    const bound = concat(Uint8Array.of(0x80), raw, bounds, by, signature);
+    const answer = await this.#sealed('ocw_getAnswer', this.#request(bound), options.signal);
+    return (await this.#answered(answer, concat(Uint8Array.of(1), raw))).value;
   }
 
-  /** Has a signed getter answered. shown is what of it the answer refers to. */
-  async answer(signed: Uint8Array, shown: Uint8Array, signal?: AbortSignal): Promise<Answer> {
-    const request = toHex(concat(fromHex(this.shard), encode(bytes, signed)));
-    const answer = verifyAnswer(await this.worker.json('ocw_getAnswer', [request], signal), shown);
+  #request(getter: Uint8Array): Hex {
+    return toHex(concat(fromHex(this.shard), encode(bytes, getter)));
+  }
+
+  /** Calls a method in a way that only the enclave reads it and its answer. */
+  async #sealed(method: string, param: Hex, signal?: AbortSignal): Promise<unknown> {
+    const { sealed, open } = await seal(await this.#sealingKey(signal), JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [param] }));
+    const text = await open((await this.worker.json('ocw_sealed', [sealed], signal)) as Hex);
+    const { result, error } = protocol(method, () => JSON.parse(text) as { result?: unknown; error?: unknown });
+    if (error !== undefined) {
+      throw refusal(method, error);
+    }
+    return result;
+  }
+
+  async #sealingKey(signal?: AbortSignal): Promise<SealingKey> {
+    const key = verifySealingKey(await this.worker.json('ocw_getSealingKey', [], signal));
+    await this.#check(key);
+    return key;
+  }
+
+  /** Verifies an answer. shown is what of a getter it refers to. */
+  async #answered(got: unknown, shown: Uint8Array): Promise<Answer> {
+    const answer = verifyAnswer(got, shown);
     await this.#check(answer);
     if (answer.number < this.#seen) {
       throw new OcwError('not-trusted', `the worker answers as of block ${answer.number}, and has told of block ${this.#seen}`);
@@ -199,13 +230,18 @@ export class Client<E> {
     return decode(u32, (await this.askAs(signer, this.app.nonce, options)) ?? new Uint8Array());
   }
 
+  /** Signs a call, and returns what is to be encrypted: SCALE of the trusted operation. */
+  async operation(signer: Account, call: (sender: AccountId) => Uint8Array, nonce: number, sender: AccountId = signer.address): Promise<Uint8Array<ArrayBuffer>> {
+    const raw = concat(call(sender), encode(u32, nonce));
+    const signature = await sign(signer, concat(raw, fromHex(await this.fingerprint()), fromHex(this.shard)));
+    return concat(Uint8Array.of(0), raw, delegate(sender, signer), signature);
+  }
+
   /** Makes a call, which call gives as path, sender and arguments, and waits for its outcome. */
   async invoke(signer: Account, call: (sender: AccountId) => Uint8Array, options: CallOptions): Promise<Outcome<E>> {
     const sender = options.sender ?? signer.address;
-    const raw = call(sender);
-    const nonce = encode(u32, options.nonce ?? (await this.nonce(signer, { owner: sender, signal: options.signal })));
-    const signature = await sign(signer, concat(raw, nonce, fromHex(await this.fingerprint()), fromHex(this.shard)));
-    const operation = concat(Uint8Array.of(0), raw, nonce, delegate(sender, signer), signature);
+    const nonce = options.nonce ?? (await this.nonce(signer, { owner: sender, signal: options.signal }));
+    const operation = await this.operation(signer, call, nonce, sender);
     if (operation.length > maxPlaintext) {
       throw new OcwError('rejected', `the call has ${operation.length} bytes, at most ${maxPlaintext} are executed`);
     }
@@ -230,7 +266,7 @@ export class Client<E> {
     const who = accountBytes(of);
     const payload = concat(label('ocw/receipt/query/1'), fromHex(this.shard), operation, who);
     const query = concat(fromHex(this.shard), operation, who, delegate(of, signer), await sign(signer, payload));
-    const answer = await this.worker.json('ocw_proveReceipt', [toHex(query)], signal);
+    const answer = await this.#sealed('ocw_proveReceipt', toHex(query), signal);
     if (answer === null) {
       return null;
     }

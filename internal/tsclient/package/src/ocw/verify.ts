@@ -1,6 +1,6 @@
 /** What workers sign and prove: roots, receipts, answers. */
 import { base58Decode, blake2AsU8a } from '@polkadot/util-crypto';
-import { accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, option, Reader, struct, u32, u64, u8, vec } from './codec.js';
+import { accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, option, Reader, struct, toHex, u32, u64, u8, vec } from './codec.js';
 import { verify } from './crypto.js';
 import { OcwError } from './errors.js';
 import { protocol } from './worker.js';
@@ -81,6 +81,30 @@ export function verifyShieldingKey(answer: unknown): SignedKey {
     const o = answer as Record<string, unknown>;
     const key = { genesis: o.genesis as Hex, shard: shardHex(o.shard as string), number: o.number as number, n: o.n as Hex, e: o.e as Hex };
     return { ...key, by: signer(method, o, concat(label('ocw/shielding-key/1'), encode(keyStatement, key))) };
+  });
+}
+
+/** The key that an enclave's requests are sealed and bound to. */
+export interface SealingKey {
+  genesis: Hex;
+  shard: Hex;
+  /** The worker's last block. */
+  number: number;
+  /** X25519. */
+  key: Hex;
+  by: AccountId;
+}
+
+const sealingStatement = struct<Omit<SealingKey, 'by'>>({ genesis: h256, shard: h256, number: u32, key: h256 });
+
+/** Reads what ocw_getSealingKey answers. */
+export function verifySealingKey(answer: unknown): SealingKey {
+  const method = 'ocw_getSealingKey';
+  return protocol(method, () => {
+    const o = answer as Record<string, unknown>;
+    const key = { genesis: o.genesis as Hex, shard: shardHex(o.shard as string), number: o.number as number, key: o.key as Hex };
+    const signature = toHex(concat(Uint8Array.of(0), fromHex(o.signature as string))); // always ed25519
+    return { ...key, by: signer(method, { ...o, signature }, concat(label('ocw/sealing-key/1'), encode(sealingStatement, key))) };
   });
 }
 

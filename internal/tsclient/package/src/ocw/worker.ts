@@ -27,8 +27,7 @@ export class Worker {
       if (e instanceof OcwError) {
         throw e;
       }
-      const code = (e as { code?: unknown }).code;
-      throw new OcwError(typeof code === 'number' ? 'rejected' : 'unavailable', `worker: ${method}: ${message(e)}`, { cause: e });
+      throw refusal(method, e);
     }
   }
 
@@ -64,6 +63,12 @@ export class Worker {
   }
 }
 
+/** The error of a request that was refused, if e says so by a code, or else went wrong. */
+export function refusal(method: string, e: unknown): OcwError {
+  const refused = typeof (e as { code?: unknown } | null)?.code === 'number';
+  return new OcwError(refused ? 'rejected' : 'unavailable', `worker: ${method}: ${message(e)}`, { cause: e });
+}
+
 /** Has what an answer does to a decoder be an error of kind protocol. */
 export function protocol<T>(method: string, f: () => T): T {
   try {
@@ -77,5 +82,6 @@ export function protocol<T>(method: string, f: () => T): T {
 }
 
 export function message(e: unknown): string {
-  return e instanceof Error ? e.message : String(e);
+  const text = (e as { message?: unknown } | null)?.message;
+  return typeof text === 'string' ? text : String(e);
 }
