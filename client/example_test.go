@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -9,8 +10,10 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/examples/counter/counter"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/worker"
 )
@@ -67,8 +70,8 @@ func ExampleSession_Invoke() {
 	}
 	fmt.Println("transferred:", out.Succeeded())
 
-	getter := client.SignGetter(sample.GetterAccountInfo(private.AccountID()), private.AccountID(), private)
-	value, _, err := w.Get(ctx, shard, getter)
+	question := client.Question{Getter: sample.GetterAccountInfo(private.AccountID()), Owner: private.AccountID(), Signer: private}
+	value, _, err := w.Ask(ctx, shard, question)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -83,6 +86,52 @@ func ExampleSession_Invoke() {
 	// nonce 1 balance 3690000000000
 }
 
+// Calls and getters are methods of the app's own types. The worker is found in
+// the registry of the parentchain.
+func ExampleCall1() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	nodeURL, _, stop := serversOf(ctx, counter.New)
+	defer stop()
+
+	app, err := counter.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Simulated workers are registered without attestation.
+	at := client.Target{Node: nodeURL, Trust: client.Trust{AcceptUnattested: true}}
+	alice, err := client.Open(ctx, at, app, key("//Alice"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer alice.Close()
+
+	out, err := client.Call1(ctx, alice, (*counter.Counter).Increment, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	events, err := client.Events[counter.Incremented](alice, out)
+	fmt.Println("events:", events, err)
+
+	_, err = client.Call1(ctx, alice, (*counter.Counter).Increment, 1_001)
+	fmt.Println(err, errors.Is(err, counter.ErrTooBig))
+
+	mine, err := client.Query1(ctx, alice, (*counter.Counter).Mine, alice.ID())
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum, err := client.Query0(ctx, alice, (*counter.Counter).Sum)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.Query1(ctx, alice.As(key("//Bob")), (*counter.Counter).Mine, alice.ID())
+	fmt.Println(mine, sum, "told to Bob:", err == nil)
+	// Output:
+	// events: [{3}] <nil>
+	// the call failed: Counter.TooBig: steps are limited to 1000 true
+	// 3 3 told to Bob: false
+}
+
 func key(uri string) *keyring.Pair {
 	pair, err := keyring.FromURI(keyring.Sr25519, uri)
 	if err != nil {
@@ -91,8 +140,13 @@ func key(uri string) *keyring.Pair {
 	return pair
 }
 
-// servers runs a dev chain and a worker in this process.
+// servers runs a dev chain and a worker of the sample app in this process.
 func servers(ctx context.Context) (nodeURL, workerURL string, stop func()) {
+	return serversOf(ctx, sample.New)
+}
+
+// serversOf does so with a worker of any app.
+func serversOf(ctx context.Context, declare func() (*stf.App, error)) (nodeURL, workerURL string, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	chain, err := devchain.Open(devchain.Config{BlockTime: 100 * time.Millisecond})
 	if err != nil {
@@ -108,7 +162,7 @@ func servers(ctx context.Context) (nodeURL, workerURL string, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	app, err := sample.New()
+	app, err := declare()
 	if err != nil {
 		log.Fatal(err)
 	}

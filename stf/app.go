@@ -245,12 +245,10 @@ func (a *App) ItemName(key []byte) string {
 
 // Reason says in a few words why an operation ended as it did.
 func (a *App) Reason(o Outcome) string {
-	if o.Code == ModuleError {
+	if e := a.Error(o); e != nil {
 		for _, m := range a.modules {
-			for _, e := range m.desc.Errors {
-				if m.desc.Index == o.Module && e.Code == o.Error {
-					return m.desc.Name + "." + e.Error()
-				}
+			if m.desc.Index == o.Module {
+				return m.desc.Name + "." + e.Error()
 			}
 		}
 	}

@@ -16,7 +16,7 @@ const root = "../../"
 // sources says which files the Go snippets of a page are from. They are part
 // of the module, so that the compiler builds them and their tests run them.
 var sources = map[string][]string{
-	"README.md":                   {"examples/counter/main.go"},
+	"README.md":                   {"examples/counter/counter/counter.go"},
 	"docs/business-logic.md":      {"internal/docs/shop/shop.go"},
 	"docs/storage.md":             {"internal/docs/shop/shop.go"},
 	"docs/rpc.md":                 {"internal/docs/shop/shop.go"},

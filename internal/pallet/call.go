@@ -131,6 +131,9 @@ func (q *Query) Decode(d *scale.Decoder) (Args, error) { return q.decode(d) }
 // Skip reads over exactly the query's arguments. The error is [ErrArguments].
 func (q *Query) Skip(d *scale.Decoder) error { return q.skip(d) }
 
+// Params returns the types of the arguments; the caller must not change them.
+func (q *Query) Params() []reflect.Type { return q.params }
+
 // Run calls the method; the result is of type Result.
 func (q *Query) Run(ctx any, args Args) (any, error) {
 	out := q.run(ctx, args)

@@ -224,6 +224,12 @@ func (d *Descriptor) Call(index uint8) *Call { return d.calls[index] }
 // Query returns the query of an index, nil if there is none.
 func (d *Descriptor) Query(index uint8) *Query { return d.queries[index] }
 
+// EventIndex returns the index of an event by its type; false if there is none.
+func (d *Descriptor) EventIndex(t reflect.Type) (uint8, bool) {
+	index, ok := d.events[t]
+	return index, ok
+}
+
 // AppendEvent appends index and SCALE fields of an event, which is a value of (or
 // a pointer to) a type that the module declared.
 func (d *Descriptor) AppendEvent(b []byte, ev any) ([]byte, error) {

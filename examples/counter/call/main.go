@@ -12,81 +12,53 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/client"
-	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/examples/counter/counter"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "call: want the URL of a parentchain node and that of a worker")
+		os.Exit(2)
+	}
+	// For development only: without InsecureDev an attested worker is demanded.
+	at := client.Target{Node: os.Args[1], Worker: os.Args[2], Trust: client.Trust{InsecureDev: true}}
+	mine, err := increment(ctx, at, "//Alice", 3)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "call:", err)
 		os.Exit(1)
 	}
+	fmt.Println(mine)
 }
 
-func run(ctx context.Context, args []string) error {
-	if len(args) != 2 {
-		return errors.New("want the URL of a parentchain node and that of a worker")
-	}
-	chain, err := client.DialChain(ctx, args[0])
+// increment adds to an account's counter and returns it.
+func increment(ctx context.Context, at client.Target, uri string, by uint32) (mine uint64, err error) {
+	pair, err := keyring.FromURI(keyring.Sr25519, uri)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer chain.Close()
-	// For development only: Trust{Registry: chain} demands an attested worker.
-	w, err := client.DialWorker(ctx, args[1], client.Trust{InsecureDev: true})
+	app, err := counter.New()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer w.Close()
-	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
+	alice, err := client.Open(ctx, at, app, pair)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	who := alice.AccountID()
+	defer alice.Close()
 
-	shard, err := w.Shard(ctx)
+	out, err := client.Call1(ctx, alice, (*counter.Counter).Increment, by)
+	if errors.Is(err, counter.ErrTooBig) {
+		return 0, fmt.Errorf("take smaller steps: %w", err)
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	fingerprint, err := w.Fingerprint(ctx)
-	if err != nil {
-		return err
+	events, err := client.Events[counter.Incremented](alice, out)
+	if err != nil || len(events) != 1 {
+		return 0, fmt.Errorf("the receipt has events %v, %w", events, err)
 	}
-	ask := func(index byte, answer any) error { // a getter: module, getter, owner
-		getter := append([]byte{1, index}, who[:]...)
-		value, some, err := w.Ask(ctx, shard, client.Question{Getter: getter, Owner: who, Signer: alice})
-		if err == nil && !some {
-			err = errors.New("the worker has no answer")
-		}
-		if err != nil {
-			return err
-		}
-		return scale.Unmarshal(value, answer)
-	}
-
-	var nonce uint32
-	if err := ask(1, &nonce); err != nil {
-		return err
-	}
-	session := &client.Session{Chain: chain, Worker: w}
-	out, err := session.Invoke(ctx, client.Invocation{Shard: shard, Fingerprint: fingerprint, Nonce: nonce,
-		Call:   scale.AppendU32(append([]byte{1, 0}, who[:]...), 3), // module, call, sender, by
-		Sender: who, Signer: alice, Payer: alice})
-	if err != nil {
-		return err
-	}
-	if !out.Known() {
-		return errors.New("the outcome is not known: " + out.Unknown)
-	}
-	if !out.Succeeded() {
-		return fmt.Errorf("the call failed: %v", out.Receipt.Outcome)
-	}
-	var mine uint64
-	if err := ask(0, &mine); err != nil {
-		return err
-	}
-	fmt.Println(mine)
-	return nil
+	return client.Query1(ctx, alice, (*counter.Counter).Mine, alice.ID())
 }

@@ -10,12 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/examples/oracle/oracle"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -49,59 +49,22 @@ func run(ctx context.Context, args []string) error {
 
 // send makes the call and waits for its receipt.
 func send(ctx context.Context, node, worker, feed string, value scale.U128, observed time.Time) error {
-	chain, err := client.DialChain(ctx, node)
-	if err != nil {
-		return err
-	}
-	defer chain.Close()
-	// For development only: Trust{Registry: chain} demands an attested worker.
-	w, err := client.DialWorker(ctx, worker, client.Trust{InsecureDev: true})
-	if err != nil {
-		return err
-	}
-	defer w.Close()
 	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")
 	if err != nil {
 		return err
 	}
-	who := alice.AccountID()
-	app, err := oracle.New(who)
+	app, err := oracle.New(alice.AccountID())
 	if err != nil {
 		return err
 	}
-	call, err := app.ParseCall("Oracle.Report", who, []string{feed, value.String(), strconv.FormatInt(observed.UnixMilli(), 10)})
+	// For development only: without InsecureDev an attested worker is demanded.
+	reporter, err := client.Open(ctx, client.Target{Node: node, Worker: worker, Trust: client.Trust{InsecureDev: true}}, app, alice)
 	if err != nil {
 		return err
 	}
-	shard, err := w.Shard(ctx)
-	if err != nil {
+	defer reporter.Close()
+	if _, err := client.Call3(ctx, reporter, (*oracle.Oracle).Report, feed, value, stf.Moment(observed.UnixMilli())); err != nil {
 		return err
-	}
-	fingerprint, err := w.Fingerprint(ctx)
-	if err != nil {
-		return err
-	}
-	getter, _, err := app.ParseGetter("Oracle.Nonce", who, nil)
-	if err != nil {
-		return err
-	}
-	answer, some, err := w.Ask(ctx, shard, client.Question{Getter: getter, Owner: who, Signer: alice})
-	if err != nil || !some {
-		return errors.Join(errors.New("the worker does not tell the nonce"), err)
-	}
-	var nonce uint32
-	if err := scale.Unmarshal(answer, &nonce); err != nil {
-		return err
-	}
-	session := &client.Session{Chain: chain, Worker: w}
-	out, err := session.Invoke(ctx, client.Invocation{Shard: shard, Fingerprint: fingerprint, Nonce: nonce, Call: call, Sender: who, Signer: alice, Payer: alice})
-	switch {
-	case err != nil:
-		return err
-	case !out.Known():
-		return errors.New("the outcome is not known: " + out.Unknown)
-	case !out.Succeeded():
-		return errors.New("the call failed: " + app.Reason(out.Receipt.Outcome))
 	}
 	fmt.Println(feed, value)
 	return nil

@@ -1,0 +1,243 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+)
+
+// Target says where an app is served.
+type Target struct {
+	Node string // URL of a parentchain node, ws:// or wss://
+	// Worker is the URL of a worker's trusted RPC, wss://. "" takes the first of
+	// the registered ones that answers, passes Trust and serves Shard.
+	Worker string
+	// Trust is what the worker must show. If it has no Registry, that is the node.
+	Trust Trust
+	// Shard is the shard; zero takes the one that the worker serves.
+	Shard ShardID
+}
+
+// Account makes calls and asks getters of an app in the name of one account.
+// Start at [Open], and then at [Call1] and [Query1]. It is safe for concurrent
+// use: calls go one after the other, since each needs the nonce after the one
+// before.
+type Account struct {
+	*Session
+	App         *stf.App
+	Shard       ShardID
+	Fingerprint Fingerprint // for which calls are signed
+	// Signer signs calls and getters. Sender is in whose name: Signer's account,
+	// unless that is a session proxy.
+	Signer *keyring.Pair
+	Sender AccountID
+	// Payer signs and pays the public extrinsics on the parentchain; [Open] takes
+	// Signer. Everybody sees its account, so in practice it is another one.
+	Payer *keyring.Pair
+	// Module names the module where several of the app are of one Go type.
+	Module string
+
+	calling *sync.Mutex
+}
+
+// Open connects to a node and to a worker that serves the app, checks the
+// worker, and returns the session of signer's account with it. Errors wrap
+// [ErrUnavailable] or [ErrNotTrusted].
+func Open(ctx context.Context, at Target, app *stf.App, signer *keyring.Pair) (a *Account, err error) {
+	chain, err := DialChain(ctx, at.Node)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, chain.Close())
+		}
+	}()
+	if at.Trust.Registry == nil {
+		at.Trust.Registry = chain
+	}
+	urls := []string{at.Worker}
+	if at.Worker == "" {
+		if urls, err = registered(ctx, chain, at.Trust.Fingerprint); err != nil {
+			return nil, err
+		}
+	}
+	var problems []error
+	for _, url := range urls {
+		a := &Account{App: app, Signer: signer, Payer: signer, Sender: signer.AccountID(), calling: new(sync.Mutex)}
+		w, err := a.dial(ctx, url, at)
+		if err == nil {
+			a.Session = &Session{Chain: chain, Worker: w}
+			return a, nil
+		}
+		problems = append(problems, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(problems...)
+}
+
+// registered returns the URLs of the registered workers, each once.
+func registered(ctx context.Context, chain *Chain, fingerprint *Fingerprint) (urls []string, err error) {
+	enclaves, err := chain.Enclaves(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{"": true}
+	for _, e := range enclaves {
+		if !seen[e.URL] && (fingerprint == nil || e.Fingerprint == *fingerprint) {
+			seen[e.URL] = true
+			urls = append(urls, e.URL)
+		}
+	}
+	if len(urls) == 0 {
+		return nil, fmt.Errorf("%w: no such worker is registered on the parentchain", ErrUnavailable)
+	}
+	return urls, nil
+}
+
+// dial connects to a worker and asks it for shard and fingerprint.
+func (a *Account) dial(ctx context.Context, url string, at Target) (w *Worker, err error) {
+	if w, err = DialWorker(ctx, url, at.Trust); err != nil {
+		return nil, err
+	}
+	if a.Shard, err = w.Shard(ctx); err == nil {
+		a.Fingerprint, err = w.Fingerprint(ctx)
+	}
+	if err == nil && at.Shard != (ShardID{}) && a.Shard != at.Shard {
+		err = fmt.Errorf("%w: the worker %s serves shard %v", ErrUnavailable, url, a.Shard)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+// Close ends the connections, also for those that [Account.As] has made.
+func (a *Account) Close() error { return errors.Join(a.Worker.Close(), a.Chain.Close()) }
+
+// ID returns the account in whose name calls are made.
+func (a *Account) ID() AccountID { return a.Sender }
+
+// As returns the session of another account on the same connections; a's payer
+// pays for it, too.
+func (a *Account) As(signer *keyring.Pair) *Account {
+	b := *a
+	b.Signer, b.Sender, b.calling = signer, signer.AccountID(), new(sync.Mutex)
+	return &b
+}
+
+// In returns the same session for the module of a name.
+func (a *Account) In(module string) *Account {
+	b := *a
+	b.Module = module
+	return &b
+}
+
+// Nonce returns what the account's next call must carry. It asks the app's
+// getter Nonce(q stf.Query, who stf.AccountID) (uint32, error).
+func (a *Account) Nonce(ctx context.Context) (nonce uint32, err error) {
+	for _, name := range a.App.GetterNames() {
+		module, ok := strings.CutSuffix(name, ".nonce()")
+		if !ok {
+			continue
+		}
+		getter, public, err := a.App.ParseGetter(module+".nonce", a.Sender, nil)
+		if err != nil || public {
+			continue
+		}
+		err = a.ask(ctx, stf.GetterBytes{Bytes: getter, Owner: a.Sender}, &nonce)
+		return nonce, err
+	}
+	return 0, errors.New("client: no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error), which is needed to make calls")
+}
+
+// ask asks a getter and decodes the answer.
+func (a *Account) ask(ctx context.Context, g stf.GetterBytes, answer any) error {
+	q := Question{Getter: g.Bytes}
+	if !g.Public {
+		q.Owner, q.Signer = g.Owner, a.Signer
+	}
+	value, some, err := a.Worker.Ask(ctx, a.Shard, q)
+	if err != nil {
+		return err
+	}
+	if !some {
+		return stf.ErrNone
+	}
+	if err := scale.Unmarshal(value, answer); err != nil {
+		return fmt.Errorf("%w: the answer is not of the type that this app says: %w", ErrProtocol, err)
+	}
+	return nil
+}
+
+// CallError is the error of a call that was executed and failed. [errors.Is]
+// finds the error of the app that it returned.
+type CallError struct {
+	Outcome *Outcome
+	Reason  string // "Counter.TooBig: steps are limited to 1000"
+	listed  *stf.Error
+}
+
+func (e *CallError) Error() string { return "the call failed: " + e.Reason }
+
+// Unwrap returns the app's error, nil if it failed otherwise.
+func (e *CallError) Unwrap() error {
+	if e.listed == nil {
+		return nil
+	}
+	return e.listed
+}
+
+// ErrUnknownOutcome is wrapped by the error of a call that is in a final block,
+// and of which the worker does not tell how it ended.
+var ErrUnknownOutcome = errors.New("client: the outcome is not known")
+
+// Send makes an encoded call with the account's next nonce and waits like
+// [Session.Invoke]. That it failed inside is a [*CallError]. With an error, too,
+// the Outcome is not nil if the call is in a final block: then it must not be
+// sent again.
+func (a *Account) Send(ctx context.Context, call []byte) (*Outcome, error) {
+	a.calling.Lock()
+	defer a.calling.Unlock()
+	nonce, err := a.Nonce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.Session.Invoke(ctx, Invocation{Shard: a.Shard, Fingerprint: a.Fingerprint, Nonce: nonce, Call: call,
+		Sender: a.Sender, Signer: a.Signer, Payer: a.Payer, Legacy: a.App.Legacy()})
+	switch {
+	case err != nil:
+		return out, err
+	case !out.Known():
+		return out, fmt.Errorf("%w: %s", ErrUnknownOutcome, out.Unknown)
+	case !out.Succeeded():
+		return out, &CallError{out, a.App.Reason(out.Receipt.Outcome), a.App.Error(out.Receipt.Outcome)}
+	}
+	return out, nil
+}
+
+// Events returns the events of one type that a call has emitted, in order.
+func Events[E any](a *Account, out *Outcome) (list []E, err error) {
+	if !out.Known() {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownOutcome, out.Unknown)
+	}
+	for _, raw := range out.Receipt.Events {
+		var e E
+		ok, err := a.App.DecodeEvent(raw, &e)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
