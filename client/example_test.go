@@ -124,11 +124,27 @@ func ExampleCall1() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// The same without the app's Go types, by what the worker says of itself.
+	description, err := alice.Worker.Describe(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	call, err := description.EncodeCall("Counter.increment", alice.ID(), []byte(`{"by": 4}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	out, err = alice.Send(ctx, call)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("by its description:", out.Succeeded())
+
 	_, err = client.Query1(ctx, alice.As(key("//Bob")), (*counter.Counter).Mine, alice.ID())
 	fmt.Println(mine, sum, "told to Bob:", err == nil)
 	// Output:
 	// events: [{3}] <nil>
 	// the call failed: Counter.TooBig: steps are limited to 1000 true
+	// by its description: true
 	// 3 3 told to Bob: false
 }
 

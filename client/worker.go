@@ -16,6 +16,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 )
 
 const (
@@ -242,6 +243,21 @@ func (w *Worker) Metadata(ctx context.Context) ([]byte, error) {
 // too. The error is [ErrNotSupported] from an original Rust worker.
 func (w *Worker) MetadataAt(ctx context.Context, version uint8) ([]byte, error) {
 	return w.value(ctx, "ocw_getMetadata", version)
+}
+
+// Describe returns what the app has, which is enough to compose its calls and
+// getters without its Go types. The error is [ErrNotSupported] from an original
+// Rust worker.
+func (w *Worker) Describe(ctx context.Context) (*stf.Description, error) {
+	v15, err := w.MetadataAt(ctx, 15)
+	if err != nil {
+		return nil, err
+	}
+	d, err := stf.Describe(v15)
+	if err != nil {
+		return nil, fmt.Errorf("%w: ocw_getMetadata: %w", ErrProtocol, err)
+	}
+	return d, nil
 }
 
 // Get runs a getter on the worker's last committed state. some is false if the

@@ -13,6 +13,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -96,6 +97,7 @@ var builtIn = map[string]openrpc.Method{
 	"rpc_methods":                    described[string]("The names of all methods.", nil, ""),
 	"rpc.discover":                   described[json.RawMessage]("This description of all methods.", nil, "an OpenRPC document"),
 	"ocw_status":                     described[Status]("How the worker is doing.", nil, ""),
+	"ocw_describe":                   described[stf.Description]("Modules, calls, getters, events, errors and types of the app, from which a client composes calls itself.", nil, ""),
 	"ocw_getMetadata":                described[envelope]("The metadata of the app in a version, 14 or 15.", reflect.TypeFor[metadataParams](), `beginning with "meta"`),
 	"ocw_getReceipt":                 described[envelope]("The receipt of an operation; the parameter is a signed stf.ReceiptQuery.", reflect.TypeFor[hexParams](), "Option of the receipt"),
 	"ocw_proveReceipt":               described[*roots.Receipt]("The same with a proof.", reflect.TypeFor[hexParams](), "null if there is none", mayRefuse...),
@@ -103,6 +105,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_getRoots":                   described[roots.Signed]("The roots after a block, signed.", reflect.TypeFor[blockParam](), "", mayRefuse...),
 	"ocw_getShieldingKey":            described[roots.ShieldingKey]("The key that calls are encrypted to, vouched for by the worker's account.", nil, "", mayRefuse...),
 	"ocw_getSealingKey":              described[access.Key]("The key that questions are signed for, vouched for by the worker's account.", nil, "", mayRefuse...),
+	"ocw_sealed":                     described[bytesInHex]("Any other method, in a way that nobody in between can read; the parameter is sealed to the key of ocw_getSealingKey.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_getAnswer":                  described[roots.Answer]("Asks a getter, by a request, for an answer that is signed and, where it may be, proven.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_archiveBlocks":              described[archiveJSON]("For other workers: blocks of the archive.", reflect.TypeFor[archiveBlockParams](), "", mayRefuse...),
 	"ocw_archiveCode":                described[archiveJSON]("For other workers: a node of the trie of :code.", reflect.TypeFor[archiveCodeParams](), "", mayRefuse...),

@@ -89,6 +89,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 		plain(method, helloWorld)
 	}
 	s.Handle("ocw_status", func(context.Context, json.RawMessage) (any, error) { return w.Status(), nil })
+	s.Handle("ocw_describe", func(context.Context, json.RawMessage) (any, error) { return w.cfg.App.Describe() })
 	w.registerArchive(s)
 	w.registerRoots(s)
 	w.registerShieldingKey(s)

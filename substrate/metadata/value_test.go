@@ -132,6 +132,11 @@ func TestValues(t *testing.T) {
 		case c.want != "" && (err != nil || v.String() != c.want):
 			t.Errorf("type %d: %s is %v (%v), want %s", c.id, c.hex, v, err, c.want)
 		}
+		if bits := c.id == 18 || c.id == 20; c.want != "" {
+			if again, err := m.AppendJSON(nil, c.id, []byte(c.want)); !bits && (err != nil || hex.EncodeToString(again) != hex.EncodeToString(raw)) || bits && err == nil {
+				t.Errorf("type %d: %s encodes to %x (%v), want %x", c.id, c.want, again, err, raw)
+			}
+		}
 		d = scale.NewDecoder(raw)
 		m.Skip(d, c.id)
 		if serr := d.Finish(); (serr == nil) != (err == nil) && !errors.Is(err, metadata.ErrTooLarge) {
