@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,8 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/client"
-	"github.com/offchain-worker/sdk/scale"
-	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -35,65 +35,95 @@ const endpointsFile = "network.json"
 // callTimeout bounds a call from the first connection to its receipt.
 const callTimeout = 5 * time.Minute
 
+// load returns what the app declares, as clients see it.
+func (p *program) load(context.Context) (*appcli.App, error) {
+	app, err := p.New()
+	if err != nil {
+		return nil, err
+	}
+	raw, _ := app.MetadataAt(15)
+	return appcli.Parse(raw, account)
+}
+
+// account reads an account that is an argument: an address, hex, or the secret
+// URI of one that everybody knows.
+func account(s string) (keyring.AccountID, error) {
+	if !strings.HasPrefix(s, "//") {
+		return keyring.ParseAccountID(s)
+	}
+	pair, err := keyring.FromURI(keyring.Sr25519, s)
+	if err != nil {
+		return keyring.AccountID{}, err
+	}
+	return pair.AccountID(), nil
+}
+
+// connected makes a command of package appcli one on the network of a running
+// dev. Its help lists what the app has, unless that has mistakes.
+func (p *program) connected(make func(appcli.Loader, func(context.Context, []string, bool) error) *cobra.Command, methods func(*appcli.App) []appcli.Method,
+	run func(ctx context.Context, out io.Writer, s *session, args []string, scale bool) error) *cobra.Command {
+	var uri string
+	var cmd *cobra.Command
+	cmd = make(p.load, func(ctx context.Context, args []string, scale bool) error {
+		return p.withClient(ctx, uri, func(ctx context.Context, s *session) error {
+			return run(ctx, cmd.OutOrStdout(), s, args, scale)
+		})
+	})
+	if a, err := p.load(context.Background()); err == nil {
+		var list strings.Builder
+		a.List(&list, methods(a))
+		cmd.Long += "\n\n" + strings.TrimSuffix(list.String(), "\n")
+	}
+	cmd.Flags().StringVar(&uri, "as", "//Alice", "secret `URI` of the account that signs")
+	return cmd
+}
+
 func (p *program) callCommand() *cobra.Command {
-	var signer string
-	cmd := &cobra.Command{Use: "call MODULE.CALL [ARGUMENT…]", Short: "Make a private call on the network of a running dev, and await its receipt",
-		Long: "Arguments are JSON, or plain text for accounts, numbers, strings and bytes (0x…)." + p.list((*stf.App).CallNames),
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withClient(cmd, signer, func(ctx context.Context, c *session) error {
-				outcome, err := c.call(ctx, args[0], args[1:])
+	return p.connected(appcli.CallCommand, func(a *appcli.App) []appcli.Method { return a.Calls },
+		func(ctx context.Context, out io.Writer, s *session, args []string, scale bool) error {
+			if scale {
+				call, err := s.App.ParseCall(s.Owner, args)
 				if err == nil {
-					fmt.Fprintln(cmd.OutOrStdout(), outcome)
+					fmt.Fprintf(out, "0x%x\n", call)
 				}
 				return err
-			})
-		}}
-	cmd.Flags().StringVar(&signer, "as", "//Alice", "secret `URI` of the account that signs")
-	return cmd
+			}
+			if err := s.call(ctx, args); err != nil {
+				return err
+			}
+			fmt.Fprintln(out, "succeeded")
+			return nil
+		})
 }
 
 func (p *program) queryCommand() *cobra.Command {
-	var signer string
-	cmd := &cobra.Command{Use: "query MODULE.GETTER [ARGUMENT…]", Short: "Ask a getter on the network of a running dev",
-		Long: "The owner that a getter is about is the account that signs; it is no argument." + p.list((*stf.App).GetterNames),
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withClient(cmd, signer, func(ctx context.Context, c *session) error {
-				answer, err := c.query(ctx, args[0], args[1:])
-				if err == nil {
-					fmt.Fprintln(cmd.OutOrStdout(), answer)
-				}
+	return p.connected(appcli.QueryCommand, func(a *appcli.App) []appcli.Method { return a.Getters },
+		func(ctx context.Context, out io.Writer, s *session, args []string, scale bool) error {
+			m, value, err := s.Query(ctx, args)
+			if err != nil {
 				return err
-			})
-		}}
-	cmd.Flags().StringVar(&signer, "as", "//Alice", "secret `URI` of the account that signs")
-	return cmd
-}
-
-// list names what the app has, for the help; nothing if it has mistakes.
-func (p *program) list(names func(*stf.App) []string) string {
-	app, err := p.New()
-	if err != nil {
-		return ""
-	}
-	return "\n\n  " + strings.Join(names(app), "\n  ")
+			}
+			text := fmt.Sprintf("0x%x", value)
+			if !scale {
+				text, err = s.App.Format(m, value)
+			}
+			if err == nil {
+				fmt.Fprintln(out, text)
+			}
+			return err
+		})
 }
 
 // session is one connection to the network, in the name of one account.
 type session struct {
-	app         *stf.App
-	chain       *client.Chain
-	worker      *client.Worker
-	signer      *keyring.Pair
-	shard       client.ShardID
-	fingerprint client.Fingerprint
+	appcli.Session
+	chain *client.Chain
 }
 
-func (p *program) withClient(cmd *cobra.Command, uri string, run func(context.Context, *session) error) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
+func (p *program) withClient(ctx context.Context, uri string, run func(context.Context, *session) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	app, err := p.New()
+	app, err := p.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,85 +135,73 @@ func (p *program) withClient(cmd *cobra.Command, uri string, run func(context.Co
 	if err := json.Unmarshal(raw, &at); err != nil || len(at.Workers) == 0 {
 		return fmt.Errorf("%s is damaged: start dev again", endpointsFile)
 	}
-	s := &session{app: app}
-	if s.signer, err = keyring.FromURI(keyring.Sr25519, uri); err != nil {
+	s := &session{Session: appcli.Session{App: app}}
+	if s.Signer, err = keyring.FromURI(keyring.Sr25519, uri); err != nil {
 		return err
 	}
+	s.Owner, s.Payer = s.Signer.AccountID(), s.Signer
 	if s.chain, err = client.DialChain(ctx, at.Chain); err != nil {
 		return err
 	}
 	defer s.chain.Close()
-	if s.worker, err = client.DialWorker(ctx, at.Workers[0], client.Trust{InsecureDev: true}); err != nil {
+	if s.Worker, err = client.DialWorker(ctx, at.Workers[0], client.Trust{InsecureDev: true}); err != nil {
 		return err
 	}
-	defer s.worker.Close()
-	if s.shard, err = s.worker.Shard(ctx); err != nil {
+	defer s.Worker.Close()
+	if s.Shard, err = s.Worker.Shard(ctx); err != nil {
 		return err
 	}
-	if s.fingerprint, err = s.worker.Fingerprint(ctx); err != nil {
+	if s.Fingerprint, err = s.Worker.Fingerprint(ctx); err != nil {
 		return err
 	}
 	return run(ctx, s)
 }
 
-// call makes a call and returns how it ended, in words.
-func (s *session) call(ctx context.Context, name string, args []string) (string, error) {
-	who := s.signer.AccountID()
-	call, err := s.app.ParseCall(name, who, args)
+// call makes a call. One that does not succeed is an error that says why.
+func (s *session) call(ctx context.Context, args []string) error {
+	inv, err := s.Invocation(ctx, args)
 	if err != nil {
-		return "", err
+		return err
 	}
-	nonce, err := s.nonce(ctx)
-	if err != nil {
-		return "", err
-	}
-	invoke := &client.Session{Chain: s.chain, Worker: s.worker}
-	out, err := invoke.Invoke(ctx, client.Invocation{Shard: s.shard, Fingerprint: s.fingerprint, Nonce: nonce, Call: call, Sender: who, Signer: s.signer, Payer: s.signer})
+	out, err := (&client.Session{Chain: s.chain, Worker: s.Worker}).Invoke(ctx, inv)
 	switch {
 	case err != nil:
-		return "", err
+		return err
 	case !out.Known():
-		return "", errors.New("the outcome is not known: " + out.Unknown)
+		return errors.New("the outcome is not known: " + out.Unknown)
 	case !out.Succeeded():
-		return "", errors.New("the call failed: " + s.app.Reason(out.Receipt.Outcome))
+		return errors.New("the call failed: " + s.App.Reason(out.Receipt.Outcome))
 	}
-	return "succeeded", nil
+	return nil
 }
 
-// nonce asks the app's getter of that name.
-func (s *session) nonce(ctx context.Context) (nonce uint32, err error) {
-	d := s.app.Declaration()
-	if module, getter, ok := d.NonceGetter(); ok {
-		value, err := s.get(ctx, module+"."+getter, nil)
-		if err != nil {
-			return 0, err
-		}
-		return nonce, scale.Unmarshal(value, &nonce)
-	}
-	return 0, errors.New("no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return q.Nonce(who), nil }, which is needed to make calls; add it")
-}
-
-func (s *session) query(ctx context.Context, name string, args []string) (string, error) {
-	value, err := s.get(ctx, name, args)
-	if err != nil {
-		return "", err
-	}
-	return s.app.FormatAnswer(name, value)
-}
-
-func (s *session) get(ctx context.Context, name string, args []string) ([]byte, error) {
-	who := s.signer.AccountID()
-	raw, public, err := s.app.ParseGetter(name, who, args)
-	if err != nil {
-		return nil, err
-	}
-	q := client.Question{Getter: raw, Owner: who, Signer: s.signer}
-	if public {
-		q.Signer = nil
-	}
-	value, some, err := s.worker.Ask(ctx, s.shard, q)
-	if err == nil && !some {
-		err = errors.New("the worker has no answer")
-	}
-	return value, err
+// docsCommand writes the reference of the app.
+func (p *program) docsCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{Use: "docs", Short: "Print a reference of the app in Markdown: modules, calls, getters, events, errors, storage", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			app, err := p.New()
+			if err != nil {
+				return err
+			}
+			a, err := p.load(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var page strings.Builder
+			if err := a.Reference(&page, app.Name()); err != nil {
+				return err
+			}
+			if file == "" {
+				_, err = io.WriteString(cmd.OutOrStdout(), page.String())
+				return err
+			}
+			changed, err := write(file, []byte(page.String()))
+			if changed {
+				fmt.Fprintln(cmd.OutOrStdout(), "written:", file)
+			}
+			return err
+		}}
+	cmd.Flags().StringVarP(&file, "out", "o", "", "`file` to write it to")
+	return cmd
 }

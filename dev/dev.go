@@ -6,6 +6,7 @@
 //	go run . call Counter.Increment 3   in another shell
 //	go run . query Counter.Mine
 //	go run . lock                       after a call was added
+//	go run . docs                       a reference of the app in Markdown
 //	go run . vet                        see docs/determinism.md
 //	go run . ts ../web/client           the TypeScript client, see docs/web.md
 //
@@ -70,7 +71,7 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{Use: "app", SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …"}
-	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.vetCommand(), p.tsCommand())
+	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.docsCommand(), p.vetCommand(), p.tsCommand())
 	return root
 }
 

@@ -68,5 +68,10 @@ func write(name string, content []byte) (changed bool, err error) {
 	if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, content) {
 		return false, nil
 	}
-	return true, os.WriteFile(name, content, 0o644)
+	// As a whole: others read it while dev --watch and ocw add write it.
+	temporary := name + ".tmp"
+	if err := os.WriteFile(temporary, content, 0o644); err != nil {
+		return false, err
+	}
+	return true, os.Rename(temporary, name)
 }

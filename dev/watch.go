@@ -33,6 +33,7 @@ type watcher struct {
 	seen    sources
 	builds  int
 	checker *background
+	run     func(ctx context.Context, name string, args ...string) error // a program; quietly
 }
 
 // sources are the files that a program is built of, as they were seen.
@@ -74,8 +75,8 @@ func isModule(dir string) bool {
 	return err == nil
 }
 
-// run watches until a worker ends by itself, which is an error, or ctx does.
-func (w *watcher) run(ctx context.Context) (err error) {
+// watch watches until a worker ends by itself, which is an error, or ctx does.
+func (w *watcher) watch(ctx context.Context) (err error) {
 	if w.seen, err = look(); err != nil {
 		return err
 	}
@@ -159,12 +160,14 @@ func (w *watcher) build(ctx context.Context) (program string, err error) {
 	w.builds++
 	program = filepath.Join(w.dir, fmt.Sprintf("app-%d", w.builds))
 	// Without symbols for debuggers it links in three quarters of the time.
-	compile := func() error { return quietly(ctx, "go", "build", "-ldflags=-s -w", "-o", program, ".") }
+	compile := func() error { return w.run(ctx, "go", "build", "-ldflags=-s -w", "-o", program, ".") }
+	// What is compared is the lock from before: ocw add may write it meanwhile, and
+	// then it is not what was embedded.
+	before, _ := os.ReadFile(stf.LockFile)
 	if err := compile(); err != nil {
 		return "", err
 	}
-	before, _ := os.ReadFile(stf.LockFile)
-	if err := quietly(ctx, program, "lock"); err != nil {
+	if err := w.run(ctx, program, "lock"); err != nil {
 		return "", err
 	}
 	if after, err := os.ReadFile(stf.LockFile); err != nil || bytes.Equal(before, after) {

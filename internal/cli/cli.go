@@ -21,7 +21,9 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/stf"
 	"github.com/spf13/cobra"
 )
 
@@ -47,6 +49,7 @@ type app struct {
 	proofFile          string // where a proof is saved; "" does not ask for one
 	insecure           bool
 	sealed             bool
+	reason             func(stf.Outcome) string // how an operation ended, in words
 	timeout            time.Duration
 
 	openChain  *client.Chain  // nil before its first use
@@ -58,7 +61,7 @@ type app struct {
 // without the program's name; env looks up environment variables. An end of
 // ctx (an interrupt) ends it with an error. stdin is not read so far.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	a := &app{stdout: stdout, stderr: stderr, env: env}
+	a := &app{stdout: stdout, stderr: stderr, env: env, reason: sample.Reason}
 	defer a.close()
 	root := a.root()
 	root.SetIn(stdin)
@@ -195,20 +198,25 @@ func (a *app) lines(lines []string, object map[string]any) {
 func (a *app) command(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, args []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: args, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			if a.timeout > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, a.timeout)
-				defer cancel()
-			}
-			err := run(ctx, args)
-			var failed *callFailed
-			var usage *usageError
-			if err == nil || errors.As(err, &failed) || errors.As(err, &usage) {
-				return err
-			}
-			return &runError{err}
+			return a.run(cmd.Context(), func(ctx context.Context) error { return run(ctx, args) })
 		}}
+}
+
+// run runs a command with a context that ends after --timeout, and marks its
+// errors as such.
+func (a *app) run(ctx context.Context, run func(context.Context) error) error {
+	if a.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.timeout)
+		defer cancel()
+	}
+	err := run(ctx)
+	var failed *callFailed
+	var usage *usageError
+	if err == nil || errors.As(err, &failed) || errors.As(err, &usage) {
+		return err
+	}
+	return &runError{err}
 }
 
 // root builds the tree of commands. Flags belong to the level at which the
@@ -219,7 +227,6 @@ func (a *app) root() *cobra.Command {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.TraverseChildren = true
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.Flags().BoolP("version", "V", false, "print the version")
 	f := root.PersistentFlags()
 	f.StringVarP(&a.nodeURL, "node-url", "u", "ws://127.0.0.1", "node url")

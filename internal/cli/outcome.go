@@ -3,7 +3,6 @@ package cli
 import (
 	"maps"
 
-	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 )
 
@@ -29,7 +28,7 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 	if a.proofFile != "" && err == nil {
 		err = a.saveReceipt(worker, out)
 	}
-	word, reason := verdict(out)
+	word, reason := a.verdict(out)
 	if a.json {
 		a.printJSON(outcomeObject(out, word, reason, err, a, about))
 	}
@@ -53,14 +52,14 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 }
 
 // verdict says in a word and a reason how an operation ended.
-func verdict(out *client.Outcome) (word, reason string) {
+func (a *app) verdict(out *client.Outcome) (word, reason string) {
 	switch {
 	case !out.Known():
 		return "unknown", out.Unknown
 	case out.Succeeded():
-		return "success", sample.Reason(out.Receipt.Outcome)
+		return "success", a.reason(out.Receipt.Outcome)
 	}
-	return "failed", sample.Reason(out.Receipt.Outcome)
+	return "failed", a.reason(out.Receipt.Outcome)
 }
 
 func outcomeObject(out *client.Outcome, word, reason string, err error, a *app, about map[string]any) map[string]any {

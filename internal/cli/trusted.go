@@ -37,7 +37,7 @@ func (a *app) trustedGroup() *cobra.Command {
 	f.BoolVarP(&t.direct, "direct", "d", false, "refused: direct invocation needs a sidechain validateer")
 	cmd.AddCommand(t.newAccountCommand(), t.listAccountsCommand(), t.transferCommand(), t.unshieldFundsCommand(), t.balanceCommand(), t.nonceCommand(),
 		t.addSessionProxyCommand(), t.getSessionProxiesCommand(), t.getNoteBucketsInfo(), t.getNotesCommand(), t.guessTheNumberGroup(),
-		t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version())
+		t.callAny(), t.queryAny(), t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version())
 	return cmd
 }
 

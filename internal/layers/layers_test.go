@@ -74,6 +74,8 @@ var table = map[string]int{
 	"internal/bench":              command,
 	"internal/scripttest":         command,
 	"internal/cli":                command,
+	"internal/appcli":             command,
+	"internal/words":              protocol,
 	"internal/docs":               command,
 	"examples":                    command,
 	"cmd":                         command,

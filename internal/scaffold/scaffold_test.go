@@ -3,11 +3,14 @@ package scaffold
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/offchain-worker/sdk/internal/cli"
 )
 
 func project(t *testing.T, o Options) string {
@@ -94,14 +97,15 @@ func TestStory(t *testing.T) {
 	if _, err := AddCall(dir, "Counter.Reset(to uint64)"); err != nil {
 		t.Fatal(err)
 	}
-	if n := changedLines(t, before, read(t, dir, "counter.go")); n > 8 {
-		t.Errorf("a call takes %d lines, want at most 8", n)
-	}
 	body := `error {
 	c.By.Set(ctx, ctx.Sender(), to)
 `
 	source := strings.Replace(read(t, dir, "counter.go"), "Reset(ctx stf.Call, to uint64) error {\n", "Reset(ctx stf.Call, to uint64) "+body, 1)
+	source = strings.Replace(source, "// Reset is a call.", "// Reset sets who asks to a number.", 1)
 	write(t, dir, "counter.go", source)
+	if n := changedLines(t, before, source); n > 8 {
+		t.Errorf("a call takes %d lines, want at most 8", n)
+	}
 	// Without go generate it is refused, and says what to do.
 	if out, err := command(dir, "go", "test", "-short", "./...").CombinedOutput(); err == nil || !strings.Contains(string(out), "method *main.Counter.Reset (call 1.1) is not in the lock") {
 		t.Errorf("a call that is not in the lock: %v\n%s", err, out)
@@ -120,6 +124,7 @@ func TestStory(t *testing.T) {
 	if out := run(t, dir, exe, "call", "Counter.Reset", "41"); out != "succeeded\n" {
 		t.Errorf("the call: %q", out)
 	}
+	follows(t, dir, exe)
 	run(t, dir, exe, "call", "Counter.Increment", "1")
 	if out := run(t, dir, exe, "query", "Counter.Mine"); out != "42\n" {
 		t.Errorf("the answer is %q", out)
@@ -162,6 +167,49 @@ func TestStory(t *testing.T) {
 	network.await("running again")
 	network.await("global: changes the package variable calls")
 	network.interrupt()
+}
+
+// follows finds the call Counter.Reset wherever it has to be, although nobody
+// wrote it there: in lists and help with its comment, in the page about the app, and
+// in a client that was made for another app and asks a worker by its metadata.
+func follows(t *testing.T, dir, exe string) {
+	const listed = "Counter.reset(to: u64)\n    Reset sets who asks to a number.\n"
+	if out := run(t, dir, exe, "call"); !strings.Contains(out, listed) {
+		t.Errorf("the list of calls is\n%s", out)
+	}
+	if out := run(t, dir, exe, "call", "--help"); !strings.Contains(out, listed) {
+		t.Errorf("the help is\n%s", out)
+	}
+	if out := run(t, dir, exe, "docs"); !strings.Contains(out, "\n#### `Counter.reset(to: u64)`\n\nReset sets who asks to a number.\n") {
+		t.Errorf("the reference is\n%s", out)
+	}
+	var at struct {
+		Chain   string
+		Workers []string
+	}
+	if err := json.Unmarshal([]byte(read(t, dir, ".ocw/network.json")), &at); err != nil {
+		t.Fatal(err)
+	}
+	port := func(raw string) string { return raw[strings.LastIndexByte(raw, ':')+1:] }
+	client := func(args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		args = append([]string{"-p", port(at.Chain), "-P", port(at.Workers[0]), "--require-success", "trusted"}, args...)
+		if code := cli.Main(t.Context(), args, strings.NewReader(""), &stdout, &stderr, func(string) string { return "" }); code != 0 {
+			t.Fatalf("integritee-cli %v: exit code %d\n%s", args, code, stderr.String())
+		}
+		return stdout.String()
+	}
+	if out := client("call"); !strings.Contains(out, listed) {
+		t.Errorf("the list of the client is\n%s", out)
+	}
+	client("call", "Counter", "Reset", "7", "--as", "//Bob")
+	if out := client("query", "Counter", "mine", "--as", "//Bob"); out != "7\n" {
+		t.Errorf("the client's answer is %q", out)
+	}
+	if out := run(t, dir, exe, "query", "Counter.Mine", "--as", "//Bob"); out != "7\n" {
+		t.Errorf("the answer is %q", out)
+	}
 }
 
 func write(t *testing.T, dir, name, content string) {
