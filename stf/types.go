@@ -29,6 +29,8 @@ type (
 	Value[T any] = pallet.Value[T]
 	// Map maps keys to values.
 	Map[K, V any] = pallet.Map[K, V]
+	// CountedMap is a Map that knows how many keys it has.
+	CountedMap[K, V any] = pallet.CountedMap[K, V]
 	// DoubleMap maps pairs of keys to values and iterates by the first.
 	DoubleMap[K1, K2, V any] = pallet.DoubleMap[K1, K2, V]
 )

@@ -138,17 +138,27 @@ func (b *describer) storage(v reflect.Value) {
 			b.problem("storage field %v.%s is not exported; begin its name with a capital letter (the tag pallet:\"name=…\" sets another item name)", t, f.Name)
 			continue
 		}
-		spec, err := bind(b.decl.Name, f.Name, f.Tag.Get("pallet"), v.Field(i).Addr().Interface().(item))
-		if err != nil {
-			b.problem("storage field %v.%s: %w", t, f.Name, err)
-			continue
+		it := v.Field(i).Addr().Interface().(item)
+		name := b.item(t, f.Name, f.Name, f.Tag.Get("pallet"), it)
+		if c, ok := it.(counted); ok && name != "" {
+			b.item(t, f.Name, counterPrefix+name, "", c.counter())
 		}
-		if slices.ContainsFunc(b.out.Storage, func(s metadata.StorageSpec) bool { return s.Name == spec.Name }) {
-			b.problem("storage field %v.%s: another item has the name %s; rename one", t, f.Name, spec.Name)
-			continue
-		}
-		b.out.Storage = append(b.out.Storage, spec)
 	}
+}
+
+// item binds an item of a field and returns its name, "" if there is a problem.
+func (b *describer) item(t reflect.Type, field, name, tag string, it item) string {
+	spec, err := bind(b.decl.Name, name, tag, it)
+	if err != nil {
+		b.problem("storage field %v.%s: %w", t, field, err)
+		return ""
+	}
+	if slices.ContainsFunc(b.out.Storage, func(s metadata.StorageSpec) bool { return s.Name == spec.Name }) {
+		b.problem("storage field %v.%s: another item has the name %s; rename one", t, field, spec.Name)
+		return ""
+	}
+	b.out.Storage = append(b.out.Storage, spec)
+	return spec.Name
 }
 
 func (b *describer) eventsAndErrors() {

@@ -40,7 +40,7 @@ var rules = map[rule]string{
 	unsafety:   "use encoding/binary or package scale",
 	reflection: "write it for the types that there are; package scale encodes values",
 	global:     "keep it in a storage field (stf.Value, stf.Map), which is the same on all workers and undone when a call fails",
-	field:      "declare the field as stf.Value, stf.Map or stf.DoubleMap: others are neither kept, nor shared with other workers, nor undone when a call fails",
+	field:      "declare the field as stf.Value, stf.Map, stf.CountedMap or stf.DoubleMap: others are neither kept, nor shared with other workers, nor undone when a call fails",
 	inout:      "have a program outside do it and bring the result in by a signed call",
 	recovers:   "return errors: the framework recovers from a panic and undoes the call",
 	pointer:    "print the value that it points to, or its fields",
