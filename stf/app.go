@@ -120,14 +120,16 @@ type App struct {
 type path [2]byte
 
 type callEntry struct {
-	name  string
-	call  *pallet.Call
-	reads *pallet.Call // declares what call reads; nil if nothing
-	since BlockNumber
+	name   string
+	module *module
+	call   *pallet.Call
+	reads  *pallet.Call // declares what call reads; nil if nothing
+	since  BlockNumber
 }
 
 type getterEntry struct {
 	name     string
+	module   *module
 	query    *pallet.Query
 	provable bool
 }

@@ -240,7 +240,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("calls %s and %s both have index %d; give each its own", other.name, name, call.Index)
 			continue
 		}
-		a.calls[p] = &callEntry{name: name, call: call, since: d.calls[find(d.calls, call.Method)].since}
+		a.calls[p] = &callEntry{name: name, module: m, call: call, since: d.calls[find(d.calls, call.Method)].since}
 	}
 	for _, q := range desc.Queries {
 		p, name := at(q.Index), desc.Name+"."+q.Name
@@ -252,7 +252,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("getter %T.%s belongs to an owner, but its first parameter after the context is not stf.AccountID; add it, or list the method in stf.Public", m.impl, q.Method)
 			continue
 		}
-		a.getters[p] = &getterEntry{name, q, d.getters[find(d.getters, q.Method)].provable}
+		a.getters[p] = &getterEntry{name, m, q, d.getters[find(d.getters, q.Method)].provable}
 	}
 	for _, q := range m.public {
 		p, name := at(q.Index), desc.Name+"."+q.Name
@@ -260,7 +260,7 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("public getters %s and %s both have index %d; give each its own", other.name, name, q.Index)
 			continue
 		}
-		a.public[p] = &getterEntry{name, q, d.public[find(d.public, q.Method)].provable}
+		a.public[p] = &getterEntry{name, m, q, d.public[find(d.public, q.Method)].provable}
 	}
 }
 

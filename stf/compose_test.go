@@ -26,6 +26,9 @@ func TestParse(t *testing.T) {
 	if call, err = app.ParseCall("ledger.add", alice, []string{"7"}); err != nil || !bytes.Equal(call[34:], []byte{7, 0, 0, 0}) {
 		t.Errorf("%x %v", call, err)
 	}
+	if same, err := app.CallOf("Ledger.add", alice, 7); err != nil || !bytes.Equal(same, call) {
+		t.Errorf("%x %v", same, err)
+	}
 	getter, public, err := app.ParseGetter("Ledger.mine", alice, nil)
 	if err != nil || public || hex.EncodeToString(getter[:2]) != "0100" || len(getter) != 34 {
 		t.Errorf("%x %v %v", getter, public, err)

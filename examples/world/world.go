@@ -2,14 +2,11 @@
 package world
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
 )
@@ -33,72 +30,31 @@ func New(t testing.TB, app *stf.App, err error) *World {
 // Call makes a call in an account's name.
 func (w *World) Call(who stf.AccountID, name string, args ...any) stf.Result {
 	w.t.Helper()
-	call, err := w.app.ParseCall(name, who, words(args))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return w.Shard.Call(call)
+	return w.As(who).Call(name, args...)
 }
 
 // Must is Call for what has to succeed.
 func (w *World) Must(who stf.AccountID, name string, args ...any) stf.Result {
 	w.t.Helper()
-	r := w.Call(who, name, args...)
-	if !r.Outcome.OK() {
-		w.t.Fatalf("%s: %s (%v)", name, w.app.Reason(r.Outcome), r.Err)
-	}
-	return r
+	return w.As(who).Must(name, args...)
 }
 
 // Refused expects a call to end in an error of a module.
 func (w *World) Refused(want *stf.Error, who stf.AccountID, name string, args ...any) {
 	w.t.Helper()
-	if r := w.Call(who, name, args...); r.Err != error(want) || r.Outcome.Code != stf.ModuleError {
-		w.t.Errorf("%s: %v (%v), want %v", name, r.Outcome, r.Err, want)
-	}
+	w.As(who).Refused(want, name, args...)
 }
 
 // Ask asks a getter of the owner, or a public one, for an answer of type T.
 func Ask[T any](w *World, owner stf.AccountID, name string, args ...any) T {
 	w.t.Helper()
-	answer := Maybe[T](w, owner, name, args...)
-	if answer == nil {
-		w.t.Fatalf("%s has no answer", name)
-	}
-	return *answer
+	return stftest.Ask[T](w.As(owner), name, args...)
 }
 
 // Maybe is Ask for a getter that may have no answer: then it returns nil.
 func Maybe[T any](w *World, owner stf.AccountID, name string, args ...any) *T {
 	w.t.Helper()
-	raw, public, err := w.app.ParseGetter(name, owner, words(args))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	getter := integritee.Getter{Public: raw}
-	if !public {
-		getter = integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: raw}}
-	}
-	value, some, err := w.app.Query(w.State(), w.Env, getter)
-	if err != nil {
-		w.t.Fatalf("%s: %v", name, err)
-	}
-	if !some {
-		return nil
-	}
-	answer := new(T)
-	if err := scale.Unmarshal(value, answer); err != nil {
-		w.t.Fatalf("%s: %v", name, err)
-	}
-	return answer
-}
-
-func words(args []any) []string {
-	all := make([]string, len(args))
-	for i, arg := range args {
-		all[i] = fmt.Sprint(arg)
-	}
-	return all
+	return stftest.Maybe[T](w.As(owner), name, args...)
 }
 
 // Page checks that the calls and queries which a page tells the reader to type

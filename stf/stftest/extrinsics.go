@@ -66,8 +66,8 @@ func (s *Shard) settle() {
 	a := &s.account
 	seen := stf.ShardAccountSeen{Proven: a.watched, Exists: a.exists, Nonce: a.nonce, Used: a.used}
 	a.used = nil
-	if res := s.twice(func(o *state.Overlay) stf.Result {
-		_, err := s.app.SettleExtrinsics(o, s.Env, seen)
+	if res := s.twice(func(app *stf.App, o *state.Overlay, env stf.Env) stf.Result {
+		_, err := app.SettleExtrinsics(o, env, seen)
 		return stf.Result{Err: err}
 	}); res.Err != nil {
 		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, res.Err)

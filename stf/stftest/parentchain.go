@@ -2,6 +2,8 @@ package stftest
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -43,15 +45,18 @@ func (s *Shard) UseMetadata(encoded []byte) {
 // operations from now on.
 func (s *Shard) SetStorage(key []byte, value any) {
 	s.t.Helper()
+	next := maps.Clone(s.chain.storage) // other workers read what was there before
 	if value == nil {
-		delete(s.chain.storage, string(key))
-		return
+		delete(next, string(key))
+	} else {
+		b, err := scale.Marshal(value)
+		if err != nil {
+			s.t.Fatalf("stftest: value of type %T: %v", value, err)
+		}
+		next[string(key)] = b
 	}
-	b, err := scale.Marshal(value)
-	if err != nil {
-		s.t.Fatalf("stftest: value of type %T: %v", value, err)
-	}
-	s.chain.storage[string(key)] = b
+	s.chain.storage = next
+	s.chain.refresh(s)
 }
 
 // Event deposits an event of the parentchain in the open block and runs the
@@ -70,12 +75,15 @@ func (s *Shard) Event(pallet, name string, fields any) []stf.TriggerFailure {
 	s.chain.records = append(s.chain.records, metadata.EventRecord{Pallet: pallet, Name: name, Data: data})
 	s.chain.deposited++
 	s.chain.refresh(s)
-	var failures []stf.TriggerFailure
-	s.twice(func(o *state.Overlay) stf.Result {
-		failures = s.app.RunTriggers(o, s.Env, index)
-		return stf.Result{}
+	return do(s, func(app *stf.App, o *state.Overlay, env stf.Env) []stf.TriggerFailure {
+		return app.RunTriggers(o, env, index)
+	}, func(list []stf.TriggerFailure) any {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Err = nil
+		}
+		return list
 	})
-	return failures
 }
 
 // begin begins a block without events.
@@ -104,8 +112,9 @@ func (p *parentchain) refresh(s *Shard) {
 	for _, d := range p.declared {
 		chain.Admit(d)
 	}
+	storage := p.storage
 	err := chain.Prove(func(key []byte) ([]byte, bool, error) {
-		v, ok := p.storage[string(key)]
+		v, ok := storage[string(key)]
 		return bytes.Clone(v), ok, nil
 	})
 	if err != nil {

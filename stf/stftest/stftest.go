@@ -4,16 +4,21 @@
 // the test sets ([Shard.SetStorage], [Shard.Event]), and so it does with what
 // becomes of extrinsics that the app asks for ([Shard.Include]). Every operation is executed
 // twice and the test fails if the two differ, so that logic which depends on map
-// order or on memory of its own is found.
+// order or on memory of its own is found; other workers ([Shard.Join]) execute all
+// of it again with an instance of the app of their own.
 //
-// Start at [New]. A [Shard] is for one goroutine.
+//	shard := stftest.New(t, app)
+//	alice := shard.User("alice")
+//	alice.Must(counter.Increment, 3)
+//	if n := stftest.Ask[uint64](alice, counter.Mine); n != 3 { … }
+//
+// Start at [New]; package randomtest makes random calls. A [Shard] is for one goroutine.
 package stftest
 
 import (
 	"errors"
-	"reflect"
+	"fmt"
 	"slices"
-	"testing"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/pallet"
@@ -29,12 +34,19 @@ const BlockTime stf.Moment = 6_000
 // Start is the parentchain's time at block 1: 2025-01-01 00:00 UTC.
 const Start stf.Moment = 1_735_689_600_000
 
+// TB is what this package needs of a test; a *testing.T has it.
+type TB interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Shard is one app's state with an open block.
 type Shard struct {
 	// Env is that of the open block. A test may change it.
 	Env stf.Env
 
-	t        testing.TB
+	t        TB
 	app      *stf.App
 	state    *state.State
 	block    *state.Overlay
@@ -43,6 +55,8 @@ type Shard struct {
 	effects  []stf.Effect // of hooks and triggers
 	chain    parentchain
 	account  shardAccount
+	history  history
+	checks   []check
 }
 
 // Account returns an account of a name, for which nobody can sign.
@@ -51,9 +65,9 @@ func Account(name string) stf.AccountID {
 }
 
 // New returns a shard of the app: genesis is done and block 1 is open.
-func New(t testing.TB, app *stf.App) *Shard {
+func New(t TB, app *stf.App) *Shard {
 	t.Helper()
-	s := &Shard{t: t, app: app, state: state.New([32]byte{1}), chain: parentchain{storage: map[string][]byte{}}, account: shardAccount{exists: true}}
+	s := &Shard{t: t, app: app, chain: parentchain{storage: map[string][]byte{}}, account: shardAccount{exists: true}}
 	s.Env = stf.Env{
 		Shard:          hashing.Blake2b256([]byte("stftest/shard")),
 		Genesis:        hashing.Blake2b256([]byte("stftest/genesis")),
@@ -62,11 +76,7 @@ func New(t testing.TB, app *stf.App) *Shard {
 		Secret:         hashing.Blake2b256([]byte("stftest/secret")),
 	}
 	s.Env.Hash = s.Env.Genesis
-	s.block = state.NewOverlay(s.state.Snapshot())
-	if err := app.Genesis(s.block, s.Env); err != nil {
-		t.Fatalf("stftest: %v", err)
-	}
-	s.state.Apply(0, s.block.Changes())
+	s.state = s.history.begin(t, app, s.Env)
 	s.begin()
 	return s
 }
@@ -81,11 +91,9 @@ func (s *Shard) begin() {
 	s.Env.Effects, s.effects = new(stf.Effects), nil
 	s.chain.begin(s)
 	s.account.watched = s.app.WatchesShardAccount(s.block)
-	if err := s.app.BeginBlock(s.block, s.Env); err != nil {
-		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
-	}
-	s.tasks = twice(s, func(o *state.Overlay) []stf.TaskResult {
-		return s.app.RunTasks(o, s.Env, func(stf.Identity) {})
+	s.hooks(func(app *stf.App, o *state.Overlay, env stf.Env) error { return app.BeginBlock(o, env) })
+	s.tasks = do(s, func(app *stf.App, o *state.Overlay, env stf.Env) []stf.TaskResult {
+		return app.RunTasks(o, env, func(stf.Identity) {})
 	}, func(list []stf.TaskResult) any {
 		list = slices.Clone(list)
 		for i := range list {
@@ -95,17 +103,34 @@ func (s *Shard) begin() {
 	})
 }
 
+// hooks runs hooks, none of which may fail.
+func (s *Shard) hooks(run func(*stf.App, *state.Overlay, stf.Env) error) {
+	s.t.Helper()
+	if err := do(s, run, func(err error) any { return fmt.Sprint(err) }); err != nil {
+		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
+	}
+}
+
 // NextBlock ends the open block, begins the next and returns the state root.
 func (s *Shard) NextBlock() stf.Hash {
 	s.t.Helper()
 	s.settle()
-	if err := s.app.EndBlock(s.block, s.Env, s.Receipts()); err != nil {
-		s.t.Fatalf("stftest: block %d: %v", s.Env.Number, err)
-	}
+	receipts := s.Receipts()
+	s.hooks(func(app *stf.App, o *state.Overlay, env stf.Env) error { return app.EndBlock(o, env, receipts) })
+	s.check()
 	s.state.Apply(s.Env.Number, s.block.Changes())
 	root := s.state.Root()
+	s.history.end(s.t, s.Env.Number, root)
 	s.begin()
 	return root
+}
+
+// Blocks ends so many blocks, one after the other; each takes BlockTime.
+func (s *Shard) Blocks(n int) {
+	s.t.Helper()
+	for range n {
+		s.NextBlock()
+	}
 }
 
 // Effects returns what hooks and triggers of the open block have asked of the
@@ -135,7 +160,8 @@ func (s *Shard) Nonce(who stf.AccountID) uint32 { return s.app.Nonce(s.block, wh
 // Root returns the state root of the last block.
 func (s *Shard) Root() stf.Hash { return s.state.Root() }
 
-// State returns the open block's view of the state.
+// State returns the open block's view of the state. What a test writes there
+// other workers do not know: [Shard] itself is a writer that they follow.
 func (s *Shard) State() *state.Overlay { return s.block }
 
 // StorageReader makes the shard a [stf.Reader] of the open block: a test looks
@@ -143,7 +169,7 @@ func (s *Shard) State() *state.Overlay { return s.block }
 func (s *Shard) StorageReader() pallet.ReadKV { return s.block }
 
 // StorageWriter makes the shard a [stf.Writer] of the open block.
-func (s *Shard) StorageWriter() pallet.KV { return s.block }
+func (s *Shard) StorageWriter() pallet.KV { return writer{s.block, s} }
 
 // Call executes an encoded call with the sender's next nonce.
 func (s *Shard) Call(call []byte) stf.Result {
@@ -183,15 +209,15 @@ func (s *Shard) Execute(op stf.Operation) stf.Result {
 		op.CallHash = hashing.Blake2b256(signed)
 	}
 	s.chain.declare(s, &op)
-	return s.record(op, s.twice(func(o *state.Overlay) stf.Result { return s.app.Execute(o, s.Env, op) }))
+	return s.record(op, s.twice(func(app *stf.App, o *state.Overlay, env stf.Env) stf.Result { return app.Execute(o, env, op) }))
 }
 
 // Shield credits an amount, less what the app takes for it.
 func (s *Shard) Shield(who stf.AccountID, amount stf.Balance) stf.Result {
 	s.t.Helper()
 	id := s.identity()
-	return s.record(stf.Operation{Identity: id}, s.twice(func(o *state.Overlay) stf.Result {
-		return s.app.Shield(o, s.Env, who, amount, id)
+	return s.record(stf.Operation{Identity: id}, s.twice(func(app *stf.App, o *state.Overlay, env stf.Env) stf.Result {
+		return app.Shield(o, env, who, amount, id)
 	}))
 }
 
@@ -199,45 +225,13 @@ func (s *Shard) Shield(who stf.AccountID, amount stf.Balance) stf.Result {
 func (s *Shard) Refund(u stf.Unshield) stf.Result {
 	s.t.Helper()
 	id := s.identity()
-	return s.record(stf.Operation{Identity: id}, s.twice(func(o *state.Overlay) stf.Result {
-		return s.app.Refund(o, s.Env, u, id)
+	return s.record(stf.Operation{Identity: id}, s.twice(func(app *stf.App, o *state.Overlay, env stf.Env) stf.Result {
+		return app.Refund(o, env, u, id)
 	}))
 }
 
 func (s *Shard) identity() stf.Identity {
 	return stf.Identity{Block: s.Env.Number, Index: uint32(len(s.receipts)) + s.chain.deposited}
-}
-
-// twice runs fn on the same state twice and compares what it did.
-func (s *Shard) twice(fn func(*state.Overlay) stf.Result) stf.Result {
-	s.t.Helper()
-	return twice(s, fn, func(r stf.Result) any {
-		r.Err = nil
-		return r
-	})
-}
-
-// twice is the same for any result; compared gives what must not differ of it.
-func twice[R any](s *Shard, fn func(*state.Overlay) R, compared func(R) any) R {
-	s.t.Helper()
-	trial, effects := state.NewOverlay(s.block), s.Env.Effects
-	s.Env.Effects = effects.Clone()
-	first := fn(trial)
-	s.Env.Effects = effects
-	final := state.NewOverlay(s.block)
-	res := fn(final)
-	changes := final.Changes()
-	if a, b := compared(first), compared(res); !reflect.DeepEqual(a, b) || !reflect.DeepEqual(trial.Changes(), changes) {
-		s.t.Fatalf("stftest: the same operation ended differently when run again:\n%+v\n%+v\nlook for map iteration and for fields that remember", a, b)
-	}
-	for _, c := range changes {
-		if c.Value == nil {
-			s.block.Delete(c.Key)
-		} else {
-			s.block.Set(c.Key, c.Value)
-		}
-	}
-	return res
 }
 
 func (s *Shard) record(op stf.Operation, res stf.Result) stf.Result {

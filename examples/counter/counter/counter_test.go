@@ -3,15 +3,8 @@ package counter
 import (
 	"testing"
 
-	"github.com/offchain-worker/sdk/scale"
-	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
 )
-
-// increment is the wire form: module, call, sender, arguments.
-func increment(who stf.AccountID, by uint32) []byte {
-	return scale.AppendU32(append([]byte{1, 0}, who[:]...), by)
-}
 
 func TestCounter(t *testing.T) {
 	app, err := New()
@@ -19,28 +12,13 @@ func TestCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	shard := stftest.New(t, app)
-	alice, bob := stftest.Account("alice"), stftest.Account("bob")
+	alice, bob := shard.User("alice"), shard.User("bob")
+	alice.Must((*Counter).Increment, 3)
+	bob.Must((*Counter).Increment, 5)
+	alice.Refused(ErrTooBig, (*Counter).Increment, 1001)
+	alice.Must((*Counter).Increment, 1000)
 
-	for _, c := range []struct {
-		who  stf.AccountID
-		by   uint32
-		want stf.Outcome
-	}{
-		{alice, 3, stf.Outcome{}},
-		{bob, 5, stf.Outcome{}},
-		{alice, 1001, stf.Outcome{Code: stf.ModuleError, Module: 1, Error: 1}},
-		{alice, 1000, stf.Outcome{}},
-	} {
-		if got := shard.Call(increment(c.who, c.by)).Outcome; got != c.want {
-			t.Errorf("increment by %d: got %v, want %v", c.by, got, c.want)
-		}
-	}
-
-	var mine, sum uint64
-	var nonce uint32
-	shard.Trusted(append([]byte{1, 0}, alice[:]...), &mine)
-	shard.Trusted(append([]byte{1, 1}, alice[:]...), &nonce)
-	shard.Public([]byte{1, 0}, &sum)
+	mine, nonce, sum := stftest.Ask[uint64](alice, (*Counter).Mine), stftest.Ask[uint32](alice, (*Counter).Nonce), stftest.Ask[uint64](bob, (*Counter).Sum)
 	if mine != 1003 || nonce != 3 || sum != 1008 {
 		t.Errorf("mine %d, nonce %d, sum %d; want 1003, 3 and 1008", mine, nonce, sum)
 	}
