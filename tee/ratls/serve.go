@@ -24,7 +24,7 @@ const (
 	maxConnections = 256
 	maxPerIP       = 8
 	maxLoopback    = 128
-	// maxSessions bounds the hand-overs at once to appraised peers. It is
+	// maxSessions bounds the sessions at once with appraised peers. It is
 	// above maxPerIP: no single address can take them all. Who comes when all
 	// are taken waits for slotWait and is told that the provider is busy.
 	maxSessions = 16
@@ -39,8 +39,8 @@ const (
 type server struct {
 	*Provider
 	greet, wait time.Duration
-	slots       chan struct{} // one per hand-over of keys
-	shares      chan struct{} // one per hand-over of a snapshot
+	slots       chan struct{} // one per session, but those of
+	shares      chan struct{} // one per snapshot on its way to a peer that was authorized
 	strangers   quiet
 }
 
@@ -138,24 +138,15 @@ func (s *server) serve(ctx context.Context, raw net.Conn) (peer Peer, err error)
 		}
 		return peer, g.keysErr
 	}
-	slots, what := s.slots, "key material"
+	leave, err := s.place(ctx, raw, s.slots)
+	if err != nil {
+		return peer, err
+	}
+	defer leave()
+	what := "key material"
 	if g.hello.Wants == wantsSnapshot {
-		slots, what = s.shares, "snapshot of the state"
-	}
-	raw.SetDeadline(time.Now().Add(s.wait + sessionTimeout))
-	busy := time.NewTimer(s.wait)
-	defer busy.Stop()
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return peer, ctx.Err()
-	case <-busy.C:
-		return peer, refuse(ReasonBusy, "")
-	}
-	raw.SetDeadline(time.Now().Add(sessionTimeout))
-	if slots == s.shares {
-		peer, err = s.share(ctx, raw, g)
+		what = "snapshot of the state"
+		peer, err = s.share(ctx, raw, g, leave)
 	} else {
 		peer, err = s.handOver(ctx, g)
 	}
@@ -163,6 +154,23 @@ func (s *server) serve(ctx context.Context, raw net.Conn) (peer Peer, err error)
 		s.Log.Info("handed over to another worker", "what", what, "account", peer.Account, "measurement", peer.Claims.Measurement)
 	}
 	return peer, err
+}
+
+// place waits for one of the slots; leave may be called more than once. From
+// then on there is time for a session.
+func (s *server) place(ctx context.Context, raw net.Conn, slots chan struct{}) (leave func(), err error) {
+	raw.SetDeadline(time.Now().Add(s.wait + sessionTimeout))
+	busy := time.NewTimer(s.wait)
+	defer busy.Stop()
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-busy.C:
+		return nil, refuse(ReasonBusy, "")
+	}
+	raw.SetDeadline(time.Now().Add(sessionTimeout))
+	return sync.OnceFunc(func() { <-slots }), nil
 }
 
 // greeting is what a session starts with.

@@ -30,8 +30,9 @@ type Snapshot struct {
 	Write func(io.Writer) error
 }
 
-// share hands out a snapshot.
-func (p *Provider) share(ctx context.Context, raw net.Conn, g greeting) (peer Peer, err error) {
+// share hands out a snapshot. Only a peer that was authorized comes to the place
+// for that; then it leaves that of the session.
+func (s *server) share(ctx context.Context, raw net.Conn, g greeting, leave func()) (peer Peer, err error) {
 	peer.Account = g.st.Account
 	session, err := g.challenge()
 	if err != nil {
@@ -42,34 +43,40 @@ func (p *Provider) share(ctx context.Context, raw net.Conn, g greeting) (peer Pe
 	if err != nil {
 		return peer, err
 	}
-	want := tee.Binding{Purpose: tee.PurposeAsk, TrustConfig: p.Terms.TrustConfig, Shard: p.Terms.Shard,
+	want := tee.Binding{Purpose: tee.PurposeAsk, TrustConfig: s.Terms.TrustConfig, Shard: s.Terms.Shard,
 		TLSKey: g.st.Binding.TLSKey, Block: req.Block, BlockNumber: req.BlockNumber, Session: session}
-	if peer.Claims, err = p.Terms.fresh(req.Evidence, want, g.st.Account, g.claims); err != nil {
+	if peer.Claims, err = s.Terms.fresh(req.Evidence, want, g.st.Account, g.claims); err != nil {
 		return peer, err
 	}
-	if err := p.Authorize(ctx, peer); err != nil {
+	if err := s.Authorize(ctx, peer); err != nil {
 		return peer, refuse(ReasonPeer, "%v", err)
 	}
-	if p.Snapshot == nil {
+	if s.Snapshot == nil {
 		return peer, refuse(ReasonNoSnapshot, "")
 	}
-	s, err := p.Snapshot()
+	done, err := s.place(ctx, raw, s.shares)
+	if err != nil {
+		return peer, err
+	}
+	defer done()
+	leave()
+	snapshot, err := s.Snapshot()
 	if errors.Is(err, ErrNoSnapshot) {
 		return peer, refuse(ReasonNoSnapshot, "")
 	} else if err != nil {
 		return peer, err
 	}
-	own := p.Terms.binding(tee.PurposeShare, g.keys)
-	own.TLSKey, own.Session = g.tlsKey, offerHash(session, reqBytes, s.Head)
-	evidence, err := p.Self.Platform.Attest(own.ReportData(p.Self.Account.AccountID()))
+	own := s.Terms.binding(tee.PurposeShare, g.keys)
+	own.TLSKey, own.Session = g.tlsKey, offerHash(session, reqBytes, snapshot.Head)
+	evidence, err := s.Self.Platform.Attest(own.ReportData(s.Self.Account.AccountID()))
 	if err != nil {
 		return peer, err
 	}
-	if _, err := send(g.conn, &offer{Head: s.Head, Block: own.Block, BlockNumber: own.BlockNumber, Evidence: evidence}); err != nil {
+	if _, err := send(g.conn, &offer{Head: snapshot.Head, Block: own.Block, BlockNumber: own.BlockNumber, Evidence: evidence}); err != nil {
 		return peer, err
 	}
 	w := pieceWriter{conn: g.conn, raw: raw}
-	if err := s.Write(&w); err != nil {
+	if err := snapshot.Write(&w); err != nil {
 		return peer, err
 	}
 	return peer, w.end()
@@ -153,7 +160,7 @@ func RequestSnapshot(ctx context.Context, addr string, from keyring.AccountID, s
 			return err
 		}
 		if !greeting.Stop() {
-			return ctx.Err()
+			return context.DeadlineExceeded // ctx may not have ended yet
 		}
 		return take(got.Head, &pieceReader{conn: conn, raw: raw})
 	})

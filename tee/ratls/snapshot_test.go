@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -113,6 +114,45 @@ func TestSnapshotRefusals(t *testing.T) {
 				t.Error("the provider takes it for a success")
 			}
 		})
+	}
+}
+
+// TestSnapshotBusy: the place for a snapshot is for peers that were authorized,
+// and keeps nobody from the keys.
+func TestSnapshotBusy(t *testing.T) {
+	p, ln := newSharer(t, []byte("state")), listen(t)
+	known := newSelf(t, "//Requester", "app")
+	p.Authorize = func(_ context.Context, peer Peer) error {
+		if peer.Account != known.Account.AccountID() {
+			return errors.New("not registered")
+		}
+		return nil
+	}
+	s := newServer(p)
+	s.wait = time.Millisecond
+	s.shares <- struct{}{}
+	startProvider(t, s, ln)
+	addr, from := ln.Addr().String(), p.Self.Account.AccountID()
+	snapshot := func(self Self) error {
+		return RequestSnapshot(t.Context(), addr, from, self, newTerms(), func(_ []byte, r io.Reader) error {
+			_, err := io.ReadAll(r)
+			return err
+		})
+	}
+	for range 2 * maxSessions { // none of them keeps a place
+		if err := snapshot(known); !errors.Is(err, ReasonBusy) {
+			t.Fatalf("%v, want busy", err)
+		}
+	}
+	if err := snapshot(newSelf(t, "//Stranger", "app")); !errors.Is(err, ReasonPeer) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if _, err := Request(t.Context(), addr, from, known, newTerms()); err != nil {
+		t.Errorf("keys: %v", err)
+	}
+	<-s.shares
+	if err := snapshot(known); err != nil {
+		t.Error(err)
 	}
 }
 
