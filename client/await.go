@@ -108,15 +108,15 @@ func (c *Chain) AwaitConfirmation(ctx context.Context, shard ShardID, at *Inclus
 // commitPoll is how often a worker is asked for its progress.
 const commitPoll = 200 * time.Millisecond
 
-// AwaitBlock waits until the worker has committed block n of the parentchain,
-// also while the worker restarts, unless it is gone for a minute. The error is [ErrNotSupported] from an
+// AwaitBlock waits until the worker answers from a state with block n of the
+// parentchain, also while it restarts, unless it is gone for a minute. The error is [ErrNotSupported] from an
 // original Rust worker.
 func (w *Worker) AwaitBlock(ctx context.Context, n BlockNumber) error {
 	var gone absence
 	for {
 		status, err := w.Status(ctx)
 		switch {
-		case err == nil && status.Number >= n:
+		case err == nil && status.Answered() >= n:
 			return nil
 		case err == nil:
 			gone.end()

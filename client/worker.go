@@ -294,9 +294,27 @@ type Status struct {
 	Hash       Hash        `json:"hash"`      // its hash
 	StateRoot  Hash        `json:"stateRoot"` // of the private state after it
 	Finalized  BlockNumber `json:"finalized"` // last block that its node holds final
+	// Joined is a newer state from which a worker may answer while it replays; nil
+	// if it has none.
+	Joined *Joined `json:"joined"`
 	// Insecure says what protections the shard gives up, a sentence each: none
 	// if it is empty. It is the worker's text: print nothing of it unquoted.
 	Insecure []string `json:"insecure"`
+}
+
+// Joined is the state of a worker that has joined by another's snapshot.
+type Joined struct {
+	Number BlockNumber `json:"number"` // last block
+	Agreed bool        `json:"agreed"` // it is answered from
+}
+
+// Answered returns the last block of the state that getters and questions for
+// receipts are answered from.
+func (s *Status) Answered() BlockNumber {
+	if s.Joined != nil && s.Joined.Agreed {
+		return max(s.Number, s.Joined.Number)
+	}
+	return s.Number
 }
 
 // Status returns the worker's progress; [ErrNotSupported] from an original

@@ -51,6 +51,8 @@ var (
 	errNotJoined = errors.New("no snapshot of another worker was of use")
 	// errJoinOver ends the attempts.
 	errJoinOver = errors.New("this worker does not join by a snapshot any more")
+	// errReplayDone is why in the end.
+	errReplayDone = fmt.Errorf("%w: the replay is done", errJoinOver)
 	// errJoinDiffers says that the replay has contradicted the snapshot.
 	errJoinDiffers = errors.New("the replay arrived at other roots than those with which this worker had joined")
 )
@@ -62,6 +64,7 @@ type fastJoin struct {
 	stop   context.CancelCauseFunc
 	heads  finalHeads
 	cfg    enclave.Config
+	own    *ownKeys
 
 	mu        sync.Mutex    // guards what follows
 	core      *enclave.Core // nil: none
@@ -117,16 +120,20 @@ func (f *fastJoin) status() *Joined {
 
 // run works until the worker's own state is current, ctx ends, or nothing is to
 // come of it any more.
-func (f *fastJoin) run(ctx context.Context, j *journal, m *enclave.KeyMaterial) {
+func (f *fastJoin) run(ctx context.Context, j *journal, own *ownKeys, careful bool) {
 	if f == nil {
+		return
+	}
+	if careful { // what it dies of shows in one core only, and one takes half the memory
+		f.w.log.Warn("the process died while it executed a block: without a snapshot of another worker it shows of which")
 		return
 	}
 	if _, err := store.ReadFile(f.w.cfg.fs, filepath.Join(j.dir, joinMarkFile), 0); !errors.Is(err, fs.ErrNotExist) {
 		f.w.log.Warn("this worker has joined by a snapshot before that its replay has contradicted: it only replays", "file", filepath.Join(j.dir, joinMarkFile))
 		return
 	}
-	f.cfg = f.w.coreConfig(m)
-	f.cfg.Witness, f.cfg.Careful = j.steps.begin, j.steps.careful
+	f.own, f.cfg = own, f.w.coreConfig(own.material)
+	f.cfg.Witness = j.steps.begin
 	var b backoff
 	for {
 		err := f.attempt(ctx)
@@ -147,9 +154,44 @@ func (f *fastJoin) run(ctx context.Context, j *journal, m *enclave.KeyMaterial) 
 
 // attempt joins and executes until ctx ends, or returns why that came to nothing.
 func (f *fastJoin) attempt(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if err := f.begin(stop); err != nil {
+		return err
+	}
+	err := f.join(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if isFatal(err) { // of the second core: the replay will come to it
+		return fmt.Errorf("%w: %w", errJoinOver, err)
+	}
+	return err
+}
+
+// begin takes what ends the attempt that begins, unless there are to be none.
+func (f *fastJoin) begin(stop context.CancelCauseFunc) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return errReplayDone
+	}
+	f.stop = stop
+	return nil
+}
+
+func (f *fastJoin) join(ctx context.Context) error {
 	w := f.w
 	if err := w.checkGenesis(ctx); err != nil {
 		return err
+	}
+	// By the node's word: to prove all headers is much for a worker that needs no snapshot.
+	head, err := w.node.FinalizedHeader(ctx)
+	if err != nil {
+		return err
+	}
+	if own := w.core.Load().View().Number(); head.Number < own+header.Number(f.interval()) {
+		return fmt.Errorf("%w: its own state at block %d is not far behind block %d", errJoinOver, own, head.Number)
 	}
 	if err := f.heads.sync(ctx, w); err != nil {
 		return err
@@ -158,34 +200,38 @@ func (f *fastJoin) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if head, own := s.at.header.Number, w.core.Load().View().Number(); head < own+header.Number(f.interval()) {
-		return fmt.Errorf("%w: its own state at block %d is not far behind block %d", errJoinOver, own, head)
-	}
 	core, want, err := f.obtain(ctx, s)
 	if err != nil {
 		return err
 	}
-	w.health.well(joinPart)
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	f.mu.Lock()
-	f.core, f.want, f.agreement, f.stop = core, want, roots.NewAgreement(want, f.needed, w.account.AccountID()), stop
-	f.mu.Unlock()
+	if err := f.take(core, want); err != nil {
+		return err
+	}
 	defer f.drop()
+	w.health.well(joinPart)
 	w.log.Info("took a snapshot of another worker: it counts once enough workers have published its roots", "number", want.Number, "state_root", want.State, "needed", f.needed)
 
+	ctx, stop := context.WithCancel(ctx)
 	var appraising sync.WaitGroup
 	defer appraising.Wait()
-	defer stop(nil)
+	defer stop() // before waiting
 	appraising.Go(func() { f.appraise(ctx, core) })
-	err = (&follower{w: w, core: core, to: &joinLedger{f, core}}).run(ctx)
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+	return (&follower{w: w, core: core, to: &joinLedger{f, core}}).run(ctx)
+}
+
+// take begins with a core, unless the replay was faster: it compares at the
+// snapshot's block only.
+func (f *fastJoin) take(core *enclave.Core, want roots.Publication) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return errReplayDone
 	}
-	if isFatal(err) { // of this core: the replay will come to it
-		return fmt.Errorf("%w: %w", errJoinOver, err)
+	if own := f.w.core.Load().View().Number(); want.Number <= own {
+		return fmt.Errorf("%w: a snapshot of block %d, and meanwhile block %d is replayed", errNotJoined, want.Number, own)
 	}
-	return err
+	f.core, f.want, f.agreement = core, want, roots.NewAgreement(want, f.needed, f.w.account.AccountID())
+	return nil
 }
 
 // interval is how many blocks lie between snapshots, as far as is known here.
@@ -260,11 +306,11 @@ func (*joinLedger) begin() {}
 
 func (*joinLedger) flush() error { return nil }
 
-func (*joinLedger) heard(header.Number) {}
+func (l *joinLedger) heard(header.Number) { l.f.w.health.well(joinPart) }
 
 func (l *joinLedger) attempted(err error) {
-	if err != nil {
-		l.f.w.log.Debug("the joined state does not go on now", "error", err)
+	if err != nil && !isFatal(err) {
+		l.f.w.health.trouble(joinPart, err)
 	}
 }
 
@@ -318,7 +364,9 @@ func (f *fastJoin) appraise(ctx context.Context, core *enclave.Core) {
 				return
 			case err == nil:
 				peer.close()
-				f.count(p)
+				if f.count(p) {
+					f.serve()
+				}
 			case errors.Is(err, errNotAppraised):
 				f.w.log.Warn("roots are not those of a worker of the shard, and do not count", "account", p.Signer, "number", p.Number, "error", err)
 				f.heardOf(p)
@@ -342,25 +390,40 @@ func (f *fastJoin) heardOf(p enclave.Published) {
 	f.heard = slices.DeleteFunc(f.heard, func(q enclave.Published) bool { return p == q })
 }
 
-// count takes what a worker of the shard has published of the snapshot's block.
-func (f *fastJoin) count(p enclave.Published) {
+// count takes what a worker of the shard has published of the snapshot's block,
+// and reports whether enough have now.
+func (f *fastJoin) count(p enclave.Published) bool {
 	f.heardOf(p)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.agreement == nil {
-		return
+	if f.core == nil || f.over {
+		return false
 	}
 	f.agreement.Add(p.Signer, p.Publication)
 	if other, by, ok := f.agreement.Contradicted(); ok {
 		f.core, f.agreed = nil, false
 		f.giveUp("worker %s has published other roots of block %d than those of the snapshot: state %s, not %s; workers %s agree with it",
 			by, f.want.Number, other.State, f.want.State, f.agreement.Signers())
+		return false
+	}
+	if f.agreed || !f.agreement.Reached() {
+		return false
+	}
+	f.agreed = true
+	f.w.log.Info("joined by a snapshot: getters are answered, and nothing is confirmed or paid before the replay is done", "number", f.want.Number,
+		"published_by", f.agreement.Signers())
+	return true
+}
+
+// serve has clients accept this worker's answers if it was started again in the
+// midst of its replay. Its keys are the shard's: with others the state would not
+// be under the roots that were published.
+func (f *fastJoin) serve() {
+	if f.w.keys.Load() != nil {
 		return
 	}
-	if f.agreement.Reached() && !f.agreed {
-		f.agreed = true
-		f.w.log.Info("joined by a snapshot: getters are answered, and nothing is confirmed or paid before the replay is done", "number", f.want.Number,
-			"published_by", f.agreement.Signers())
+	if err := f.w.serveKeys(f.own); err != nil {
+		f.w.log.Warn("clients are not answered before the replay is done", "error", err)
 	}
 }
 
@@ -389,6 +452,11 @@ func (f *fastJoin) replayed(j *journal) {
 		f.w.log.Info("the replay has come to the same roots as the snapshot", "number", f.want.Number)
 		return
 	}
+	if !f.agreed { // it is the word of one worker
+		f.core = nil
+		f.stop(fmt.Errorf("%w: the replay has come to another state root of block %d, %s, than that of the snapshot, %s", errNotJoined, f.want.Number, r.State, f.want.State))
+		return
+	}
 	err := fmt.Errorf("%w: block %d, state root %s, published %s", errJoinDiffers, f.want.Number, r.State, f.want.State)
 	f.w.log.Error("alarm: the replay contradicts the snapshot, whose state is dropped", "error", err)
 	f.w.health.trouble(statePart+" by snapshot", err)
@@ -408,7 +476,7 @@ func (f *fastJoin) end() {
 	defer f.mu.Unlock()
 	f.over = true
 	if f.stop != nil {
-		f.stop(fmt.Errorf("%w: the replay is done", errJoinOver))
+		f.stop(errReplayDone)
 	}
 }
 

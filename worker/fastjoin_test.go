@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/lightclient/lightclienttest"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -178,6 +180,9 @@ func testFastJoin(t *testing.T, s *joinScene) {
 		t.Errorf("%+v", j)
 	}
 	joined := s.session(w)
+	if err := joined.Worker.AwaitBlock(s.ctx, head); err != nil {
+		t.Errorf("a client waits for what it is answered from already: %v", err)
+	}
 	if a, b := s.balances(session, alice), s.balances(joined, alice); *a != *b || a.nonce != s.nonce {
 		t.Errorf("it answers %+v, another worker %+v", b, a)
 	}
@@ -283,7 +288,7 @@ func TestFastJoinLies(t *testing.T) {
 	s.shield(s.session(giver), alice.AccountID(), 50*unit)
 	s.calling("nothing is published", transfer, func() bool { _, err := giver.sharedSnapshot(); return err == nil })
 
-	w, _, _ := s.joiner(t.TempDir(), maxSigners-1) // what it joins with never counts
+	w, open, _ := s.joiner(t.TempDir(), maxSigners-1) // what it joins with never counts
 	s.calling("it takes no snapshot", transfer, func() bool { return w.Status().Joined != nil })
 	truth, err := giver.sharedSnapshot()
 	if err != nil {
@@ -355,8 +360,93 @@ func TestFastJoinLies(t *testing.T) {
 	}
 	core, got, err := given(truth)
 	if err != nil || got != want || core.View().StateRoot() != want.State {
-		t.Errorf("the truth: %v", err)
+		t.Fatalf("the truth: %v", err)
 	}
+
+	// The replay comes to other roots than those of a snapshot that does not count
+	// yet: that is between the two, and no alarm. After that it never counts.
+	dir := t.TempDir()
+	ctx, stop := context.WithCancelCause(s.ctx)
+	f = newFastJoin(w, 1)
+	if err := f.begin(stop); err != nil {
+		t.Fatal(err)
+	}
+	f.core, f.want = core, roots.Publication{Number: w.core.Load().View().Number()}
+	f.agreement = roots.NewAgreement(f.want, 1, w.account.AccountID())
+	f.replayed(&journal{core: w.core.Load(), dir: dir})
+	if err := context.Cause(ctx); !errors.Is(err, errNotJoined) || w.health.codes()["join-differs"] {
+		t.Errorf("a snapshot that does not count is contradicted: %v", err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if f.count(enclave.Published{Signer: giver.account.AccountID(), Publication: f.want}) || f.view() != nil || f.status() != nil {
+		t.Error("it counts when it is dropped")
+	}
+
+	// What keeps the second core from going on is told, while it does.
+	ledger := &joinLedger{newFastJoin(w, 1), core}
+	ledger.attempted(fmt.Errorf("block 9: %w", parentchain.ErrStateUnavailable))
+	if !w.health.codes()["chain-pruned"] {
+		t.Error("nobody is told that the second core does not go on")
+	}
+	ledger.heard(9)
+	if w.health.codes()["chain-pruned"] {
+		t.Error("it goes on")
+	}
+
+	// The replay is done while the snapshot comes: that is the end of it.
+	s.until(giver, "the chain does not come to rest", func() bool { return giver.Status().Pending == 0 })
+	f = newFastJoin(w, 1)
+	f.cfg = w.coreConfig(w.keys.Load())
+	giver.offered.mu.Lock()
+	giver.offered.snapshot = &ratls.Snapshot{Head: truth.Head, Write: func(to io.Writer) error {
+		f.end()
+		return truth.Write(to)
+	}}
+	giver.offered.mu.Unlock()
+	if err := f.attempt(s.ctx); !errors.Is(err, errReplayDone) || f.core != nil {
+		t.Errorf("it goes on: %v", err)
+	}
+	// It has passed the snapshot's block: there is nothing to compare with any more.
+	f = newFastJoin(w, 1)
+	open()
+	s.ready(w)
+	if err := f.take(core, want); !errors.Is(err, errNotJoined) || f.core != nil {
+		t.Errorf("block %d is replayed: %v", w.Status().Number, err)
+	}
+	newFastJoin(w, 1).run(s.ctx, nil, nil, true) // after a death: at once
+}
+
+// TestFastJoinRestart: a worker that is started again in the midst of its replay
+// joins again, and clients accept its answers.
+func TestFastJoinRestart(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, devchain.Config{})
+	s := newJoinScene(n, 1, n.config)
+	s.shield(s.session(s.workers[0]), alice.AccountID(), 50*unit)
+	s.calling("nothing is published", transfer, func() bool { _, err := s.workers[0].sharedSnapshot(); return err == nil })
+	dir := t.TempDir()
+	w, open, _ := s.joiner(dir, 1)
+	s.calling("it does not join", transfer, func() bool { j := w.Status().Joined; return j != nil && j.Agreed })
+	w.cancel()
+	open()
+	if err := w.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.core.Load().View().Number(); n > 4 {
+		t.Fatalf("it was stopped at block %d only", n)
+	}
+	w, open, _ = s.joiner(dir, 1)
+	s.calling("it does not join again, or nobody accepts what it says", transfer, func() bool {
+		j := w.Status().Joined
+		return j != nil && j.Agreed && w.keys.Load() != nil
+	})
+	if a := s.balances(s.session(w), alice); a.nonce+1 < s.nonce || w.Status().Number > 5 {
+		t.Errorf("%+v after %d calls, with block %d replayed", a, s.nonce, w.Status().Number)
+	}
+	open()
+	s.ready(w)
 }
 
 func isSnapshotError(err error) bool { return errors.Is(err, enclave.ErrSnapshot) }

@@ -60,12 +60,12 @@ func TestFlags(t *testing.T) {
 				c.TrustedAddr, c.MuRaAddr, c.HTTPAddr = "0.0.0.0:2011", "0.0.0.0:3443", "0.0.0.0:4645"
 				c.TrustedURL, c.UntrustedURL, c.MuRaURL = "wss://integritee-worker-1:2011", "ws://integritee-worker-1:2101", "integritee-worker-1:3443"
 			})},
-		{"-T wss://[::1] -M worker:99 -r 0 -P 0 run " + shard.String() + " --dev --skip-ra --confirm all --confirm-interval 7 --publish-interval 0 --receipt-blocks 9 --bound-getters-only",
+		{"-T wss://[::1] -M worker:99 -r 0 -P 0 run " + shard.String() + " --dev --skip-ra --confirm all --confirm-interval 7 --publish-interval 0 --receipt-blocks 9 --bound-getters-only --fast-join 2",
 			with(func(c *Config) {
 				c.TrustedAddr, c.TrustedURL, c.MuRaAddr, c.MuRaURL = "127.0.0.1:0", "wss://[::1]:0", "127.0.0.1:0", "worker:99"
 				c.Shard, c.ConfirmAll, c.ConfirmInterval = shard, true, 7
 				c.PublishInterval, c.NoPublications, c.ReceiptBlocks = 0, true, 9
-				c.BoundGettersOnly = true
+				c.BoundGettersOnly, c.FastJoin = true, 2
 			})},
 		{"-P 0 -r 0 --sim-measurement y run --skip-ra --trust-config t.json",
 			with(func(c *Config) {

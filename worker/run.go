@@ -437,9 +437,10 @@ func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) e
 	}
 	w.core.Store(j.core)
 	w.health.setPhase("catching up")
+	careful := j.steps.careful != 0 // the follower writes it
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return (&follower{w: w, core: j.core, to: &shardLedger{w, j}}).run(ctx) })
-	g.Go(func() error { w.joined.run(ctx, j, own.material); return nil })
+	g.Go(func() error { w.joined.run(ctx, j, own, careful); return nil })
 	g.Go(func() error { return j.audit(ctx, j.core) })
 	g.Go(func() error { w.comparer.run(ctx); return nil })
 	g.Go(func() error {
