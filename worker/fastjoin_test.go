@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/lightclient"
@@ -185,6 +186,10 @@ func testFastJoin(t *testing.T, s *joinScene) {
 	}
 	if a, b := s.balances(session, alice), s.balances(joined, alice); *a != *b || a.nonce != s.nonce {
 		t.Errorf("it answers %+v, another worker %+v", b, a)
+	}
+	question := client.Question{Getter: sample.GetterAccountInfo(alice.AccountID()), Owner: alice.AccountID(), Signer: alice}
+	if _, some, err := joined.Worker.Ask(s.ctx, s.shard(), question); err != nil || !some {
+		t.Errorf("a question that counts once: %v, %v", some, err)
 	}
 	var signed roots.Signed
 	if err := s.dialRPC(w).Call(s.ctx, "ocw_getRoots", nil, &signed); err != nil || signed.Number > 2 {

@@ -167,7 +167,7 @@ func (w *Worker) rpcShieldingKey() ([]byte, error) {
 func (w *Worker) view() (*enclave.View, error) {
 	own, err := w.executed()
 	if joined := w.joined.view(); joined != nil && (err != nil || joined.Number() > own.Number()) {
-		return joined, nil
+		return joined.Guarded(w.gate), nil
 	}
 	return own, err
 }
