@@ -16,7 +16,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/substrate/trie"
-	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/ratls"
 )
 
@@ -339,11 +338,10 @@ func (w *Worker) muRaAddress(ctx context.Context, peer keyring.AccountID) (strin
 }
 
 // terms is what this worker asks of the other side of a hand-over: the same
-// trust config, shard and program, on a simulated platform (the only kind that
-// there is so far; Config refuses to run it for a production shard).
+// trust config and shard, and what the policy says of program and platform.
 func (w *Worker) terms() ratls.Terms {
-	return ratls.Terms{TrustConfig: w.trustHash, Shard: w.shard, Policy: tee.InsecureDev(w.platform.Measurement()),
-		Verifiers: w.verifiers, Recent: w.chain.recentBlock, CheckRecent: w.chain.checkRecent}
+	return ratls.Terms{TrustConfig: w.trustHash, Shard: w.shard, Policy: w.platform.policy,
+		Verifiers: w.platform.verifiers, Recent: w.chain.recentBlock, CheckRecent: w.chain.checkRecent}
 }
 
 // provider hands the keys to peers that are registered, by the proven state.

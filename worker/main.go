@@ -86,6 +86,7 @@ type flags struct {
 	cleanReset                           bool
 
 	simMeasurement, logLevel, logFormat string
+	attestation                         Attestation
 }
 
 // newCommand returns the command line; run runs the worker.
@@ -129,6 +130,11 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	g.Uint16VarP(&f.httpPort, "untrusted-http-port", "h", 4545, "`port` of /is_initialized")
 	g.BoolVarP(&f.cleanReset, "clean-reset", "c", false, "forget state and light client (not the keys) before starting")
 	g.StringVar(&f.simMeasurement, "sim-measurement", "", "`name` that the simulated measurement is made of (default: the app's name)")
+	g.StringVar(&f.attestation.Platform, "tee", "sim", "`platform` that the worker runs on: sim (simulated, protects nothing), sgx, snp, tdx, or auto for the one that is there")
+	g.StringVar(&f.attestation.Collateral, "collateral", "", "`folder` with what Intel and AMD publish about their platforms")
+	g.StringVar(&f.attestation.PCCS, "pccs", "", "`URL` of a service (PCCS) to fetch Intel's from")
+	g.StringVar(&f.attestation.DCAPRoot, "dcap-root", "", "development: `file` with a certificate in PEM in place of Intel's root")
+	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f), archiveCommand(&f), diffCommand(app, &f), trustConfigCommand(app, &f),
@@ -161,6 +167,9 @@ func deprecatedCommand(name, why string) *cobra.Command {
 func (f *flags) check(app *stf.App) error {
 	if f.targetURLA+f.targetPortA+f.targetURLB+f.targetPortB != "" {
 		return errors.New("--target-a-… and --target-b-… are not supported: an offchain worker serves one parentchain, given by --integritee-rpc-url")
+	}
+	if err := f.attestation.check(); err != nil {
+		return fmt.Errorf("--tee: %w", err)
 	}
 	if f.simMeasurement == "" {
 		f.simMeasurement = app.Name()
@@ -196,6 +205,7 @@ type runFlags struct {
 	receiptBlocks                       uint32
 	boundGettersOnly                    bool
 	fastJoin                            int
+	policy                              string
 	finality                            finalityFlags
 	archive                             archiveFlags
 }
@@ -226,7 +236,11 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 				if cfg.InsecureTrustParentchainRPC { // whatever --log-level says
 					fmt.Fprintf(cmd.ErrOrStderr(), "\n%s.\n\n", insecureRPC)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", sim.Measurement(f.simMeasurement))
+				measurement, err := f.measurement(cfg.Logger)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", measurement)
 				return run(cmd.Context(), cfg)
 			})(cmd, args)
 		},
@@ -247,6 +261,7 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.StringVar(&r.trustFile, "trust-config", "", "JSON `file` with the trust config of the shard; with --dev optional")
 	o.Uint16Var(&r.plainPort, "insecure-ws-port", 0, "development of web pages, which cannot accept a self-signed certificate: serve the trusted RPC without TLS too,\n"+
 		"to this machine only, on this `port`; needs --dev; 0 does not")
+	o.StringVar(&r.policy, "policy", "", "JSON `file` with the policy for the evidence of other workers (default: this program on this kind of platform)")
 	r.finality.register(o)
 	r.archive.register(o)
 	return cmd
@@ -302,7 +317,8 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		PublishInterval: r.publishInterval, NoPublications: r.publishInterval == 0, ReceiptBlocks: r.receiptBlocks,
-		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement}
+		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement, Attestation: f.attestation}
+	c.Attestation.Policy = r.policy
 	r.finality.into(&c)
 	r.archive.into(&c)
 	if f.metrics {
@@ -364,13 +380,30 @@ func withPort(url, port string) string {
 
 func measurementCommand(app *stf.App, f *flags) *cobra.Command {
 	return &cobra.Command{Use: "mrenclave", Short: "Print the measurement in base58", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(app); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), sim.Measurement(f.simMeasurement))
-			return nil
+			return fail(func(cmd *cobra.Command, _ []string) error {
+				m, err := f.measurement(slog.New(slog.DiscardHandler))
+				if err == nil {
+					fmt.Fprintln(cmd.OutOrStdout(), m)
+				}
+				return err
+			})(cmd, args)
 		}}
+}
+
+// measurement returns that of this program on the chosen platform.
+func (f *flags) measurement(log *slog.Logger) (m tee.Measurement, err error) {
+	if f.attestation.simulated() {
+		return sim.Measurement(f.simMeasurement), nil
+	}
+	p, err := f.attestation.open(f.dataDir, f.simMeasurement, log)
+	if err != nil {
+		return m, err
+	}
+	return p.Measurement(), p.close()
 }
 
 // withDir runs f on the data folder, held for this process if something has
@@ -390,11 +423,11 @@ func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p
 		}
 		defer d.close()
 	}
-	p, err := sim.Open(f.dataDir, f.simMeasurement, log)
+	p, err := f.attestation.open(f.dataDir, f.simMeasurement, log)
 	if err != nil {
 		return err
 	}
-	return run(d, p)
+	return errors.Join(run(d, p), p.close())
 }
 
 func signingKeyCommand(app *stf.App, f *flags) *cobra.Command {

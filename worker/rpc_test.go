@@ -78,7 +78,7 @@ func TestRPC(t *testing.T) {
 		if st.Account != w.account.AccountID() || st.Binding.Keys != keys || st.Binding.Purpose != tee.PurposeServe || st.Binding.TrustConfig != w.trustHash {
 			t.Errorf("got %+v", st)
 		}
-		if _, err := st.Appraise(tee.InsecureDev(w.platform.Measurement()), w.verifiers...); err != nil {
+		if _, err := st.Appraise(tee.InsecureDev(w.platform.Measurement()), w.platform.verifiers...); err != nil {
 			t.Error(err)
 		}
 	})

@@ -22,7 +22,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/ratls"
-	"github.com/offchain-worker/sdk/tee/sim"
 )
 
 // Worker is a running worker. All methods are safe for concurrent use.
@@ -36,8 +35,7 @@ type Worker struct {
 	err         error         // read after done
 
 	dir       *dataDir
-	platform  tee.Platform
-	verifiers []tee.Verifier
+	platform  *attestation
 	account   *keyring.Pair
 	self      ratls.Self
 	shard     integritee.ShardID
@@ -104,7 +102,10 @@ func (c *Config) Check() error {
 	}
 	errs = append(errs, c.checkRelay(), c.checkWord(), c.checkPlain())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
-	need(c.SkipRA, "the simulated TEE cannot attest on chain: --skip-ra is needed")
+	need(c.SkipRA, "this version does not attest on chain yet: --skip-ra is needed")
+	if err := c.Attestation.check(); err != nil {
+		errs = append(errs, err)
+	}
 	if err := c.checkArchive(); err != nil {
 		errs = append(errs, err)
 	}
@@ -138,7 +139,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	if cfg.SimMeasurement == "" {
 		cfg.SimMeasurement = cfg.App.Name()
 	}
-	defaultName := cfg.SimMeasurement == cfg.App.Name()
+	defaultName := cfg.SimMeasurement == cfg.App.Name() && cfg.Attestation.simulated()
 	if cfg.ConfirmInterval == 0 {
 		cfg.ConfirmInterval = DefaultConfirmInterval
 	}
@@ -149,7 +150,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 		cfg.resubmit = resubmitAfter
 	}
 	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
-		published: newBoard(), verifiers: []tee.Verifier{sim.Verifier{}}}
+		published: newBoard()}
 	w.comparer.w = w
 	if cfg.FastJoin > 0 {
 		w.joined = newFastJoin(w, cfg.FastJoin)
@@ -159,6 +160,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	w.recovery = &recovery{log: log, health: w.health, count: w.metrics.recoveries}
 	if err := w.prepare(ctx); err != nil {
 		w.listeners.close()
+		err = errors.Join(err, w.platform.close())
 		if w.dir != nil {
 			err = errors.Join(err, w.dir.close())
 		}
@@ -172,7 +174,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 		if ctx.Err() != nil && !isFatal(err) {
 			err = nil // it was stopped, and what broke off because of that is no failure
 		}
-		w.err = errors.Join(err, w.dir.close())
+		w.err = errors.Join(err, w.platform.close(), w.dir.close())
 	}()
 	return w, nil
 }
@@ -191,7 +193,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if w.platform, err = sim.Open(cfg.DataDir, cfg.SimMeasurement, w.log); err != nil {
+	if w.platform, err = cfg.Attestation.open(cfg.DataDir, cfg.SimMeasurement, w.log); err != nil {
 		return err
 	}
 	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
@@ -279,6 +281,7 @@ func (w *Worker) run(ctx context.Context) error {
 	g.Go(func() error { return w.serveMetrics(ctx) })
 	g.Go(func() error { w.node.Watch(ctx); return nil })
 	g.Go(func() error { w.watchFinality(ctx); return nil })
+	g.Go(func() error { return w.platform.run(ctx, w.health) })
 	if w.relay != nil {
 		defer w.relay.Close()
 		g.Go(func() error { w.relay.Watch(ctx); return nil })

@@ -21,7 +21,7 @@ var devGenesis = hashing.Hash{0xc8, 0xab, 0x30, 0xac, 0xcd, 0x26, 0x37, 0x28, 0x
 
 // Why a trust config is refused.
 var (
-	errClass      = errors.New("a shard of this class cannot be served on the simulated TEE")
+	errClass      = errors.New("a production shard cannot be served so")
 	errOtherTrust = errors.New("the trust config is not the one that the state was made under")
 	errInsecure   = errors.New("the trust config and the command line disagree on whether a node's word is enough")
 )
@@ -67,8 +67,8 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 			return err
 		}
 	}
-	if t.Class != enclave.InsecureDev {
-		return fatal("%w: %s", errClass, t.Class)
+	if err := w.platform.checkClass(t.Class); err != nil {
+		return fatal("%w", err)
 	}
 	if err := w.cfg.checkKind(&t); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,6 @@ import (
 	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
-	"github.com/offchain-worker/sdk/tee/sim"
 )
 
 // trustConfigCommand writes the trust config of a shard that begins at a block
@@ -43,8 +43,14 @@ func trustConfigCommand(app *stf.App, f *flags) *cobra.Command {
 			}
 			c := Config{NodeURL: f.nodes()}
 			finality.into(&c)
-			t := enclave.TrustConfig{Shard: integritee.ShardID(sim.Measurement(f.simMeasurement)), App: app.Name()}
-			if len(args) > 0 {
+			t := enclave.TrustConfig{App: app.Name()}
+			if len(args) == 0 {
+				m, err := f.measurement(slog.New(slog.DiscardHandler))
+				if err != nil {
+					return err
+				}
+				t.Shard = integritee.ShardID(m)
+			} else {
 				var err error
 				if t.Shard, err = integritee.ParseShardID(args[0]); err != nil {
 					return fmt.Errorf("SHARD: %w", err)

@@ -68,9 +68,11 @@ type Config struct {
 	// for development beside nodes that prove nothing. It needs Dev, and is
 	// part of the shard's trust config.
 	InsecureTrustParentchainRPC bool
-	// SkipRA registers with the attestation method Skip. It must be set: the
-	// simulated TEE has nothing else.
+	// SkipRA registers with the attestation method Skip. It must be set: this
+	// version cannot register in another way yet.
 	SkipRA bool
+	// Attestation is the platform, and the policy for other workers.
+	Attestation Attestation
 	// CleanReset removes state and light client data (not keys) before the
 	// start, except what a guard file protects.
 	CleanReset bool

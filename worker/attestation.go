@@ -1,0 +1,294 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/dcap"
+	collateral "github.com/offchain-worker/sdk/tee/dcap/source"
+	"github.com/offchain-worker/sdk/tee/detect"
+	"github.com/offchain-worker/sdk/tee/sgx"
+	"github.com/offchain-worker/sdk/tee/sim"
+	"github.com/offchain-worker/sdk/tee/snp"
+	"github.com/offchain-worker/sdk/tee/tdx"
+)
+
+// Attestation says on which platform a worker runs, and whose evidence it
+// accepts. Its zero value is the simulated platform, which protects nothing and
+// accepts others of its program.
+type Attestation struct {
+	// Platform is "sim", which "" means too, "sgx", "snp", "tdx", or "auto" for
+	// the first of these three that is there.
+	Platform string
+	// Policy is a file with the policy for other workers of the shard, see
+	// [tee.ParsePolicy]; "" accepts the own program on the own kind of platform.
+	Policy string
+	// Collateral is a folder with what Intel and AMD publish about their
+	// platforms, see docs/attestation.md; "" for none.
+	Collateral string
+	// PCCS is the URL of a service to fetch Intel's from; "" asks nobody.
+	PCCS string
+	// DCAPRoot is a certificate in PEM that stands for Intel's root, for
+	// development with a synthetic Intel; "" for Intel's.
+	DCAPRoot string
+	// TDXSecret is a file with at least 16 bytes that only this program on this
+	// machine can get: a TD has no sealing key of its own.
+	TDXSecret string
+
+	// For tests: where the files of Gramine and the kernel are, and the time.
+	gramine, tsm string
+	now          func() time.Time
+}
+
+// errUnknownPlatform is about Attestation.Platform.
+var errUnknownPlatform = errors.New("the platform is sim, sgx, snp, tdx or auto")
+
+func (a *Attestation) check() error {
+	switch a.Platform {
+	case "", "sim", "sgx", "snp", "tdx", "auto":
+		return nil
+	}
+	return errUnknownPlatform
+}
+
+// simulated reports whether the platform is the simulated one.
+func (a *Attestation) simulated() bool { return a.Platform == "" || a.Platform == "sim" }
+
+// attestation is the platform of a worker, and what it judges others by.
+type attestation struct {
+	tee.Platform
+	policy    tee.Policy
+	verifiers []tee.Verifier
+	synthetic bool // root of trust is not Intel's
+
+	log    *slog.Logger
+	store  *collateral.Store
+	own    *dcap.Platform // what the own quotes need collateral for; nil if none
+	staple atomic.Pointer[[]byte]
+	fetch  bool // there is somebody to ask
+}
+
+// maxSecret bounds Attestation.TDXSecret, maxCertificate DCAPRoot and CRLs, in
+// bytes.
+const (
+	maxSecret      = 4096
+	maxCertificate = 1 << 20
+)
+
+// open opens the platform. name is what the simulated measurement is made of.
+func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	now := a.now
+	if now == nil {
+		now = time.Now
+	}
+	out := &attestation{log: log}
+	root := dcap.IntelRoot()
+	if a.DCAPRoot != "" {
+		b, err := readLimited(a.DCAPRoot, maxCertificate)
+		if err == nil {
+			root, err = dcap.ParseRoot(b)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("root of trust for quotes: %w", err)
+		}
+		out.synthetic = true
+	}
+	config := collateral.Config{Dir: a.Collateral, Root: root, Now: now}
+	if a.PCCS != "" {
+		pccs, err := collateral.NewPCCS(a.PCCS, "")
+		if err != nil {
+			return nil, err
+		}
+		config.Upstream, out.fetch = pccs, true
+	}
+	out.store = collateral.NewStore(config)
+	if err := a.openPlatform(out, dataDir, name, root, now); err != nil {
+		if out.Platform != nil {
+			err = errors.Join(err, out.close())
+		}
+		return nil, err
+	}
+	out.verifiers = []tee.Verifier{sim.Verifier{},
+		&dcap.Verifier{TEE: tee.SGX, Root: root, Now: now, Known: out.store.Known},
+		&dcap.Verifier{TEE: tee.TDX, Root: root, Now: now, Known: out.store.Known},
+		&snp.Verifier{Now: now, CRL: a.crl}}
+	out.policy = tee.Policy{Kinds: []tee.Kind{out.Kind()}, Measurements: []tee.Measurement{out.Measurement()}}
+	if out.Kind() == tee.Sim {
+		out.policy = tee.InsecureDev(out.Measurement())
+	}
+	if a.Policy != "" {
+		b, err := readLimited(a.Policy, tee.MaxPolicy)
+		if err == nil {
+			out.policy, err = tee.ParsePolicy(b)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("policy %s: %w", a.Policy, err), out.close())
+		}
+	}
+	return out, nil
+}
+
+func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root *x509.Certificate, now func() time.Time) (err error) {
+	staple := func() []byte {
+		if b := out.staple.Load(); b != nil {
+			return *b
+		}
+		return nil
+	}
+	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: staple}, SNP: snp.Config{Root: a.tsm}, TDX: tdx.Config{Root: a.tsm, Staple: staple}}
+	if a.TDXSecret != "" {
+		if c.TDX.Secret, err = readLimited(a.TDXSecret, maxSecret); err != nil {
+			return fmt.Errorf("secret for sealing: %w", err)
+		}
+	}
+	open := map[string]func() (tee.Platform, error){
+		"sgx":  func() (tee.Platform, error) { return sgx.Open(c.SGX) },
+		"snp":  func() (tee.Platform, error) { return snp.Open(c.SNP) },
+		"tdx":  func() (tee.Platform, error) { return tdx.Open(c.TDX) },
+		"auto": func() (tee.Platform, error) { return detect.Platform(c) },
+		"sim":  func() (tee.Platform, error) { return sim.Open(dataDir, name, out.log) },
+	}[cmp.Or(a.Platform, "sim")]
+	p, err := open()
+	if err != nil {
+		return err
+	}
+	out.Platform = p
+	if p.Kind() != tee.SGX && p.Kind() != tee.TDX {
+		return nil
+	}
+	e, err := out.Attest(tee.ReportData{})
+	if err != nil {
+		return err
+	}
+	own, err := dcap.PlatformOf(e.Quote, root, now())
+	if err != nil {
+		return fmt.Errorf("this machine's own quote: %w", err)
+	}
+	out.own = &own
+	out.use(out.store.Known(own))
+	return nil
+}
+
+// close gives back what belongs to the kernel. A nil platform has nothing.
+func (a *attestation) close() error {
+	if a == nil {
+		return nil
+	}
+	if c, ok := a.Platform.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// use staples collateral to the own quotes from now on.
+func (a *attestation) use(c *dcap.Collateral) {
+	if c != nil {
+		b := c.Encode()
+		a.staple.Store(&b)
+	}
+}
+
+// refreshEvery is how often collateral for the own quotes is fetched: it is valid
+// for a month, and what revokes a platform comes out when it does.
+const refreshEvery = 24 * time.Hour
+
+// run keeps the collateral for the own quotes fresh until ctx ends, where there
+// is somebody to ask.
+func (a *attestation) run(ctx context.Context, h *health) error {
+	if a.own == nil {
+		return nil
+	}
+	if !a.fetch {
+		if a.staple.Load() == nil {
+			a.log.Warn("there is no collateral for this machine's quotes: others have to have it (--collateral, --pccs)", "platform", a.own.String())
+		}
+		return nil
+	}
+	for {
+		err := h.retry(ctx, "collateral", func(ctx context.Context) error {
+			c, err := a.store.Fetch(ctx, *a.own)
+			a.use(c)
+			return err
+		})
+		if err != nil {
+			return nil
+		}
+		if sleep(ctx, refreshEvery-time.Duration(rand.Int64N(int64(refreshEvery/8)))) != nil {
+			return nil
+		}
+	}
+}
+
+// checkClass refuses a platform or policy that a shard of this class must not
+// have.
+func (a *attestation) checkClass(c enclave.Class) error {
+	if c != enclave.Production {
+		return nil
+	}
+	var errs []error
+	refuse := func(bad bool, why string) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%w: %s", errClass, why))
+		}
+	}
+	refuse(a.Kind() == tee.Sim, "this worker runs on the simulated platform")
+	refuse(a.synthetic, "its root of trust is not Intel's")
+	refuse(a.policy.AllowDebug, "its policy accepts enclaves that their host can read")
+	for _, k := range a.policy.Kinds {
+		refuse(k == tee.Sim, "its policy accepts the simulated platform")
+	}
+	if d, ok := a.Platform.(interface{ Debug() bool }); ok {
+		refuse(d.Debug(), "its own enclave can be read by its host")
+	}
+	return errors.Join(errs...)
+}
+
+// crl is [snp.Verifier.CRL]: a file such as snp-milan-vcek.crl.
+func (a *Attestation) crl(line string, vlek bool) []byte {
+	if a.Collateral == "" {
+		return nil
+	}
+	key := "vcek"
+	if vlek {
+		key = "vlek"
+	}
+	name := "snp-" + strings.ToLower(line) + "-" + key + ".crl"
+	if filepath.Base(name) != name { // a product line is out of a fixed list, but who knows
+		return nil
+	}
+	b, err := readLimited(filepath.Join(a.Collateral, name), maxCertificate)
+	if err != nil {
+		return nil // then the one in the evidence counts
+	}
+	return b
+}
+
+// readLimited reads a file of at most so many bytes.
+func readLimited(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return b, err
+}
