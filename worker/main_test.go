@@ -42,7 +42,7 @@ func configOf(t *testing.T, line string) (c Config, err error) {
 
 func TestFlags(t *testing.T) {
 	shard := integritee.ShardID(sim.Measurement("x"))
-	base := Config{DataDir: ".", NodeURL: "ws://127.0.0.1:9944", TrustedAddr: "127.0.0.1:2000", MuRaAddr: "127.0.0.1:3443", HTTPAddr: "127.0.0.1:4545",
+	base := Config{Attestation: Attestation{Platform: "sim"}, DataDir: ".", NodeURL: "ws://127.0.0.1:9944", TrustedAddr: "127.0.0.1:2000", MuRaAddr: "127.0.0.1:3443", HTTPAddr: "127.0.0.1:4545",
 		TrustedURL: "wss://127.0.0.1:2000", UntrustedURL: "ws://127.0.0.1:2001", MuRaURL: "127.0.0.1:3443", Dev: true, SkipRA: true,
 		ConfirmInterval: DefaultConfirmInterval, PublishInterval: DefaultPublishInterval, ReceiptBlocks: DefaultReceiptBlocks, SimMeasurement: "integritee-sample"}
 	with := func(f func(*Config)) Config { c := base; f(&c); return c }
@@ -81,6 +81,11 @@ func TestFlags(t *testing.T) {
 		})},
 		{"run --dev --skip-ra --block-archive a --archive-peer wss://x:1 --archive-peer wss://y:2",
 			with(func(c *Config) { c.BlockArchive, c.ArchivePeers = "a", []string{"wss://x:1", "wss://y:2"} })},
+		{"--tee sim --collateral c --pccs https://p --dcap-root r --tdx-secret s run --dev --skip-ra --policy p --fast-join 2",
+			with(func(c *Config) {
+				c.Attestation = Attestation{Platform: "sim", Policy: "p", Collateral: "c", PCCS: "https://p", DCAPRoot: "r", TDXSecret: "s"}
+				c.FastJoin = 2
+			})},
 		{"run --dev --skip-ra --no-block-archive", with(func(c *Config) { c.NoBlockArchive = true })},
 		{"run --dev --skip-ra --parentchain para --relay-url ws://a:1,ws://b:2 --relay-url wss://c --para-id 2039",
 			with(func(c *Config) { c.Parentchain, c.RelayURL, c.ParaID = Para, "ws://a:1,ws://b:2,wss://c", 2039 })},
@@ -91,7 +96,7 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%s: %v", test.line, err)
 			continue
 		}
-		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(Config{})); diff != "" {
+		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(Config{}, Attestation{})); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", test.line, diff)
 		}
 	}
@@ -115,6 +120,7 @@ func TestUsage(t *testing.T) {
 		"nonsense":                            "unknown command",
 		"run":                                 "without --dev a trust config is needed",
 		"run --dev":                           "--skip-ra is needed",
+		"--tee sev run --dev --skip-ra":       "sim, sgx, snp, tdx or auto",
 		"run --dev --skip-ra 0OIl":            "SHARD",
 		"run --dev --skip-ra --confirm few":   "--confirm is needed or all",
 		"run --dev --skip-ra -i 5s":           "no teeracle",
