@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -166,11 +167,13 @@ func RequestSnapshot(ctx context.Context, addr string, from keyring.AccountID, s
 	})
 }
 
-// pieceReader reads what comes in pieces.
+// pieceReader reads what comes in pieces, all full but the last: a peer that
+// sends less at a time only wants to hold the other up.
 type pieceReader struct {
 	conn *tls.Conn
 	raw  net.Conn
 	left []byte
+	last bool // a piece came that was not full
 	err  error
 }
 
@@ -178,10 +181,19 @@ func (r *pieceReader) Read(b []byte) (int, error) {
 	for len(r.left) == 0 && r.err == nil {
 		var p piece
 		r.raw.SetDeadline(time.Now().Add(pieceTimeout))
-		if _, r.err = receive(r.conn, &p); r.err == nil && len(p.Bytes) == 0 {
+		_, r.err = receive(r.conn, &p)
+		switch n := len(p.Bytes); {
+		case errors.Is(r.err, io.EOF):
+			r.err = fmt.Errorf("ratls: snapshot: %w", io.ErrUnexpectedEOF)
+		case r.err != nil:
+		case n == 0:
 			r.err = io.EOF
+		case r.last || n > maxPiece:
+			r.err = refuse(ReasonMalformed, "a piece of %d bytes", n)
 		}
-		r.left = p.Bytes
+		if r.err == nil {
+			r.left, r.last = p.Bytes, len(p.Bytes) < maxPiece
+		}
 	}
 	if len(r.left) == 0 {
 		return 0, r.err

@@ -3,8 +3,10 @@ package ratls
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -188,4 +190,54 @@ func TestSnapshotEvidence(t *testing.T) {
 			t.Errorf("%v: provider: %v, want %v", purpose, err, want)
 		}
 	}
+}
+
+// TestSnapshotPieces: who sends a snapshot in small pieces is left.
+func TestSnapshotPieces(t *testing.T) {
+	for name, c := range map[string]struct {
+		sizes []int
+		want  error
+	}{
+		"whole":            {[]int{maxPiece, maxPiece, 5, 0}, io.EOF},
+		"nothing":          {[]int{0}, io.EOF},
+		"two small pieces": {[]int{1, 1, 0}, ReasonMalformed},
+		"full after small": {[]int{5, maxPiece, 0}, ReasonMalformed},
+		"cut off":          {[]int{maxPiece}, io.ErrUnexpectedEOF},
+	} {
+		client, server := tlsPair(t)
+		go func() {
+			for _, n := range c.sizes {
+				send(server, &piece{make([]byte, n)})
+			}
+			server.Close()
+		}()
+		r := &pieceReader{conn: client, raw: client.NetConn()}
+		var err error
+		for b := make([]byte, 1000); err == nil; {
+			_, err = r.Read(b)
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// tlsPair returns both ends of a connection.
+func tlsPair(t *testing.T) (client, server *tls.Conn) {
+	t.Helper()
+	self := newSelf(t, "//Provider", "app")
+	terms := newTerms()
+	cfg, err := self.config(terms.binding(tee.PurposeServe, testKeys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := net.Pipe()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	server = tls.Server(b, cfg.Config)
+	go server.Handshake()
+	client = tls.Client(a, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
 }
