@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/access"
@@ -60,9 +59,6 @@ func (w *Worker) ask(ctx context.Context, shard ShardID, q Question, run func(Ge
 		}
 		if err != nil {
 			return err
-		}
-		if key.Shard != shard {
-			return fmt.Errorf("%w: "+keyMethod+": the key is of shard %v", ErrProtocol, key.Shard)
 		}
 		bounds := integritee.Bounds{Key: key.Key, Expiry: key.Number + access.MaxLifetime}
 		if _, err := rand.Read(bounds.Nonce[:]); err != nil {
