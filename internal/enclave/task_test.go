@@ -3,6 +3,7 @@ package enclave
 import (
 	"bytes"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/offchain-worker/sdk/scale"
@@ -43,10 +44,17 @@ func TestTasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var steps []Step
+	var mu sync.Mutex // calls are prepared on several goroutines
+	steps := map[Step]bool{}
 	w := newStampedWorld(t, func(c *Config) {
 		c.App, c.Trust.App = app, "clockwork"
-		c.Witness = func() func(Step) { return func(s Step) { steps = append(steps, s) } }
+		c.Witness = func() func(Step) {
+			return func(s Step) {
+				mu.Lock()
+				defer mu.Unlock()
+				steps[s] = true
+			}
+		}
 	})
 	alice, bob := pair(t, "//Alice"), pair(t, "//Bob")
 	wind := func(who string, nonce, after, strikes uint32) []byte {
@@ -86,9 +94,11 @@ func TestTasks(t *testing.T) {
 	if n := len(w.payouts()); n != 9 {
 		t.Errorf("%d payouts", n)
 	}
-	if !slices.Contains(steps, Step{StepTask, stf.Identity{Block: 4, Index: stf.FirstTask + 1}}) {
+	mu.Lock()
+	if !steps[Step{StepTask, stf.Identity{Block: 4, Index: stf.FirstTask + 1}}] {
 		t.Errorf("steps %v", steps)
 	}
+	mu.Unlock()
 	id := stf.TaskID{Block: 4, Index: 1}
 	for who, found := range map[stf.AccountID]bool{alice.AccountID(): false, bob.AccountID(): true} {
 		r := findReceipt(w.core.View().receipts.found, id.Hash(testShard), who)

@@ -170,8 +170,9 @@ func TestStory(t *testing.T) {
 }
 
 // follows finds the call Counter.Reset wherever it has to be, although nobody
-// wrote it there: in lists and help with its comment, in the page about the app, and
-// in a client that was made for another app and asks a worker by its metadata.
+// wrote it there: in lists and help with its comment, in the page about the app, in
+// the client for web pages, and in a client that was made for another app and asks
+// a worker by its metadata.
 func follows(t *testing.T, dir, exe string) {
 	const listed = "Counter.reset(to: u64)\n    Reset sets who asks to a number.\n"
 	if out := run(t, dir, exe, "call"); !strings.Contains(out, listed) {
@@ -182,6 +183,11 @@ func follows(t *testing.T, dir, exe string) {
 	}
 	if out := run(t, dir, exe, "docs"); !strings.Contains(out, "\n#### `Counter.reset(to: u64)`\n\nReset sets who asks to a number.\n") {
 		t.Errorf("the reference is\n%s", out)
+	}
+	web := t.TempDir()
+	run(t, dir, exe, "ts", web)
+	if out := read(t, web, "src/index.ts"); !strings.Contains(out, "  /** Reset sets who asks to a number. */\n  reset(signer: ocw.Account, to: bigint,") {
+		t.Errorf("the TypeScript client is\n%s", out)
 	}
 	var at struct {
 		Chain   string
