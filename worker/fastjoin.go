@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/bits"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/scale"
@@ -40,8 +38,6 @@ const (
 	// joinPatience is for how many blocks after the snapshot's the worker waits
 	// for enough workers to have published its roots.
 	joinPatience = 1024
-	// joinFinality is how long it waits for the snapshot's block to be proven final.
-	joinFinality = 30 * time.Second
 	// joinRetry is when a signer that could not be reached is looked at again.
 	joinRetry = 5 * time.Second
 )
@@ -369,7 +365,7 @@ func (f *fastJoin) appraise(ctx context.Context, core *enclave.Core) {
 				}
 			case errors.Is(err, errNotAppraised):
 				f.w.log.Warn("roots are not those of a worker of the shard, and do not count", "account", p.Signer, "number", p.Number, "error", err)
-				f.heardOf(p)
+				f.dealtWith(p)
 			default:
 				f.w.log.Debug("a worker that has published roots cannot be appraised now", "account", p.Signer, "error", err)
 			}
@@ -383,8 +379,8 @@ func (f *fastJoin) appraise(ctx context.Context, core *enclave.Core) {
 	}
 }
 
-// heardOf takes a publication from those that are to be appraised.
-func (f *fastJoin) heardOf(p enclave.Published) {
+// dealtWith takes a publication from those that are to be appraised.
+func (f *fastJoin) dealtWith(p enclave.Published) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heard = slices.DeleteFunc(f.heard, func(q enclave.Published) bool { return p == q })
@@ -393,7 +389,7 @@ func (f *fastJoin) heardOf(p enclave.Published) {
 // count takes what a worker of the shard has published of the snapshot's block,
 // and reports whether enough have now.
 func (f *fastJoin) count(p enclave.Published) bool {
-	f.heardOf(p)
+	f.dealtWith(p)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.core == nil || f.over {
@@ -478,103 +474,4 @@ func (f *fastJoin) end() {
 	if f.stop != nil {
 		f.stop(errReplayDone)
 	}
-}
-
-// finalHeads proves headers final up to the head, with a light client of its
-// own, and keeps those at which workers may have published: of each power of two
-// the last multiples.
-type finalHeads struct {
-	finality finality
-	last     [32][4]lightclient.FinalHeader
-}
-
-func (h *finalHeads) add(list []lightclient.FinalHeader) {
-	for _, f := range list {
-		for k := range min(bits.TrailingZeros32(uint32(f.Number()))+1, len(h.last)) {
-			ring := &h.last[k]
-			copy(ring[1:], ring[:])
-			ring[0] = f
-		}
-	}
-}
-
-func (h *finalHeads) find(n header.Number) (lightclient.FinalHeader, bool) {
-	if n == 0 {
-		return lightclient.FinalHeader{}, false
-	}
-	ring := &h.last[bits.TrailingZeros32(uint32(n))]
-	for _, f := range ring {
-		if f.Number() == n {
-			return f, true
-		}
-	}
-	return lightclient.FinalHeader{}, false
-}
-
-// sync proves all that the node calls final.
-func (h *finalHeads) sync(ctx context.Context, w *Worker) error {
-	if h.finality == nil {
-		f, start, err := w.newFinality(ctx)
-		if err != nil {
-			return err
-		}
-		h.finality = f
-		w.chain.add(start, w.trust.StartHash)
-	}
-	return w.chain.syncHeads(ctx, h.finality, h.add)
-}
-
-// wait waits until block n is proven final.
-func (h *finalHeads) wait(ctx context.Context, w *Worker, n header.Number) (lightclient.FinalHeader, error) {
-	ctx, stop := context.WithTimeout(ctx, joinFinality)
-	defer stop()
-	for {
-		if f, ok := h.find(n); ok {
-			return f, nil
-		}
-		if h.finality.state().Number >= n {
-			return lightclient.FinalHeader{}, fmt.Errorf("a snapshot of block %d, which is too old for block %d", n, h.finality.state().Number)
-		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			return lightclient.FinalHeader{}, fmt.Errorf("a snapshot of block %d, of which there is no proof of finality: %w", n, err)
-		}
-		if err := h.sync(ctx, w); err != nil {
-			return lightclient.FinalHeader{}, err
-		}
-	}
-}
-
-// offered is the snapshot that this worker hands out: of the last block whose
-// roots it publishes.
-type offered struct {
-	mu       sync.Mutex // guards what follows
-	snapshot *ratls.Snapshot
-}
-
-// committed takes a snapshot where the worker publishes.
-func (o *offered) committed(core *enclave.Core, c *enclave.Commit) {
-	for _, e := range c.Added {
-		if e.Publish == nil {
-			continue
-		}
-		s := &ratls.Snapshot{Head: scale.MustMarshal(e.Publish), Write: core.SharedSnapshotWriter()}
-		o.mu.Lock()
-		o.snapshot = s
-		o.mu.Unlock()
-	}
-}
-
-// sharedSnapshot is [ratls.Provider.Snapshot].
-func (w *Worker) sharedSnapshot() (*ratls.Snapshot, error) {
-	select {
-	case <-w.ready:
-	default:
-		return nil, ratls.ErrNoSnapshot // its own state is not current
-	}
-	w.offered.mu.Lock()
-	defer w.offered.mu.Unlock()
-	if w.offered.snapshot == nil {
-		return nil, ratls.ErrNoSnapshot
-	}
-	return w.offered.snapshot, nil
 }
