@@ -245,9 +245,9 @@ func (f *failing) Fatalf(format string, args ...any) { f.Logf(format, args...); 
 func (f *failing) FailNow()                          { panic(ended{}) }
 
 // TestRandomFinds: a check that does not hold and a panic are found, made small,
-// and told with the seed.
+// and told with the seed. The seed is fixed: some finds nothing in few runs.
 func TestRandomFinds(t *testing.T) {
-	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms"} {
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms", "rapid.seed": "1", "rapid.checks": "1000"} {
 		before := flag.Lookup(name).Value.String()
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
