@@ -2,11 +2,9 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -20,6 +18,8 @@ type Session struct {
 	// Progress, if set, is called from the goroutine that waits, once per
 	// stage, in order; an operation that moves to another block repeats them.
 	Progress func(Progress)
+	// Envelope is how operations are encrypted; "" means [RSA].
+	Envelope Envelope
 }
 
 // Stage is how far an operation has come.
@@ -98,16 +98,9 @@ func (o *Outcome) Succeeded() bool { return o.Receipt != nil && o.Receipt.Outcom
 // block, but the wait for its execution was in vain; the Outcome holds what is
 // known.
 func (s *Session) Invoke(ctx context.Context, inv Invocation) (*Outcome, error) {
-	key, err := s.Worker.ShieldingKey(ctx)
-	if err != nil {
-		return nil, err
-	}
 	signed := sign(inv)
 	top := signed.IndirectCall()
-	if chunks := (len(top) + shielding.MaxChunkPlaintext - 1) / shielding.MaxChunkPlaintext; chunks > shielding.MaxChunks {
-		return nil, fmt.Errorf("client: the call is too long: %d bytes, at most %d are executed", len(top), shielding.MaxChunks*shielding.MaxChunkPlaintext)
-	}
-	cyphertext, err := key.Encrypt(top)
+	cyphertext, err := s.encrypt(ctx, top, inv.Shard, func() (Fingerprint, error) { return inv.Fingerprint, nil })
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +162,7 @@ func (s *Session) Shield(ctx context.Context, sh Shielding) (*Outcome, error) {
 	if served != sh.Shard {
 		return nil, fmt.Errorf("client: the worker serves shard %v, not %v: the funds would be lost", served, sh.Shard)
 	}
-	key, err := s.Worker.ShieldingKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	encrypted, err := key.Encrypt(sh.Beneficiary[:])
+	encrypted, err := s.encrypt(ctx, sh.Beneficiary[:], sh.Shard, func() (Fingerprint, error) { return s.Worker.Fingerprint(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +213,4 @@ func (s *Session) report(p Progress) {
 	if s.Progress != nil {
 		s.Progress(p)
 	}
-}
-
-func encrypt(key *shielding.PublicKey, plaintext []byte) ([]byte, error) {
-	return key.Encrypt(rand.Reader, plaintext)
 }

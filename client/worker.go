@@ -185,9 +185,6 @@ func (w *Worker) decode(ctx context.Context, out any, method string, params ...a
 // ShieldingKey is the public key that operations of a shard are encrypted to.
 type ShieldingKey struct{ key *shielding.PublicKey }
 
-// Encrypt encrypts plaintext to the key, with fresh randomness.
-func (k *ShieldingKey) Encrypt(plaintext []byte) ([]byte, error) { return encrypt(k.key, plaintext) }
-
 // ShieldingKey returns the shard's public encryption key.
 func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
 	var text string

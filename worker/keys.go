@@ -112,15 +112,20 @@ func newKeys(trust hashing.Hash) (*ownKeys, error) {
 	return &ownKeys{status: keysCandidate, trust: trust, material: m}, nil
 }
 
-const labelPublicKeys = "ocw/public-keys/1"
+const labelPublicKeys = "ocw/public-keys/2"
 
 // publicHash is what evidence vouches for as the keys of a worker: a hash over
-// epoch, public shielding key, and the hash that identifies the key material.
+// epoch, the public keys of all envelopes, and the hash that identifies the key
+// material.
 func publicHash(m *enclave.KeyMaterial) (hashing.Hash, error) {
 	public, err := m.Shielding.Public().MarshalJSON()
 	if err != nil {
 		return hashing.Hash{}, err
 	}
+	b := scale.AppendBytes(scale.AppendU32([]byte(labelPublicKeys), m.Epoch), public)
+	for _, e := range shielding.Hybrids {
+		b = scale.AppendBytes(b, m.Hybrid(e).Public().Bytes())
+	}
 	id := m.Hash()
-	return hashing.Blake2b256([]byte(labelPublicKeys), scale.AppendU32(nil, m.Epoch), scale.AppendBytes(nil, public), id[:]), nil
+	return hashing.Blake2b256(append(b, id[:]...)), nil
 }

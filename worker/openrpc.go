@@ -103,7 +103,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_proveReceipt":               described[*roots.Receipt]("The same with a proof.", reflect.TypeFor[hexParams](), "null if there is none", mayRefuse...),
 	"ocw_getReceipts":                described[[]roots.Receipt]("The receipts of an account in a block; the parameter is a signed stf.ReceiptsQuery.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_getRoots":                   described[roots.Signed]("The roots after a block, signed.", reflect.TypeFor[blockParam](), "", mayRefuse...),
-	"ocw_getShieldingKey":            described[roots.ShieldingKey]("The key that calls are encrypted to, vouched for by the worker's account.", nil, "", mayRefuse...),
+	"ocw_getShieldingKey":            described[roots.ShieldingKey]("The keys that calls are encrypted to, one for each envelope, vouched for by the worker's account.", nil, "", mayRefuse...),
 	"ocw_getSealingKey":              described[access.Key]("The key that questions are signed for, vouched for by the worker's account.", nil, "", mayRefuse...),
 	"ocw_sealed":                     described[bytesInHex]("Any other method, in a way that nobody in between can read; the parameter is sealed to the key of ocw_getSealingKey.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_getAnswer":                  described[roots.Answer]("Asks a getter, by a request, for an answer that is signed and, where it may be, proven.", reflect.TypeFor[hexParams](), "", mayRefuse...),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
@@ -37,6 +38,8 @@ func (w *Worker) registerShieldingKey(s *rpcserver.Server) {
 		}
 		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number()}
 		k.N, k.E = keys.Shielding.Public().Parts()
+		k.X25519 = keys.Hybrid(shielding.X25519).Public().Bytes()
+		k.X25519MLKEM768 = keys.Hybrid(shielding.X25519MLKEM768).Public().Bytes()
 		k.Sign(w.account)
 		return k, nil
 	})

@@ -58,7 +58,7 @@ func newStageOf(ctx context.Context, o *Options, name string, app *stf.App, keys
 		return nil, err
 	}
 	id := s.alice.AccountID()
-	deposit, err := seal(keys, id[:])
+	deposit, err := seal(keys, shielding.RSA, id[:])
 	if err == nil {
 		err = s.run(1, 1, func(b *fabricate.Builder) { b.Shield(shard, deposit, scale.NewU128(1<<62)) })
 	}
@@ -151,12 +151,12 @@ func catchUpBench(ctx context.Context, o *Options) ([]Result, error) {
 		note: "against bare RSA-3072 decryptions of the same ciphertexts"}}, nil
 }
 
-// transfers makes blocks full of them.
-func (s *stage) transfers(blocks int) (*fabricate.Segment, [][]byte, error) {
+// transfers makes blocks full of them, in this envelope.
+func (s *stage) transfers(e shielding.Envelope, blocks int) (*fabricate.Segment, [][]byte, error) {
 	var ciphertexts [][]byte
 	seg, err := s.segment(blocks, func(b *fabricate.Builder) {
 		for range catchUpPerBlock {
-			ct, err := s.alice.transfer(s.keys, s.beneficiary(s.alice.nonce), 1_000_000_000_000)
+			ct, err := s.alice.transfer(s.keys, e, s.beneficiary(s.alice.nonce), 1_000_000_000_000)
 			b.Fail(err)
 			ciphertexts = append(ciphertexts, ct)
 			b.Invoke(shard, ct)
@@ -168,7 +168,7 @@ func (s *stage) transfers(blocks int) (*fabricate.Segment, [][]byte, error) {
 // turn makes blocks full of transfers, and measures a worker's work on them
 // and the bare decryptions, either first.
 func (s *stage) turn(blocks int, workerFirst bool) (whole, decrypt span, err error) {
-	seg, ciphertexts, err := s.transfers(blocks)
+	seg, ciphertexts, err := s.transfers(shielding.RSA, blocks)
 	if err != nil {
 		return whole, decrypt, err
 	}

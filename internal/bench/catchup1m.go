@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -80,7 +81,7 @@ func catchUpMillionBench(ctx context.Context, o *Options) ([]Result, error) {
 
 // work makes blocks full of transfers and measures a worker's work on them.
 func (s *stage) work(blocks int) (span, error) {
-	seg, ciphertexts, err := s.transfers(blocks)
+	seg, ciphertexts, err := s.transfers(shielding.RSA, blocks)
 	if err != nil {
 		return span{}, err
 	}

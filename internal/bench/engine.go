@@ -175,14 +175,17 @@ func newUser(uri string) (*user, error) {
 }
 
 // seal encrypts to the shard.
-func seal(keys *enclave.KeyMaterial, plain []byte) ([]byte, error) {
-	return keys.Shielding.Public().Encrypt(rand.Reader, plain)
+func seal(keys *enclave.KeyMaterial, e shielding.Envelope, plain []byte) ([]byte, error) {
+	if e == shielding.RSA {
+		return keys.Shielding.Public().Encrypt(rand.Reader, plain)
+	}
+	return keys.Hybrid(e).Public().Seal(plain, shielding.Binding{Shard: shard, Fingerprint: fingerprint})
 }
 
 // transfer returns the ciphertext of the user's next transfer.
-func (u *user) transfer(keys *enclave.KeyMaterial, to keyring.AccountID, amount uint64) ([]byte, error) {
+func (u *user) transfer(keys *enclave.KeyMaterial, e shielding.Envelope, to keyring.AccountID, amount uint64) ([]byte, error) {
 	call := sample.BalanceTransfer(u.AccountID(), to, scale.NewU128(amount))
 	top := integritee.SignCall(call, u.nonce, fingerprint, shard, u.Pair).IndirectCall()
 	u.nonce++
-	return seal(keys, top)
+	return seal(keys, e, top)
 }

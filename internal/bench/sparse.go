@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/fabricate"
+	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -55,7 +56,7 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 		return nil, err
 	}
 	id := alice.AccountID()
-	deposit, err := seal(keys, id[:])
+	deposit, err := seal(keys, shielding.RSA, id[:])
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func sparseBench(ctx context.Context, o *Options) ([]Result, error) {
 		case b.Number() == 1:
 			b.Shield(shard, deposit, scale.NewU128(1<<60))
 		case b.Number()%sparseEvery == 0:
-			ciphertext, err := alice.transfer(keys, keyring.AccountID{byte(b.Number() >> 8), byte(b.Number() >> 16), 1}, 1_000_000_000_000)
+			ciphertext, err := alice.transfer(keys, shielding.RSA, keyring.AccountID{byte(b.Number() >> 8), byte(b.Number() >> 16), 1}, 1_000_000_000_000)
 			b.Fail(err)
 			b.Invoke(shard, ciphertext)
 		case b.Number()%foreignEvery == 0:

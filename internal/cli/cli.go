@@ -49,6 +49,7 @@ type app struct {
 	proofFile          string // where a proof is saved; "" does not ask for one
 	insecure           bool
 	sealed             bool
+	envelope           client.Envelope
 	reason             func(stf.Outcome) string // how an operation ended, in words
 	timeout            time.Duration
 
@@ -205,6 +206,9 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, run func(ctx
 // run runs a command with a context that ends after --timeout, and marks its
 // errors as such.
 func (a *app) run(ctx context.Context, run func(context.Context) error) error {
+	if err := a.envelope.Check(); err != nil {
+		return &usageError{err}
+	}
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.timeout)
@@ -238,6 +242,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.needSuccess, "require-success", false, "exit 3 if a trusted call fails or its outcome is not known")
 	f.BoolVar(&a.insecure, "insecure", false, "accept any worker, without checking that it is registered and attested")
 	f.BoolVar(&a.sealed, "sealed", false, "encrypt what the worker is asked to its enclave, for a worker behind a proxy that ends TLS")
+	f.StringVar((*string)(&a.envelope), "envelope", "rsa", "how calls are encrypted: rsa, x25519 or x25519-mlkem768 (only rsa to workers of integritee-network)")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after this time, 0 for never")
 	root.AddCommand(a.balance(), a.newAccount(), a.listAccounts(), a.faucet(), a.transfer(), a.listWorkers(), a.listen(), a.shieldFunds(), a.trustedGroup())
 	return root

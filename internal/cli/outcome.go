@@ -13,7 +13,7 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 	run func(*client.Session) (*client.Outcome, error), about map[string]any) error {
 	p := newProgress(a.stderr)
 	announced := false
-	out, err := run(&client.Session{Chain: chain, Worker: worker, Progress: func(r client.Progress) {
+	out, err := run(&client.Session{Chain: chain, Worker: worker, Envelope: a.envelope, Progress: func(r client.Progress) {
 		if r.Stage == announce && !announced {
 			announced = true
 			p.clear()

@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/roots"
+	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -78,14 +79,15 @@ type Config struct {
 	// one. No byte depends on it.
 	Careful header.Number
 	// Envelope is for simulations, which can make one; nil, as everywhere else,
-	// has the shielding key of Keys open ciphertexts.
+	// has Keys open ciphertexts.
 	Envelope *envelope.None
 }
 
-// opener is all that the core knows of RSA: it opens a ciphertext of at most
-// maxChunks chunks, as [shielding.PrivateKey.Decrypt] does.
+// opener is all that the core knows of encryption: it opens a ciphertext that is
+// no longer than so many chunks of RSA. Longer ones are [shielding.ErrTooLong],
+// all else that fails is [shielding.ErrUndecryptable].
 type opener interface {
-	Decrypt(ciphertext []byte, maxChunks int) ([]byte, error)
+	Open(ciphertext []byte, maxChunks int, where shielding.Binding) ([]byte, error)
 }
 
 // check fills in defaults and reports every problem.
@@ -204,7 +206,7 @@ func New(cfg Config, start Start) (*Core, error) {
 }
 
 func newCore(cfg Config, t tip) *Core {
-	var o opener = cfg.Keys.Shielding
+	var o opener = newEnvelopes(cfg.Keys)
 	if cfg.Envelope != nil {
 		o = cfg.Envelope
 	}

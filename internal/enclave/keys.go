@@ -80,16 +80,34 @@ func (k *KeyMaterial) Hash() hashing.Hash {
 	return hashing.Blake2b256([]byte(labelKeyMaterial), k.Encode())
 }
 
-// prf derives a secret from the root seed: BLAKE2b-256 of the label, keyed
-// with the seed.
-func (k *KeyMaterial) prf(label string) (out [32]byte) {
+// prf derives a secret from the root seed: BLAKE2b-256 of the label and what
+// follows it, keyed with the seed.
+func (k *KeyMaterial) prf(label string, more ...[]byte) (out [32]byte) {
 	h, err := blake2b.New256(k.RootSeed[:])
 	if err != nil {
 		panic("enclave: " + err.Error()) // only for keys above 64 bytes
 	}
 	h.Write([]byte(label))
+	for _, b := range more {
+		h.Write(b)
+	}
 	h.Sum(out[:0])
 	return out
+}
+
+// Hybrid returns the key of a hybrid envelope in this epoch. It is derived from
+// the root seed and the RSA key of the epoch: envelope u8, epoch u32, PKCS#8. So
+// whoever has destroyed an epoch's RSA key has destroyed this one, too.
+func (k *KeyMaterial) Hybrid(e shielding.Envelope) *shielding.HybridKey {
+	der := k.Shielding.PKCS8()
+	defer clear(der)
+	seed := k.prf(labelHybridKey, scale.AppendU32([]byte{byte(e)}, k.Epoch), der)
+	defer clear(seed[:])
+	key, err := shielding.NewHybridKey(e, seed)
+	if err != nil {
+		panic("enclave: " + err.Error()) // only for an envelope that is none
+	}
+	return key
 }
 
 // EnclaveAccount returns the account inside the shard that collects fees. It

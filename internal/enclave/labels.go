@@ -10,5 +10,6 @@ const (
 	labelPRFState       = "ocw/prf/state-commitment/1"
 	labelPRFApp         = "ocw/prf/app/1"
 	labelEnclaveAccount = "ocw/prf/enclave-account/1"
+	labelHybridKey      = "ocw/prf/hybrid-key/1"
 	labelShardAccount   = "ocw/prf/shard-account/1"
 )

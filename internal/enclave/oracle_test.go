@@ -179,7 +179,7 @@ func TestPanicInPreparation(t *testing.T) {
 		w.fund(alice, 10*unit)
 		good := w.transfer(alice, bob, unit, 0)
 		c := w.block().invoke(good).shield(testShard, w.encrypt(id[:]), unit).invoke([]byte("x")).seal()
-		w.core.opener = new(shielding.PrivateKey) // panics where it is used
+		w.core.opener = &envelopes{rsa: new(shielding.PrivateKey)} // panics where it is used
 		commit, err := w.core.Execute(c)
 		if err != nil {
 			t.Fatal(err)

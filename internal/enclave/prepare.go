@@ -143,7 +143,7 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 	b := new(beneficiary)
 	p.beneficiaries[key] = b
 	p.jobs = append(p.jobs, job{failed: func() { *b = beneficiary{panicked: true} }, do: func() {
-		plain, err := p.core.opener.Decrypt(ciphertext, chunks)
+		plain, err := p.decrypt(ciphertext, chunks)
 		// Bytes behind the account are ignored, as upstream does.
 		if err == nil && len(plain) >= len(b.account) {
 			b.ok = true
@@ -174,6 +174,12 @@ func (p *preparation) run() {
 	wg.Wait()
 }
 
+// decrypt opens a ciphertext for the shard, under the fingerprint in force.
+func (p *preparation) decrypt(ciphertext []byte, maxChunks int) ([]byte, error) {
+	where := shielding.Binding{Shard: p.core.cfg.Trust.Shard, Fingerprint: p.fingerprint}
+	return p.core.opener.Open(ciphertext, maxChunks, where)
+}
+
 // told returns the code that a receipt has for an invocation that open found
 // to be code. The ciphertext, or some of its chunks, can be copied from others'
 // operations: if whoever sent it could tell how far it came, he could read them
@@ -189,7 +195,7 @@ func told(code stf.Code) stf.Code {
 // (RULES 11). Only if all is well does the receipt become the sender's, under
 // the operation's hash.
 func (p *preparation) open(op *operation) stf.Code {
-	plain, err := p.core.opener.Decrypt(op.ciphertext, shielding.MaxChunks)
+	plain, err := p.decrypt(op.ciphertext, shielding.MaxChunks)
 	switch {
 	case errors.Is(err, shielding.ErrTooLong):
 		return stf.TooLong

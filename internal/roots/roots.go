@@ -21,7 +21,7 @@ const (
 	labelHistoryStart = "ocw/history/start/1"
 	labelHistory      = "ocw/history/1"
 	labelPublished    = "ocw/state-root/1"
-	labelShieldingKey = "ocw/shielding-key/1"
+	labelShieldingKey = "ocw/shielding-key/2"
 )
 
 // ErrSignature is wrapped by the errors about signatures.

@@ -65,10 +65,10 @@ func TestSignedRoots(t *testing.T) {
 	}
 }
 
-// TestPublication: what is published is read again, and nothing else is taken
-// for it.
+// TestShieldingKey: every part of the statement is signed.
 func TestShieldingKey(t *testing.T) {
-	key := ShieldingKey{Genesis: example().Genesis, Shard: example().Shard, Number: 7, N: bytes.Repeat([]byte{9}, 384), E: Bytes{1, 0, 1, 0}}
+	key := ShieldingKey{Genesis: example().Genesis, Shard: example().Shard, Number: 7, N: bytes.Repeat([]byte{9}, 384), E: Bytes{1, 0, 1, 0},
+		X25519: bytes.Repeat([]byte{7}, 32), X25519MLKEM768: bytes.Repeat([]byte{6}, 1216)}
 	key.Sign(worker(t, "//worker"))
 	if err := key.Verify(); err != nil {
 		t.Fatal(err)
@@ -78,6 +78,8 @@ func TestShieldingKey(t *testing.T) {
 		"shard":    func(k *ShieldingKey) { k.Shard[31]++ },
 		"number":   func(k *ShieldingKey) { k.Number++ },
 		"modulus":  func(k *ShieldingKey) { k.N = bytes.Repeat([]byte{8}, 384) },
+		"x25519":   func(k *ShieldingKey) { k.X25519 = bytes.Repeat([]byte{8}, 32) },
+		"mlkem":    func(k *ShieldingKey) { k.X25519MLKEM768 = bytes.Repeat([]byte{8}, 1216) },
 		"exponent": func(k *ShieldingKey) { k.E = Bytes{3, 0, 0, 0} },
 		"account":  func(k *ShieldingKey) { k.Account[0]++ },
 		"lengths":  func(k *ShieldingKey) { k.N, k.E = append(k.N[:384:384], 1), k.E[:3] },
@@ -89,6 +91,8 @@ func TestShieldingKey(t *testing.T) {
 	}
 }
 
+// TestPublication: what is published is read again, and nothing else is taken
+// for it.
 func TestPublication(t *testing.T) {
 	r := example()
 	p := r.Publish()

@@ -1,6 +1,8 @@
 package roots
 
 import (
+	"slices"
+
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -8,7 +10,7 @@ import (
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
-// ShieldingKey is the public key of a shard, for which a worker vouches: a
+// ShieldingKey has the public keys of a shard, for which a worker vouches: a
 // client that cannot look at the worker's TLS certificate, such as a web page,
 // needs it, because who ends its TLS could hand out a key of his own.
 type ShieldingKey struct {
@@ -17,16 +19,20 @@ type ShieldingKey struct {
 	Number  header.Number      `json:"number"` // the worker's last block
 	N       Bytes              `json:"n"`      // modulus, 384 bytes, little-endian
 	E       Bytes              `json:"e"`      // exponent, 4 bytes, little-endian
+	// X25519 and X25519MLKEM768 are the keys of the hybrid envelopes, of 32 and
+	// 1,216 bytes.
+	X25519         Bytes `json:"x25519"`
+	X25519MLKEM768 Bytes `json:"x25519-mlkem768"`
 	Signature
 }
 
-// payload returns what is signed: "ocw/shielding-key/1", genesis, shard, block
-// number (u32), modulus and exponent.
+// payload returns what is signed: "ocw/shielding-key/2", genesis, shard, block
+// number (u32), modulus, exponent and the keys of the hybrid envelopes.
 func (k *ShieldingKey) payload() []byte {
 	b := append([]byte(labelShieldingKey), k.Genesis[:]...)
 	b = append(b, k.Shard[:]...)
 	b = scale.AppendU32(b, uint32(k.Number))
-	return append(append(b, k.N...), k.E...)
+	return slices.Concat(b, k.N, k.E, k.X25519, k.X25519MLKEM768)
 }
 
 // Sign signs the key with a worker's account key.
@@ -34,8 +40,8 @@ func (k *ShieldingKey) Sign(pair *keyring.Pair) { k.Signature = sign(k.payload()
 
 // Verify checks the signature. Errors wrap [ErrSignature] or [ErrMalformed].
 func (k *ShieldingKey) Verify() error {
-	const modulus, exponent = 384, 4
-	if len(k.N) != modulus || len(k.E) != exponent {
+	const modulus, exponent, x25519, mlkem = 384, 4, 32, 1216
+	if len(k.N) != modulus || len(k.E) != exponent || len(k.X25519) != x25519 || len(k.X25519MLKEM768) != mlkem {
 		return ErrMalformed
 	}
 	return k.verify(k.payload())

@@ -15,8 +15,8 @@ type None struct{ _ struct{} }
 // Without returns a None.
 func Without() *None { return new(None) }
 
-// Decrypt returns ct, unless it is longer than maxChunks chunks of RSA would be.
-func (*None) Decrypt(ct []byte, maxChunks int) ([]byte, error) {
+// Open returns ct, unless it is longer than maxChunks chunks of RSA would be.
+func (*None) Open(ct []byte, maxChunks int, _ shielding.Binding) ([]byte, error) {
 	if len(ct) > maxChunks*shielding.KeySize {
 		return nil, shielding.ErrTooLong
 	}

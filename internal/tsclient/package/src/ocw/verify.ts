@@ -69,18 +69,29 @@ export interface SignedKey {
   number: number;
   n: Hex;
   e: Hex;
+  /** Of the hybrid envelopes, see docs/envelopes.md. */
+  x25519: Hex;
+  'x25519-mlkem768': Hex;
   by: AccountId;
 }
 
-const keyStatement = struct<Omit<SignedKey, 'by'>>({ genesis: h256, shard: h256, number: u32, n: fixed(384), e: fixed(4) });
+const keyStatement = struct<Omit<SignedKey, 'by'>>({ genesis: h256, shard: h256, number: u32, n: fixed(384), e: fixed(4), x25519: h256, 'x25519-mlkem768': fixed(1216) });
 
 /** Reads what ocw_getShieldingKey answers. */
 export function verifyShieldingKey(answer: unknown): SignedKey {
   const method = 'ocw_getShieldingKey';
   return protocol(method, () => {
     const o = answer as Record<string, unknown>;
-    const key = { genesis: o.genesis as Hex, shard: shardHex(o.shard as string), number: o.number as number, n: o.n as Hex, e: o.e as Hex };
-    return { ...key, by: signer(method, o, concat(label('ocw/shielding-key/1'), encode(keyStatement, key))) };
+    const key = {
+      genesis: o.genesis as Hex,
+      shard: shardHex(o.shard as string),
+      number: o.number as number,
+      n: o.n as Hex,
+      e: o.e as Hex,
+      x25519: o.x25519 as Hex,
+      'x25519-mlkem768': o['x25519-mlkem768'] as Hex,
+    };
+    return { ...key, by: signer(method, o, concat(label('ocw/shielding-key/2'), encode(keyStatement, key))) };
   });
 }
 

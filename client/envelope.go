@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/offchain-worker/sdk/internal/roots"
+	"github.com/offchain-worker/sdk/internal/shielding"
+)
+
+// Envelope is how operations are encrypted to a shard, see docs/envelopes.md.
+type Envelope string
+
+// The envelopes; "" means RSA.
+const (
+	// RSA is RSA-3072 in chunks, the only one that the original Rust worker
+	// understands.
+	RSA Envelope = "rsa"
+	// X25519 makes short ciphertexts that a worker opens much faster.
+	X25519 Envelope = "x25519"
+	// X25519MLKEM768 is for what must stay secret when there are quantum
+	// computers: ciphertexts on a parentchain are kept for ever.
+	X25519MLKEM768 Envelope = "x25519-mlkem768"
+)
+
+// Check refuses what is no envelope.
+func (e Envelope) Check() error {
+	_, err := e.parse()
+	return err
+}
+
+func (e Envelope) parse() (shielding.Envelope, error) {
+	if e == "" {
+		return shielding.RSA, nil
+	}
+	p, err := shielding.ParseEnvelope(string(e))
+	if err != nil {
+		return 0, fmt.Errorf("client: no envelope %q: there are %s, %s and %s", string(e), RSA, X25519, X25519MLKEM768)
+	}
+	return p, nil
+}
+
+// encrypt encrypts plaintext to the shard that the session's worker serves.
+// Fingerprint is asked for where the envelope is bound to it.
+func (s *Session) encrypt(ctx context.Context, plaintext []byte, shard ShardID, fingerprint func() (Fingerprint, error)) ([]byte, error) {
+	e, err := s.Envelope.parse()
+	if err != nil {
+		return nil, err
+	}
+	if len(plaintext) > e.MaxPlaintext() {
+		return nil, fmt.Errorf("client: the call is too long: %d bytes, at most %d are executed", len(plaintext), e.MaxPlaintext())
+	}
+	if e == shielding.RSA {
+		key, err := s.Worker.ShieldingKey(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return key.Encrypt(plaintext)
+	}
+	key, err := s.Worker.hybridKey(ctx, e, shard)
+	if err != nil {
+		return nil, err
+	}
+	f, err := fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	return key.Seal(plaintext, shielding.Binding{Shard: shard, Fingerprint: f})
+}
+
+// hybridKey returns the shard's key for an envelope, for which the worker's
+// account vouches.
+func (w *Worker) hybridKey(ctx context.Context, e shielding.Envelope, shard ShardID) (*shielding.HybridPublicKey, error) {
+	const method = "ocw_getShieldingKey"
+	var k roots.ShieldingKey
+	err := w.call(ctx, &k, method)
+	switch {
+	case errors.Is(err, ErrNotSupported):
+		return nil, fmt.Errorf("%w: this worker knows no envelope but %s", err, RSA)
+	case err != nil:
+		return nil, err
+	}
+	if err := k.Verify(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
+	}
+	if account := w.subject.Account; account != nil && *account != k.Account || k.Shard != shard {
+		return nil, fmt.Errorf("%w: %s: it is about shard %v, by account %v", ErrProtocol, method, k.Shard, k.Account)
+	}
+	key, err := shielding.ParseHybridPublicKey(e, map[shielding.Envelope]roots.Bytes{
+		shielding.X25519: k.X25519, shielding.X25519MLKEM768: k.X25519MLKEM768}[e])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
+	}
+	return key, nil
+}
+
+// Encrypt encrypts plaintext to the key, with fresh randomness.
+func (k *ShieldingKey) Encrypt(plaintext []byte) ([]byte, error) {
+	return k.key.Encrypt(rand.Reader, plaintext)
+}
