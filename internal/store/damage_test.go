@@ -13,7 +13,10 @@ import (
 // store always comes back with all that was acknowledged, with nothing that
 // was not attempted, and that it goes on.
 func TestPowerCut(t *testing.T) {
-	const seeds = 12
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 3 // with no, one and two cuts during recovery
+	}
 	// history runs until the first error and returns what was acknowledged
 	// and what was attempted.
 	history := func(m *MemFS) (acked, attempted uint64) {
@@ -55,7 +58,7 @@ func TestPowerCut(t *testing.T) {
 		return acked, attempted
 	}
 	for point := 0; ; point++ {
-		for seed := range uint64(seeds) {
+		for seed := range seeds {
 			m := &MemFS{}
 			ops, cut := 0, false
 			m.Before = func(string, string) Fault {

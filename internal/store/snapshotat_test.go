@@ -8,6 +8,9 @@ import (
 // TestSnapshotAt: a snapshot is due after 32 MiB of log, or after an eighth of what
 // the last one takes, which is known after a restart too.
 func TestSnapshotAt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 50 MiB")
+	}
 	m := &MemFS{}
 	l, _ := open(t, m, testDir)
 	if err := l.Snapshot(writeSnapshot(0)); err != nil {
