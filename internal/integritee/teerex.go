@@ -238,8 +238,45 @@ type MultiSigner struct {
 // MetadataPath is the type's path in runtime metadata.
 func (MultiSigner) MetadataPath() []string { return []string{"sp_runtime", "MultiSigner"} }
 
-// TcbStatus is Intel's status of a TCB level.
+// TcbStatus is Intel's status of a TCB level. Intel has one more,
+// ConfigurationNeeded, which the pallet cannot read.
 type TcbStatus uint8
+
+// The statuses.
+const (
+	TcbUnknown                           TcbStatus = 0
+	TcbUpToDate                          TcbStatus = 1
+	TcbSWHardeningNeeded                 TcbStatus = 2
+	TcbConfigurationAndSWHardeningNeeded TcbStatus = 3
+	TcbOutOfDate                         TcbStatus = 4
+	TcbOutOfDateConfigurationNeeded      TcbStatus = 5
+	TcbRevoked                           TcbStatus = 6
+)
+
+// ParseTcbStatus finds a status by the name that the pallet knows it by.
+func ParseTcbStatus(name string) (s TcbStatus, ok bool) {
+	for _, v := range s.SCALEVariants() {
+		if v.Name == name {
+			return TcbStatus(v.Index), true
+		}
+	}
+	return s, false
+}
+
+// SgxStatus returns the status that the pallet gives to enclaves on a level.
+func (s TcbStatus) SgxStatus() SgxStatus {
+	switch s {
+	case TcbUpToDate, TcbSWHardeningNeeded:
+		return SgxOk
+	case TcbConfigurationAndSWHardeningNeeded:
+		return SgxConfigurationNeeded
+	case TcbOutOfDate, TcbOutOfDateConfigurationNeeded:
+		return SgxGroupOutOfDate
+	case TcbRevoked:
+		return SgxGroupRevoked
+	}
+	return SgxInvalid
+}
 
 // SCALEVariants lists the statuses.
 func (TcbStatus) SCALEVariants() []scale.Variant {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
 	"slices"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/tee/dcap"
 )
 
 type options struct {
@@ -34,6 +37,7 @@ type options struct {
 	authorities int
 	bareV4      bool
 	legacy      bool
+	dcapRoot    string
 	para        bool
 	paraID      uint32
 	relayPort   uint16
@@ -86,6 +90,7 @@ that need older blocks than that must have another source of them.`,
 	f.IntVar(&o.authorities, "authorities", 1, "number of GRANDPA authorities; changes the genesis")
 	f.BoolVar(&o.bareV4, "inherents-v4", false, "write inherents in extrinsic format 4 (0x04) instead of 5 (0x05)")
 	f.BoolVar(&o.legacy, "legacy", false, "play a chain of 2022: one pallet Teerex with call_worker, inherents in format 4; changes the genesis")
+	f.StringVar(&o.dcapRoot, "dcap-root", "", "`file` with a certificate in PEM in place of Intel's root, for quotes of a synthetic Intel; changes the genesis")
 	f.BoolVar(&o.para, "para", false, "run a relay chain and a parachain; prints the parachain's URL and then the relay chain's")
 	f.Uint32Var(&o.paraID, "para-id", uint32(devchain.DefaultParaID), "id of the parachain; changes both geneses")
 	f.Uint16Var(&o.relayPort, "relay-rpc-port", 9945, "port of the relay chain's JSON-RPC server; 0 takes a free one")
@@ -97,6 +102,7 @@ that need older blocks than that must have another source of them.`,
 	f.StringVar(&o.rpcMethods, "rpc-methods", "auto", "accepted as by integritee-node (auto, safe, unsafe), without effect: all methods are served")
 	cmd.MarkFlagsMutuallyExclusive("instant", "manual", "block-time")
 	cmd.MarkFlagsMutuallyExclusive("legacy", "para")
+	cmd.MarkFlagsMutuallyExclusive("legacy", "dcap-root")
 	return cmd
 }
 
@@ -110,6 +116,24 @@ func pruning(flag, text string) (int, error) {
 		return 0, fmt.Errorf(`--%s %s: want "archive" or a number greater than 0`, flag, text)
 	}
 	return int(n), nil
+}
+
+// readRoot returns the DER of a root certificate in PEM.
+func readRoot(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	if err != nil {
+		return "", err
+	}
+	root, err := dcap.ParseRoot(b)
+	if err != nil {
+		return "", err
+	}
+	return string(root.Raw), nil
 }
 
 func run(ctx context.Context, cmd *cobra.Command, o options) error {
@@ -135,6 +159,11 @@ func run(ctx context.Context, cmd *cobra.Command, o options) error {
 		Runtime: runtime.Options{Legacy: o.legacy},
 	}
 	var err error
+	if o.dcapRoot != "" {
+		if cfg.Runtime.DCAPRoot, err = readRoot(o.dcapRoot); err != nil {
+			return fmt.Errorf("--dcap-root: %w", err)
+		}
+	}
 	if cfg.StatePruning, err = pruning("state-pruning", o.states); err != nil {
 		return err
 	}

@@ -9,11 +9,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/dcap/dcaptest"
 )
 
 const childEnv = "OCW_NODECMD_TEST"
@@ -167,6 +171,10 @@ func TestUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root := filepath.Join(t.TempDir(), "root.pem")
+	if err := os.WriteFile(root, dcaptest.New("node", tee.SGX, time.Now()).RootPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		args []string
 		want string
@@ -183,6 +191,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"--dev", "--blocks-pruning", "few"}, "--blocks-pruning"},
 		{[]string{"--dev", "--para", "--para-id", "0"}, "--para-id"},
 		{[]string{"--dev", "--para", "--rpc-port", "0", "--relay-rpc-port", busy}, "address already in use"},
+		{[]string{"--dev", "--dcap-root", filepath.Join(t.TempDir(), "none")}, "no such file"},
+		{[]string{"--dev", "--dcap-root", "nodecmd_test.go"}, "--dcap-root: dcap: malformed certificate chain"},
+		{[]string{"--dev", "--dcap-root", root, "--rpc-port", busy}, "address already in use"},
 		{[]string{"--no-such-flag"}, "unknown flag"},
 	} {
 		cmd := Command()

@@ -16,7 +16,10 @@
 package runtime
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 
@@ -27,6 +30,7 @@ import (
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/metadata"
 	"github.com/offchain-worker/sdk/substrate/system"
+	"github.com/offchain-worker/sdk/tee/dcap"
 )
 
 // What identifies the runtime to clients.
@@ -93,7 +97,17 @@ func New(opts Options) (*Runtime, error) {
 	}
 	r.Balances.system = &r.System
 	r.Multisig.balances, r.Proxy.balances = &r.Balances, &r.Balances
-	r.Teerex.timestamp = &r.Timestamp
+	r.Teerex.timestamp, r.Teerex.root = &r.Timestamp, dcap.IntelRoot()
+	if opts.DCAPRoot != "" {
+		root, err := x509.ParseCertificate([]byte(opts.DCAPRoot))
+		if err == nil && len(opts.DCAPRoot) > math.MaxUint16 {
+			err = errors.New("it is too long")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("devchain: root of trust for quotes: %w", err)
+		}
+		r.Teerex.root = root
+	}
 	r.EnclaveBridge.balances, r.EnclaveBridge.teerex = &r.Balances, &r.Teerex
 	r.ParaInherent.paras = &r.Paras
 

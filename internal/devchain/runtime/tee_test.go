@@ -2,8 +2,6 @@ package runtime
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -71,31 +69,15 @@ func TestRegisterEnclave(t *testing.T) {
 		"NetscapeDecodingError":  w.register(alice, mrA, "", ias),
 		"EnclaveUrlIsTooLong":    w.register(alice, mrA, strings.Repeat("x", integritee.MaxURLBytes+1), integritee.SkipAttestation()),
 		"RaProofIsTooLong":       w.run(alice, long),
-		"CollateralIsInvalid":    w.run(alice, w.call("Teerex", "register_quoting_enclave", "", "", "")),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if got := w.run(alice, w.call("Teerex", "register_tcb_info", "", "", "")); got != "CollateralIsInvalid" {
-		t.Error(got)
-	}
 	if got := w.root(w.call("Teerex", "set_security_flags", false, false)); got != "" {
 		t.Fatal(got)
 	}
 	if got := w.register(alice, mrA, "", integritee.SkipAttestation()); got != "SkippingAttestationIsNotAllowed" {
-		t.Error(got)
-	}
-}
-
-func TestRegisterRealQuote(t *testing.T) {
-	file := filepath.Join("..", "..", "..", "..", "shared", "vectors", "dcap", "sgx-v3-fmspc00a067110000.quote")
-	quote, err := os.ReadFile(file)
-	if err != nil {
-		t.Skipf("%s is missing", file)
-	}
-	w := newWorld(t)
-	if got := w.run(key(t, "//Alice"), w.call("Teerex", "register_sgx_enclave", quote, struct{ U *[]byte }{}, integritee.DcapAttestation())); got != "MissingTcbInfoForFmspc" {
 		t.Error(got)
 	}
 }

@@ -1,7 +1,7 @@
 package runtime
 
 import (
-	"encoding/binary"
+	"crypto/x509"
 	"reflect"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -13,9 +13,9 @@ import (
 // unregister an enclave: 48 hours, as on integritee-node.
 const MaxAttestationRenewalPeriod = 172_800_000
 
-// Teerex is the pallet Teerex, index 50: the registry of enclaves. Evidence is
-// not verified here: registrations skip attestation, as a flag of the genesis
-// allows, and all others are refused as a chain without collateral refuses them.
+// Teerex is the pallet Teerex, index 50: the registry of enclaves. They are
+// registered with quotes of DCAP, or skip attestation, as a flag of the genesis
+// allows. Reports of IAS, a service that has ended, are refused.
 type Teerex struct {
 	SovereignEnclaves         pallet.Map[keyring.AccountID, integritee.MultiEnclave]                 `pallet:"optional"`
 	ProxiedEnclaves           pallet.Map[integritee.EnclaveInstanceAddress, integritee.MultiEnclave] `pallet:"optional"`
@@ -25,6 +25,7 @@ type Teerex struct {
 	AllowSkippingAttestation  pallet.Value[bool]
 
 	timestamp *Timestamp
+	root      *x509.Certificate // of Intel, or a synthetic one
 }
 
 // Fmspc names a family of Intel platforms.
@@ -83,27 +84,25 @@ func (t *Teerex) RegisterSgxEnclave(ctx *Context, args struct {
 		return errEnclaveURLIsTooLong
 	}
 	method := args.AttestationMethod
+	var enclave integritee.SgxEnclave
 	switch {
 	case method.Ias != nil:
 		return errNetscapeDecodingError
 	case method.Dcap != nil:
-		// The SGX quote of ECDSA attestation has version 3 and key type 2; the
-		// chain has no collateral to check one with.
-		if len(args.Proof) < 436 || binary.LittleEndian.Uint16(args.Proof) != 3 || binary.LittleEndian.Uint16(args.Proof[2:]) != 2 {
-			return errDcapQuoteDecodingError
+		if enclave, err = t.verifyDcap(ctx, who, args.Proof, method); err != nil {
+			return err
 		}
-		return errMissingTcbInfoForFmspc
 	case !t.AllowSkippingAttestation.Get(ctx):
 		return errSkippingAttestationIsNotAllowed
+	default:
+		enclave = integritee.SgxEnclave{Timestamp: t.timestamp.Now.Get(ctx), BuildMode: integritee.SgxProduction,
+			AttestationMethod: method, Status: integritee.SgxInvalid}
+		copy(enclave.ReportData.D[:], who[:])
+		if len(args.Proof) >= 32 {
+			enclave.MrEnclave = [32]byte(args.Proof)
+		}
 	}
-	enclave := integritee.SgxEnclave{
-		Timestamp: t.timestamp.Now.Get(ctx), URL: args.WorkerURL, BuildMode: integritee.SgxProduction,
-		AttestationMethod: method, Status: integritee.SgxInvalid,
-	}
-	copy(enclave.ReportData.D[:], who[:])
-	if len(args.Proof) >= 32 {
-		enclave.MrEnclave = [32]byte(args.Proof)
-	}
+	enclave.URL = args.WorkerURL
 	if enclave.BuildMode == integritee.SgxDebug && !t.SgxAllowDebugMode.Get(ctx) {
 		return errSgxModeIsNotAllowed
 	}
@@ -166,7 +165,9 @@ func (t *Teerex) UnregisterProxiedEnclave(ctx *Context, args struct {
 	return nil
 }
 
-// RegisterQuotingEnclave always fails: collateral is not verified.
+// RegisterQuotingEnclave takes Intel's statement on its quoting enclave, a
+// document as signed, with the signature r ‖ s and the signer's chain in PEM.
+// Anybody may hand it in.
 func (t *Teerex) RegisterQuotingEnclave(ctx *Context, args struct {
 	EnclaveIdentity  []byte `metadata:"enclave_identity,Vec<u8>"`
 	Signature        []byte `metadata:"signature,Vec<u8>"`
@@ -175,10 +176,19 @@ func (t *Teerex) RegisterQuotingEnclave(ctx *Context, args struct {
 	if _, err := ctx.signed(); err != nil {
 		return err
 	}
-	return errCollateralIsInvalid
+	if err := t.verifyCollateral(ctx, args.EnclaveIdentity, args.Signature, args.CertificateChain, errEnclaveIdentitySignatureIsInvalid); err != nil {
+		return err
+	}
+	qe, err := readQEIdentity(args.EnclaveIdentity, t.timestamp.Now.Get(ctx))
+	if err != nil {
+		return err
+	}
+	t.SgxQuotingEnclaveRegistry.Set(ctx, qe)
+	ctx.deposit(integritee.EventSgxQuotingEnclaveRegistered{QuotingEnclave: qe})
+	return nil
 }
 
-// RegisterTcbInfo always fails: collateral is not verified.
+// RegisterTcbInfo takes Intel's statement on the platforms of an FMSPC, likewise.
 func (t *Teerex) RegisterTcbInfo(ctx *Context, args struct {
 	TcbInfo          []byte `metadata:"tcb_info,Vec<u8>"`
 	Signature        []byte `metadata:"signature,Vec<u8>"`
@@ -187,7 +197,16 @@ func (t *Teerex) RegisterTcbInfo(ctx *Context, args struct {
 	if _, err := ctx.signed(); err != nil {
 		return err
 	}
-	return errCollateralIsInvalid
+	if err := t.verifyCollateral(ctx, args.TcbInfo, args.Signature, args.CertificateChain, errRsaSignatureIsInvalid); err != nil {
+		return err
+	}
+	fmspc, info, err := readTCBInfo(args.TcbInfo, t.timestamp.Now.Get(ctx))
+	if err != nil {
+		return err
+	}
+	t.SgxTcbInfo.Set(ctx, fmspc, info)
+	ctx.deposit(integritee.EventSgxTcbInfoRegistered{Fmspc: fmspc, OnChainInfo: info})
+	return nil
 }
 
 // SetSecurityFlags sets both flags; root only.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -31,6 +32,9 @@ type Options struct {
 	Legacy bool `scale:"-"` // see legacySection
 	// Role is that of the chain, see roleSection. An upgrade cannot change it.
 	Role Role `scale:"-"`
+	// DCAPRoot is the certificate, in DER, that the pallet Teerex takes for
+	// Intel's root, see rootSection; "" is Intel's.
+	DCAPRoot string `scale:"-"`
 }
 
 // normal fills in what options imply, so that equal runtimes have equal options.
@@ -80,8 +84,40 @@ const optionsSection = "ocw_options"
 // decides the genesis hash.
 var legacySection = append([]byte{0, 11, 10}, "ocw_legacy"...)
 
+// rootSection is the custom section that stands before those with
+// Options.DCAPRoot: the certificate and its length, 2 bytes, from which the
+// beginning is found. There is none for Intel's root: the code decides the genesis
+// hash.
+func rootSection(der string) []byte {
+	if der == "" {
+		return nil
+	}
+	const name = "ocw_dcap_root"
+	content := append([]byte{byte(len(name))}, name+der...)
+	content = binary.LittleEndian.AppendUint16(content, uint16(len(der)))
+	return append(binary.AppendUvarint([]byte{0}, uint64(len(content))), content...)
+}
+
+// rootOf returns the DCAPRoot that stands at the end of a module.
+func rootOf(code []byte) string {
+	if len(code) < 2 {
+		return ""
+	}
+	end := len(code) - 2
+	size := int(binary.LittleEndian.Uint16(code[end:]))
+	if size > end {
+		return ""
+	}
+	der := string(code[end-size : end])
+	if !bytes.HasSuffix(code, rootSection(der)) {
+		return ""
+	}
+	return der
+}
+
 // withOptions appends the section to a module.
 func withOptions(code []byte, o Options) []byte {
+	code = append(bytes.Clone(code), rootSection(o.DCAPRoot)...)
 	if o.Legacy {
 		code = append(bytes.Clone(code), legacySection...)
 	}
@@ -105,9 +141,12 @@ func FromCode(code []byte) (*Runtime, error) {
 	if err := scale.Unmarshal(code[len(code)-size:], &o); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeignCode, err)
 	}
-	// The header of a section is size, length of the name, and name.
-	o.Legacy = bytes.HasSuffix(code[:max(0, len(code)-size-len(optionsSection)-3)], legacySection)
-	o.Role = roleOf(code[:max(0, len(code)-size-len(optionsSection)-3)])
+	// The header of a section is its id, size, length of the name, and name.
+	before := code[:max(0, len(code)-size-len(optionsSection)-3)]
+	o.Role = roleOf(before)
+	before = bytes.TrimSuffix(before, o.Role.section())
+	o.Legacy = bytes.HasSuffix(before, legacySection)
+	o.DCAPRoot = rootOf(bytes.TrimSuffix(before, legacySection))
 	r, err := Shared(o)
 	if err != nil {
 		return nil, err
