@@ -122,6 +122,7 @@ func All() []Benchmark {
 		{"catchup", "20,000 invocations, all included, against bare decryption", catchUpBench},
 		{"catchup-1m", "the same with 1,000,000 accounts in the state, against catchup", catchUpMillionBench},
 		{"envelopes", "invocations in hybrid envelopes, all included, against RSA's", envelopesBench},
+		{"quotes", "quotes of SGX and TDX verified with their collateral, against as many bare signatures", quotesBench},
 		{"block-commit-1m", "500 changes among 1,000,000 accounts, with roots and fsync", blockCommitBench},
 		{"memory-1m", "memory of an account, among 1,000,000", memoryBench},
 		{"restart-1m", "from opening a store of 1,000,000 accounts to the first getter", restartBench},

@@ -21,7 +21,7 @@ func TestQuick(t *testing.T) {
 		names[b.Name] = true
 	}
 	o := &Options{Quick: true, Blocks: 2 * fabricate.Period, Dir: t.TempDir(), Log: io.Discard}
-	list, err := byName([]string{"headers", "sparse-blocks", "catchup", "catchup-1m", "envelopes", "block-commit-1m", "memory-1m", "restart-1m", "empty-block"})
+	list, err := byName([]string{"headers", "sparse-blocks", "catchup", "catchup-1m", "envelopes", "quotes", "block-commit-1m", "memory-1m", "restart-1m", "empty-block"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"headers", "headers-cpu", "sparse-blocks", "sparse-blocks-heap", "catchup", "catchup-1m", "envelopes-x25519", "envelopes-x25519-mlkem768", "envelopes-rsa-bytes", "block-commit-1m", "memory-1m", "restart-1m", "empty-block"} {
+	for _, name := range []string{"headers", "headers-cpu", "sparse-blocks", "sparse-blocks-heap", "catchup", "catchup-1m", "envelopes-x25519", "envelopes-x25519-mlkem768", "envelopes-rsa-bytes", "quotes-sgx", "quotes-tdx", "block-commit-1m", "memory-1m", "restart-1m", "empty-block"} {
 		if !seen[name] {
 			t.Errorf("no result %s", name)
 		}
