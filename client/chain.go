@@ -174,6 +174,38 @@ func (c *Chain) Enclave(ctx context.Context, who AccountID) (*Enclave, error) {
 	return enclaveOf(who, m, false)
 }
 
+// InForce returns the fingerprint of the program that a shard is to be run by after
+// the best block: as configured, else the shard's own bytes.
+func (c *Chain) InForce(ctx context.Context, shard ShardID) (Fingerprint, error) {
+	config, err := c.ShardConfig(ctx, shard)
+	if err != nil {
+		return Fingerprint{}, err
+	}
+	best, err := c.node.Header(ctx, Hash{})
+	if err != nil {
+		return Fingerprint{}, c.nodeError(err)
+	}
+	return integritee.FingerprintAt(shard, config, best.Number+1), nil
+}
+
+// BlockHash returns the hash of a block; zero if the node does not have it.
+func (c *Chain) BlockHash(ctx context.Context, n BlockNumber) (Hash, error) {
+	h, err := c.node.BlockHash(ctx, n)
+	if errors.Is(err, parentchain.ErrNotFound) {
+		return Hash{}, nil
+	}
+	return h, c.nodeError(err)
+}
+
+// Finalized returns the number of the last final block.
+func (c *Chain) Finalized(ctx context.Context) (BlockNumber, error) {
+	h, err := c.node.FinalizedHeader(ctx)
+	if err != nil {
+		return 0, c.nodeError(err)
+	}
+	return h.Number, nil
+}
+
 // keysPerPage is how many storage keys are asked for at once; nodes refuse
 // more than 1000.
 const keysPerPage = 500

@@ -52,14 +52,30 @@ func (s *Session) encrypt(ctx context.Context, plaintext []byte, shard ShardID, 
 	if len(plaintext) > e.MaxPlaintext() {
 		return nil, fmt.Errorf("client: the call is too long: %d bytes, at most %d are executed", len(plaintext), e.MaxPlaintext())
 	}
+	keys, err := s.Worker.bound(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
 	if e == shielding.RSA {
-		key, err := s.Worker.ShieldingKey(ctx)
+		var key *ShieldingKey
+		if keys != nil {
+			var public *shielding.PublicKey
+			public, err = keys.Shielding()
+			key = &ShieldingKey{public}
+		} else {
+			key, err = s.Worker.ShieldingKey(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}
 		return key.Encrypt(plaintext)
 	}
-	key, err := s.Worker.hybridKey(ctx, e, shard)
+	var key *shielding.HybridPublicKey
+	if keys != nil {
+		key, err = keys.Hybrid(e)
+	} else {
+		key, err = s.Worker.hybridKey(ctx, e, shard)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +86,8 @@ func (s *Session) encrypt(ctx context.Context, plaintext []byte, shard ShardID, 
 	return key.Seal(plaintext, shielding.Binding{Shard: shard, Fingerprint: f})
 }
 
-// hybridKey returns the shard's key for an envelope, for which the worker's
-// account vouches.
+// hybridKey returns the shard's key for an envelope as the worker says, signed by
+// an account.
 func (w *Worker) hybridKey(ctx context.Context, e shielding.Envelope, shard ShardID) (*shielding.HybridPublicKey, error) {
 	const method = "ocw_getShieldingKey"
 	var k roots.ShieldingKey
@@ -85,7 +101,7 @@ func (w *Worker) hybridKey(ctx context.Context, e shielding.Envelope, shard Shar
 	if err := k.Verify(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
 	}
-	if account := w.subject.Account; account != nil && *account != k.Account || k.Shard != shard {
+	if account := w.Subject().Account; account != nil && *account != k.Account || k.Shard != shard {
 		return nil, fmt.Errorf("%w: %s: it is about shard %v, by account %v", ErrProtocol, method, k.Shard, k.Account)
 	}
 	key, err := shielding.ParseHybridPublicKey(e, map[shielding.Envelope]roots.Bytes{

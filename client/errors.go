@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/tee/ratls"
 )
 
 // Kinds of errors that callers can act on.
@@ -26,6 +27,47 @@ var (
 	// ErrExpired means that an extrinsic was in no finalized block before its
 	// era ended; it never will be.
 	ErrExpired = errors.New("client: extrinsic expired")
+)
+
+// Why a worker is not trusted; such an error is [ErrNotTrusted], too.
+var (
+	// ErrNoTLS means a URL without TLS.
+	ErrNoTLS = errors.New("the connection is not encrypted")
+	// ErrCertificate means a certificate that is not stated to be the worker's:
+	// another's statement, a broken one, or none of this kind at all.
+	ErrCertificate = ratls.ErrCertificate
+	// ErrNoEvidence means that the worker shows no evidence, or does not tell what
+	// it vouches for.
+	ErrNoEvidence = errors.New("it shows no evidence")
+	// ErrNotRegistered means that its account is no enclave in the chain's registry.
+	ErrNotRegistered = errors.New("it is no registered enclave")
+	// ErrUnattested means that its registration proves nothing.
+	ErrUnattested = errors.New("it is registered without valid attestation")
+	// ErrOtherFingerprint means another program than the one that was demanded, than
+	// the shard's, or than the one that is registered.
+	ErrOtherFingerprint = errors.New("it runs another program")
+	// ErrOtherRegistration means that what its registration vouches for is not what
+	// it shows.
+	ErrOtherRegistration = errors.New("its registration is for something else")
+	// ErrPurpose means evidence for another purpose than serving clients.
+	ErrPurpose = errors.New("its evidence is for another purpose")
+	// ErrOtherChain means a trust config of another chain.
+	ErrOtherChain = errors.New("its shard is of another chain")
+	// ErrOtherTrustConfig means another trust config than the one that was demanded,
+	// or than its evidence vouches for.
+	ErrOtherTrustConfig = errors.New("its shard has another trust config")
+	// ErrInsecureShard means a shard that gives up protections.
+	ErrInsecureShard = errors.New("its shard is for development only")
+	// ErrOtherShard means another shard than the one that was demanded, or than its
+	// evidence vouches for.
+	ErrOtherShard = errors.New("it is of another shard")
+	// ErrOtherKey means that its evidence vouches for other keys than it hands out.
+	ErrOtherKey = errors.New("its evidence is for other keys")
+	// ErrStaleEvidence means evidence that is old, or of no block of the chain.
+	ErrStaleEvidence = errors.New("its evidence is not recent")
+	// ErrEvidence means evidence that is not genuine, or that the policy does not
+	// accept. The errors of package tee say why.
+	ErrEvidence = errors.New("its evidence is not accepted")
 )
 
 // unavailable is the one-sentence error of a server that is not there. It is

@@ -122,8 +122,8 @@ func (w *Worker) checkReceipt(method string, shard ShardID, r *ProvenReceipt) (*
 // vouched says why what the worker signed is refused: it does not verify, or
 // is not by the account that [Trust] has found registered.
 func (w *Worker) vouched(method string, err error, account AccountID) error {
-	if err == nil && w.subject.Verified && *w.subject.Account != account {
-		err = fmt.Errorf("%w: by account %v, this worker is %v", ErrSignature, account, *w.subject.Account)
+	if s := w.Subject(); err == nil && s.Verified && *s.Account != account {
+		err = fmt.Errorf("%w: by account %v, this worker is %v", ErrSignature, account, *s.Account)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)

@@ -2,29 +2,54 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
 
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
+	"github.com/offchain-worker/sdk/tee"
 )
 
-// Trust says what a worker must show before anything is asked of it. The zero
+// Trust says what a worker must show before anything is encrypted to it. The zero
 // value refuses every worker.
 //
-// With Registry set, the key of the worker's TLS certificate must be vouched
-// for by an account in Teerex.SovereignEnclaves: either it is that account's
-// own ed25519 key (Rust workers), or the certificate carries the account's
-// signature over the key. Unless AcceptUnattested is set, the registration
-// must be attested: one that was entered without attestation proves nothing,
-// since anybody could have made it.
+// With Registry set, a worker is checked like this. Its TLS key is stated to be
+// that of an account which is registered in Teerex.SovereignEnclaves. Its
+// evidence, or the one that the chain has verified at its registration, vouches
+// for account, trust config, shard, public keys and TLS key; what it tells of
+// them in its binding document is what is vouched for. The trust config is of
+// Registry's chain, and the evidence is recent. What the evidence claims of
+// platform and program is accepted by Policy.
+//
+// An original Rust worker shows no evidence: its TLS key is its account's, and
+// the registration has to be attested. With Policy or TrustConfig it is refused.
 type Trust struct {
-	// Registry looks up registered enclaves; usually a [Chain].
+	// Registry is the chain; usually a [Chain]. It is believed.
 	Registry Registry
 	// Fingerprint, if set, is the measurement that the registered enclave must have.
 	Fingerprint *Fingerprint
-	// AcceptUnattested accepts registrations that skipped attestation.
+	// Shard, if set, is the shard that the worker must be of.
+	Shard *ShardID
+	// TrustConfig, if set, is the hash of the trust config that the shard must have
+	// ([TrustConfig.Hash]). Without it any config of the chain and of class
+	// production is taken.
+	TrustConfig *Hash
+	// Policy is what evidence is appraised by. Nil accepts genuine SGX and TDX
+	// evidence of Fingerprint, or without it of the program that the chain has for
+	// the shard, on machines that the zero [tee.TCBPolicy] accepts; and where
+	// nobody has collateral to verify a quote of SGX with, the chain's word for it.
+	Policy *tee.Policy
+	// Verifiers check evidence; nil are those of Intel's and AMD's roots, for the
+	// present time, without collateral but that which comes with the evidence.
+	Verifiers []tee.Verifier
+	// MaxAge is how many blocks ago the evidence may have been made; 0 is
+	// [DefaultMaxAge].
+	MaxAge BlockNumber
+	// AcceptUnattested accepts registrations that skipped attestation, and asks for
+	// no evidence: the account's signature stands for all that evidence vouches for
+	// otherwise. That proves nothing, since anybody can make an account.
 	AcceptUnattested bool
 	// Sealed has everything sealed that the worker is asked, and its answers: for a
 	// worker behind something that ends TLS, such as a load balancer. It is checked
@@ -37,18 +62,74 @@ type Trust struct {
 	InsecureDev bool
 }
 
-// Registry knows the enclaves that are registered on a parentchain.
+// DefaultMaxAge is a day of 6 s blocks. Workers make their evidence anew after
+// less than a third of that.
+const DefaultMaxAge BlockNumber = 14_400
+
+// Registry is a parentchain as far as [Trust] asks it.
 type Registry interface {
 	// Enclave returns the registration of an account, nil if there is none.
 	Enclave(ctx context.Context, who AccountID) (*Enclave, error)
+	// InForce returns the fingerprint of the program that a shard is to be run by.
+	InForce(ctx context.Context, shard ShardID) (Fingerprint, error)
+	// Genesis returns the hash of block 0.
+	Genesis() Hash
+	// BlockHash returns the hash of a block; the zero hash if there is none yet.
+	BlockHash(ctx context.Context, n BlockNumber) (Hash, error)
+	// Finalized returns the number of the last final block.
+	Finalized(ctx context.Context) (BlockNumber, error)
 }
+
+var _ Registry = (*Chain)(nil)
+
+// TrustConfig is what a shard takes for granted: chain, start, class, upgrade
+// keys. Its JSON form is the file that workers are given as --trust-config.
+type TrustConfig = trustconfig.Config
+
+// ParseTrustConfig reads the JSON form; unknown keys are refused.
+func ParseTrustConfig(b []byte) (TrustConfig, error) { return trustconfig.Parse(b) }
 
 // Subject is what is known of a worker after [DialWorker]. With
 // Trust.InsecureDev it is empty.
 type Subject struct {
 	Account  *AccountID // the worker's account on the parentchain
 	Enclave  *Enclave   // its registration
-	Verified bool       // whether the rules of [Trust] were applied
+	Verified bool       // whether the rules of [Trust] were applied, and passed
+	Basis    Basis      // whose word it is
+	// Binding is what is vouched for, and TrustConfig the whole of what it has the
+	// hash of; nil of an original Rust worker.
+	Binding     *tee.Binding
+	TrustConfig *TrustConfig
+	// Age is how many blocks ago the evidence was made.
+	Age BlockNumber
+	// Claims are those of genuine evidence; nil if there is none.
+	Claims *tee.Claims
+
+	keys *binding.Keys // the shard's, as bound; nil of an original Rust worker
+}
+
+// Basis says what vouches for a worker.
+type Basis uint8
+
+// The bases.
+const (
+	ByNothing      Basis = iota // it was not accepted, or not checked
+	ByAccount                   // the signature of an account that anybody can have made
+	ByRegistration              // evidence that the chain has verified
+	ByEvidence                  // evidence that this client has verified and appraised
+)
+
+// String returns a word for it.
+func (b Basis) String() string {
+	switch b {
+	case ByAccount:
+		return "account"
+	case ByRegistration:
+		return "registration"
+	case ByEvidence:
+		return "evidence"
+	}
+	return "nothing"
 }
 
 var errNoRegistry = errors.New("client: Trust needs a Registry, or InsecureDev")
@@ -67,45 +148,9 @@ func (t Trust) check(worker string) error {
 	case t.Registry == nil:
 		return errNoRegistry
 	case u.Scheme == "ws" && !t.Sealed:
-		return fmt.Errorf("%w: %s is not encrypted", ErrNotTrusted, worker)
+		return fmt.Errorf("%w: %s: %w", ErrNotTrusted, worker, ErrNoTLS)
 	}
 	return nil
-}
-
-// verify applies the rules to the key that the TLS handshake has proven.
-func (t Trust) verify(ctx context.Context, state *tls.ConnectionState) (Subject, error) {
-	if t.InsecureDev {
-		return Subject{}, nil
-	}
-	if state == nil || len(state.PeerCertificates) == 0 {
-		return Subject{}, errors.New("it shows no certificate")
-	}
-	account, err := certificateAccount(state.PeerCertificates[0])
-	if err != nil {
-		return Subject{}, err
-	}
-	return t.verifyAccount(ctx, account)
-}
-
-// verifyAccount applies the rules to an account that vouches for the worker.
-func (t Trust) verifyAccount(ctx context.Context, account AccountID) (Subject, error) {
-	if t.InsecureDev {
-		return Subject{}, nil
-	}
-	enclave, err := t.Registry.Enclave(ctx, account)
-	if err != nil {
-		return Subject{}, fmt.Errorf("look up %v in the enclave registry: %w", account, err)
-	}
-	if enclave == nil {
-		return Subject{}, fmt.Errorf("its account %v is no registered enclave", account)
-	}
-	if t.Fingerprint != nil && enclave.Fingerprint != *t.Fingerprint {
-		return Subject{}, fmt.Errorf("its account %v is registered with fingerprint %v, want %v", account, enclave.Fingerprint, *t.Fingerprint)
-	}
-	if !enclave.Attested() && !t.AcceptUnattested {
-		return Subject{}, fmt.Errorf("its account %v is registered without valid attestation", account)
-	}
-	return Subject{Account: &account, Enclave: enclave, Verified: true}, nil
 }
 
 // Enclave is one registration in the pallet Teerex.
@@ -118,9 +163,11 @@ type Enclave struct {
 	URL       string // of the worker's trusted RPC service, "" if none was given
 	Method    AttestationMethod
 	Status    integritee.SgxStatus
-	Debug     bool // debug build: its memory can be read from outside
-	Proxied   bool // registered by somebody else (Teerex.ProxiedEnclaves)
-	Signer    integritee.AnySigner
+	// ReportData is what the evidence vouches for that was registered.
+	ReportData tee.ReportData
+	Debug      bool // debug build: its memory can be read from outside
+	Proxied    bool // registered by somebody else (Teerex.ProxiedEnclaves)
+	Signer     integritee.AnySigner
 }
 
 // AttestationMethod says how an enclave was attested on chain.
@@ -157,7 +204,7 @@ func enclaveOf(who AccountID, m integritee.MultiEnclave, proxied bool) (*Enclave
 		return nil, fmt.Errorf("%w: enclave of an unknown kind", ErrProtocol)
 	}
 	e := &Enclave{Account: who, Fingerprint: m.Fingerprint(), Timestamp: s.Timestamp, Status: s.Status,
-		Debug: s.BuildMode == integritee.SgxDebug, Proxied: proxied}
+		ReportData: s.ReportData.D, Debug: s.BuildMode == integritee.SgxDebug, Proxied: proxied}
 	if s.URL != nil {
 		e.URL = string(*s.URL)
 	}

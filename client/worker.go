@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/offchain-worker/sdk/internal/access"
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/shielding"
@@ -33,12 +34,12 @@ const (
 // concurrent use. Methods end with their context, with an answer, or after 20
 // seconds.
 type Worker struct {
-	url     string
-	trust   Trust
-	subject Subject // of the first connection
+	url   string
+	trust Trust
 
 	mu      sync.Mutex // guards what follows; held while dialling
 	rpc     *rpcclient.Client
+	subject Subject // of this connection
 	closed  bool
 	key     *access.Key // as last seen, on this connection; nil is not asked yet, never so if all is sealed
 	unbound bool        // there is none
@@ -52,62 +53,70 @@ func DialWorker(ctx context.Context, url string, trust Trust) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{url: url, trust: trust}
-	var err error
-	w.rpc, w.key, w.subject, err = w.dial(ctx)
-	if err != nil {
+	if err := w.dial(ctx); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-// dial makes a connection that has passed the worker's Trust. The key is nil if
-// it did so by its certificate.
-func (w *Worker) dial(ctx context.Context) (*rpcclient.Client, *access.Key, Subject, error) {
-	rpc, err := rpcclient.Dial(ctx, w.url, rpcclient.Options{
+// dialRPC connects to whoever is there.
+func dialRPC(ctx context.Context, url string) (*rpcclient.Client, error) {
+	rpc, err := rpcclient.Dial(ctx, url, rpcclient.Options{
 		// Workers have self-signed certificates: the name in them proves
-		// nothing. What counts is whose key it is, which trust decides below,
-		// before anything is asked.
+		// nothing. What counts is whose key it is, which Trust decides before
+		// anything is asked but for what it decides by.
 		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 		ReadLimit:   workerReadLimit,
 		CallTimeout: workerCallTimeout,
 	})
 	if err != nil {
-		return nil, nil, Subject{}, unreachable("worker", w.url, err)
+		return nil, unreachable("worker", url, err)
 	}
-	var key *access.Key
-	var subject Subject
-	if w.trust.Sealed {
-		if key, err = fetchKey(ctx, rpc); err == nil {
-			subject, err = w.trust.verifyAccount(ctx, key.Account)
-		}
-	} else {
-		subject, err = w.trust.verify(ctx, rpc.TLS())
-	}
+	return rpc, nil
+}
+
+// dial makes a connection that has passed the worker's Trust, which takes the
+// place of the former one. The caller holds w.mu, or is the only one.
+func (w *Worker) dial(ctx context.Context) error {
+	rpc, err := dialRPC(ctx, w.url)
 	if err != nil {
-		rpc.Close()
-		return nil, nil, Subject{}, fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
+		return err
 	}
-	return rpc, key, subject, nil
+	report, key, err := w.trust.judge(ctx, rpc)
+	switch {
+	case err == nil && (report.Accepted() || w.trust.InsecureDev && len(report.Reasons) == 0):
+		if w.rpc != nil {
+			w.rpc.Close()
+		}
+		w.rpc, w.key, w.unbound, w.subject = rpc, key, false, report.Subject
+		return nil
+	case err == nil:
+		err = refusal(report.Reasons)
+	}
+	rpc.Close()
+	return fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
 }
 
 // conn returns the connection, which is made again if it was lost: a worker
 // may restart while a client waits.
 func (w *Worker) conn(ctx context.Context) (*rpcclient.Client, error) {
+	rpc, _, err := w.connected(ctx)
+	return rpc, err
+}
+
+// connected is conn with what is known of the worker at its other end.
+func (w *Worker) connected(ctx context.Context) (*rpcclient.Client, Subject, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, unreachable("worker", w.url, rpcclient.ErrClosed)
+		return nil, Subject{}, unreachable("worker", w.url, rpcclient.ErrClosed)
 	}
-	if w.rpc.Err() == nil {
-		return w.rpc, nil
+	if w.rpc.Err() != nil {
+		if err := w.dial(ctx); err != nil {
+			return nil, Subject{}, err
+		}
 	}
-	rpc, key, _, err := w.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.rpc.Close()
-	w.rpc, w.key, w.unbound = rpc, key, false
-	return rpc, nil
+	return w.rpc, w.subject, nil
 }
 
 // Close ends the connection.
@@ -122,7 +131,11 @@ func (w *Worker) Close() error {
 func (w *Worker) URL() string { return w.url }
 
 // Subject returns what the worker has shown about itself.
-func (w *Worker) Subject() Subject { return w.subject }
+func (w *Worker) Subject() Subject {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.subject
+}
 
 // call sends one request and decodes its result into out.
 func (w *Worker) call(ctx context.Context, out any, method string, params ...any) error {
@@ -185,8 +198,17 @@ func (w *Worker) decode(ctx context.Context, out any, method string, params ...a
 // ShieldingKey is the public key that operations of a shard are encrypted to.
 type ShieldingKey struct{ key *shielding.PublicKey }
 
-// ShieldingKey returns the shard's public encryption key.
+// ShieldingKey returns the shard's public encryption key: the one that [Trust] has
+// found bound to the worker's evidence, else as the worker says.
 func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
+	_, subject, err := w.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if subject.keys != nil {
+		key, err := subject.keys.Shielding()
+		return &ShieldingKey{key}, err
+	}
 	var text string
 	if err := w.decode(ctx, &text, "author_getShieldingKey"); err != nil {
 		return nil, err
@@ -196,6 +218,19 @@ func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
 		return nil, fmt.Errorf("%w: shielding key: %w", ErrProtocol, err)
 	}
 	return &ShieldingKey{key}, nil
+}
+
+// bound returns the keys for which there is evidence, nil if no evidence was asked
+// for. They are of the shard that is given.
+func (w *Worker) bound(ctx context.Context, shard ShardID) (*binding.Keys, error) {
+	_, subject, err := w.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b := subject.Binding; b != nil && b.Shard != shard {
+		return nil, fmt.Errorf("%w: %s: %w: %v, want %v", ErrNotTrusted, w.url, ErrOtherShard, ShardID(b.Shard), shard)
+	}
+	return subject.keys, nil
 }
 
 // Shard returns the shard that the worker serves.

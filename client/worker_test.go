@@ -1,9 +1,7 @@
 package client_test
 
 import (
-	"crypto/tls"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,7 +10,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/cli/fake"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
-	"github.com/offchain-worker/sdk/tee"
 )
 
 func enclave(fingerprint client.Fingerprint, change func(*integritee.SgxEnclave)) integritee.MultiEnclave {
@@ -23,75 +20,6 @@ func enclave(fingerprint client.Fingerprint, change func(*integritee.SgxEnclave)
 		change(e)
 	}
 	return integritee.MultiEnclave{Sgx: e}
-}
-
-func TestTrust(t *testing.T) {
-	fp := client.Fingerprint{3}
-	account := fake.Pair(t, "//Worker").AccountID()
-	ours := fake.AccountCertificate(t, fake.Pair(t, "//Worker"), tee.PurposeServe)
-	original, originalAccount := fake.OriginalCertificate(t)
-	forged := ours // the statement of //Worker about its key, shown with another key
-	forged.Certificate = fake.AccountCertificate(t, fake.Pair(t, "//Mallory"), tee.PurposeServe).Certificate
-
-	tests := []struct {
-		name  string
-		cert  tls.Certificate
-		who   client.AccountID // registered
-		entry integritee.MultiEnclave
-		trust client.Trust
-		plain bool   // ws instead of wss
-		want  string // part of the error, "" for none
-	}{
-		{name: "registered and attested", cert: ours, who: account, entry: enclave(fp, nil)},
-		{name: "pinned", cert: ours, who: account, entry: enclave(fp, nil), trust: client.Trust{Fingerprint: &fp}},
-		{name: "original Rust worker", cert: original, who: originalAccount, entry: enclave(fp, nil)},
-		{name: "pinned to another", cert: ours, who: account, entry: enclave(client.Fingerprint{4}, nil), trust: client.Trust{Fingerprint: &fp}, want: "is registered with fingerprint"},
-		{name: "not registered", cert: ours, who: originalAccount, entry: enclave(fp, nil), want: "is no registered enclave"},
-		{name: "original, not registered", cert: original, who: account, entry: enclave(fp, nil), want: "is no registered enclave"},
-		{name: "skipped attestation", cert: ours, who: account, want: "without valid attestation",
-			entry: enclave(fp, func(e *integritee.SgxEnclave) { e.AttestationMethod = integritee.SkipAttestation() })},
-		{name: "skipped attestation accepted", cert: ours, who: account, trust: client.Trust{AcceptUnattested: true},
-			entry: enclave(fp, func(e *integritee.SgxEnclave) { e.AttestationMethod = integritee.SkipAttestation() })},
-		{name: "debug build", cert: ours, who: account, want: "without valid attestation",
-			entry: enclave(fp, func(e *integritee.SgxEnclave) { e.BuildMode = integritee.SgxDebug })},
-		{name: "invalid evidence", cert: ours, who: account, want: "without valid attestation",
-			entry: enclave(fp, func(e *integritee.SgxEnclave) { e.Status = integritee.SgxInvalid })},
-		{name: "revoked", cert: ours, who: account, want: "without valid attestation",
-			entry: enclave(fp, func(e *integritee.SgxEnclave) { e.Status = integritee.SgxGroupRevoked })},
-		{name: "does not serve yet", cert: fake.AccountCertificate(t, fake.Pair(t, "//Worker"), tee.PurposeJoin), who: account, entry: enclave(fp, nil), want: "purpose join"},
-		{name: "not encrypted", cert: ours, who: account, entry: enclave(fp, nil), plain: true, want: "is not encrypted"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			node := fake.NewNode(t)
-			node.Store("Teerex", "SovereignEnclaves", tt.who, tt.entry)
-			chain, err := client.DialChain(t.Context(), node.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer chain.Close()
-			worker := fake.NewWorker(t, fake.Options{Certificate: tt.cert})
-			url := worker.URL
-			if tt.plain {
-				url = strings.Replace(url, "wss", "ws", 1)
-			}
-			tt.trust.Registry = chain
-			w, err := client.DialWorker(t.Context(), url, tt.trust)
-			if tt.want != "" {
-				if !errors.Is(err, client.ErrNotTrusted) || !strings.Contains(err.Error(), tt.want) {
-					t.Fatalf("got %v, want ErrNotTrusted with %q", err, tt.want)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close()
-			if s := w.Subject(); !s.Verified || *s.Account != tt.who || s.Enclave.Fingerprint != fp {
-				t.Errorf("subject %+v", s)
-			}
-		})
-	}
 }
 
 func TestZeroTrustRefuses(t *testing.T) {

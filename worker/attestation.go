@@ -9,13 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 	collateral "github.com/offchain-worker/sdk/tee/dcap/source"
@@ -81,12 +79,8 @@ type attestation struct {
 	fetch  bool // there is somebody to ask
 }
 
-// maxSecret bounds Attestation.TDXSecret, maxCertificate DCAPRoot and CRLs, in
-// bytes.
-const (
-	maxSecret      = 4096
-	maxCertificate = 1 << 20
-)
+// maxSecret bounds Attestation.TDXSecret, in bytes.
+const maxSecret = 4096
 
 // open opens the platform. name is what the simulated measurement is made of.
 func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation, error) {
@@ -100,12 +94,9 @@ func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation
 	out := &attestation{log: log}
 	root := dcap.IntelRoot()
 	if a.DCAPRoot != "" {
-		b, err := readLimited(a.DCAPRoot, maxCertificate)
-		if err == nil {
-			root, err = dcap.ParseRoot(b)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("root of trust for quotes: %w", err)
+		var err error
+		if root, err = verifiers.Root(a.DCAPRoot); err != nil {
+			return nil, err
 		}
 		out.synthetic = true
 	}
@@ -124,21 +115,15 @@ func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation
 		}
 		return nil, err
 	}
-	out.verifiers = []tee.Verifier{sim.Verifier{},
-		&dcap.Verifier{TEE: tee.SGX, Root: root, Now: now, Known: out.store.Known},
-		&dcap.Verifier{TEE: tee.TDX, Root: root, Now: now, Known: out.store.Known},
-		&snp.Verifier{Now: now, CRL: a.crl}}
+	out.verifiers = verifiers.All(verifiers.Config{Dir: a.Collateral, Store: out.store, Root: root, Now: now})
 	out.policy = tee.Policy{Kinds: []tee.Kind{out.Kind()}, Measurements: []tee.Measurement{out.Measurement()}}
 	if out.Kind() == tee.Sim {
 		out.policy = tee.InsecureDev(out.Measurement())
 	}
 	if a.Policy != "" {
-		b, err := readLimited(a.Policy, tee.MaxPolicy)
-		if err == nil {
-			out.policy, err = tee.ParsePolicy(b)
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("policy %s: %w", a.Policy, err), out.close())
+		var err error
+		if out.policy, err = verifiers.Policy(a.Policy); err != nil {
+			return nil, errors.Join(err, out.close())
 		}
 	}
 	return out, nil
@@ -153,7 +138,7 @@ func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root 
 	}
 	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: staple}, SNP: snp.Config{Root: a.tsm}, TDX: tdx.Config{Root: a.tsm, Staple: staple}}
 	if a.TDXSecret != "" {
-		if c.TDX.Secret, err = readLimited(a.TDXSecret, maxSecret); err != nil {
+		if c.TDX.Secret, err = verifiers.ReadFile(a.TDXSecret, maxSecret); err != nil {
 			return fmt.Errorf("secret for sealing: %w", err)
 		}
 	}
@@ -257,38 +242,4 @@ func (a *attestation) checkClass(c enclave.Class) error {
 		refuse(d.Debug(), "its own enclave can be read by its host")
 	}
 	return errors.Join(errs...)
-}
-
-// crl is [snp.Verifier.CRL]: a file such as snp-milan-vcek.crl.
-func (a *Attestation) crl(line string, vlek bool) []byte {
-	if a.Collateral == "" {
-		return nil
-	}
-	key := "vcek"
-	if vlek {
-		key = "vlek"
-	}
-	name := "snp-" + strings.ToLower(line) + "-" + key + ".crl"
-	if filepath.Base(name) != name { // a product line is out of a fixed list, but who knows
-		return nil
-	}
-	b, err := readLimited(filepath.Join(a.Collateral, name), maxCertificate)
-	if err != nil {
-		return nil // then the one in the evidence counts
-	}
-	return b
-}
-
-// readLimited reads a file of at most so many bytes.
-func readLimited(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s has more than %d bytes", path, most)
-	}
-	return b, err
 }

@@ -111,21 +111,3 @@ func newKeys(trust hashing.Hash) (*ownKeys, error) {
 	}
 	return &ownKeys{status: keysCandidate, trust: trust, material: m}, nil
 }
-
-const labelPublicKeys = "ocw/public-keys/2"
-
-// publicHash is what evidence vouches for as the keys of a worker: a hash over
-// epoch, the public keys of all envelopes, and the hash that identifies the key
-// material.
-func publicHash(m *enclave.KeyMaterial) (hashing.Hash, error) {
-	public, err := m.Shielding.Public().MarshalJSON()
-	if err != nil {
-		return hashing.Hash{}, err
-	}
-	b := scale.AppendBytes(scale.AppendU32([]byte(labelPublicKeys), m.Epoch), public)
-	for _, e := range shielding.Hybrids {
-		b = scale.AppendBytes(b, m.Hybrid(e).Public().Bytes())
-	}
-	id := m.Hash()
-	return hashing.Blake2b256(append(b, id[:]...)), nil
-}

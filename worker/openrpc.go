@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/offchain-worker/sdk/internal/access"
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/jsonschema"
 	"github.com/offchain-worker/sdk/internal/openrpc"
@@ -105,6 +106,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_getRoots":                   described[roots.Signed]("The roots after a block, signed.", reflect.TypeFor[blockParam](), "", mayRefuse...),
 	"ocw_getShieldingKey":            described[roots.ShieldingKey]("The keys that calls are encrypted to, one for each envelope, vouched for by the worker's account.", nil, "", mayRefuse...),
 	"ocw_getSealingKey":              described[access.Key]("The key that questions are signed for, vouched for by the worker's account.", nil, "", mayRefuse...),
+	binding.Method:                   described[binding.Document]("What the evidence in the worker's certificate vouches for, in full.", nil, "", mayRefuse...),
 	"ocw_sealed":                     described[bytesInHex]("Any other method, in a way that nobody in between can read; the parameter is sealed to the key of ocw_getSealingKey.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_getAnswer":                  described[roots.Answer]("Asks a getter, by a request, for an answer that is signed and, where it may be, proven.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_archiveBlocks":              described[archiveJSON]("For other workers: blocks of the archive.", reflect.TypeFor[archiveBlockParams](), "", mayRefuse...),

@@ -97,6 +97,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	w.registerChanges(s)
 	w.registerDiff(s)
 	w.registerAccess(s)
+	w.registerBinding(s)
 	w.registerApp(s)
 	s.Handle("rpc_methods", func(context.Context, json.RawMessage) (any, error) {
 		return fmt.Sprintf("methods: [%s]", strings.Join(s.Methods(), ", ")), nil

@@ -64,12 +64,16 @@ type Worker struct {
 	sender    *sender
 	gate      *access.Gate
 
-	genesis     atomic.Pointer[hashing.Hash]        // trust.Genesis, for Status
-	certificate atomic.Pointer[tls.Certificate]     // of the trusted RPC
-	keys        atomic.Pointer[enclave.KeyMaterial] // once they are known to be the shard's
-	core        atomic.Pointer[enclave.Core]        // only View is used by others than the follower
-	ready       chan struct{}
-	readyOnce   sync.Once
+	genesis     atomic.Pointer[hashing.Hash]    // trust.Genesis, for Status
+	certificate atomic.Pointer[tls.Certificate] // of the trusted RPC
+	shown       atomic.Pointer[shown]           // what goes with the certificate
+	// registration is the binding for which the evidence vouches that the chain has
+	// verified; nil if the registration skipped attestation.
+	registration atomic.Pointer[tee.Binding]
+	keys         atomic.Pointer[enclave.KeyMaterial] // once they are known to be the shard's
+	core         atomic.Pointer[enclave.Core]        // only View is used by others than the follower
+	ready        chan struct{}
+	readyOnce    sync.Once
 }
 
 // urls is what is advertised.
@@ -282,6 +286,7 @@ func (w *Worker) run(ctx context.Context) error {
 	g.Go(func() error { w.node.Watch(ctx); return nil })
 	g.Go(func() error { w.watchFinality(ctx); return nil })
 	g.Go(func() error { return w.platform.run(ctx, w.health) })
+	g.Go(func() error { return w.keepEvidenceFresh(ctx) })
 	if w.relay != nil {
 		defer w.relay.Close()
 		g.Go(func() error { w.relay.Watch(ctx); return nil })
@@ -481,26 +486,6 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	w.health.setPhase("running")
 	w.readyOnce.Do(func() { close(w.ready) })
 	return newSubmitter(w).run(ctx)
-}
-
-// renewCertificate makes the certificate of the trusted RPC anew: its
-// statement is about the keys that the worker has now.
-func (w *Worker) renewCertificate(purpose tee.Purpose) error {
-	b := tee.Binding{Purpose: purpose, TrustConfig: w.trustHash, Shard: w.shard}
-	b.Block, b.BlockNumber = w.chain.recentBlock()
-	if m := w.keys.Load(); m != nil {
-		hash, err := publicHash(m)
-		if err != nil {
-			return err
-		}
-		b.Keys = hash
-	}
-	cert, err := w.self.Certificate(b)
-	if err != nil {
-		return fatal("certificate: %w", err)
-	}
-	w.certificate.Store(&cert)
-	return nil
 }
 
 // Run runs a worker until ctx ends (then it returns nil) or it fails.

@@ -1,15 +1,14 @@
 package worker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
@@ -97,18 +96,16 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 	return nil
 }
 
-// readTrustConfig reads a trust config from JSON; unknown keys are errors.
+// readTrustConfig reads a trust config from a file.
 func readTrustConfig(path string) (t enclave.TrustConfig, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return t, fmt.Errorf("trust config: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
+	if t, err = trustconfig.Parse(b); err != nil {
 		return t, fmt.Errorf("trust config %s: %w", path, err)
 	}
-	return t, t.Check()
+	return t, nil
 }
 
 // checkGenesis finds out whether the node is of the chain that is trusted.

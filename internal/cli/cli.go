@@ -23,6 +23,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/spf13/cobra"
 )
@@ -48,6 +49,7 @@ type app struct {
 	json, needSuccess  bool
 	proofFile          string // where a proof is saved; "" does not ask for one
 	insecure           bool
+	demands            inspect.TrustFlags // on the worker
 	sealed             bool
 	envelope           client.Envelope
 	reason             func(stf.Outcome) string // how an operation ended, in words
@@ -240,7 +242,8 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
 	f.StringVar(&a.proofFile, "proof", "", "save the worker's signed answer with its proofs, or the receipt of a trusted call, in a `file` for 'ocw verify answer'")
 	f.BoolVar(&a.needSuccess, "require-success", false, "exit 3 if a trusted call fails or its outcome is not known")
-	f.BoolVar(&a.insecure, "insecure", false, "accept any worker, without checking that it is registered and attested")
+	f.BoolVar(&a.insecure, "insecure", false, "accept any worker, without checking who it is")
+	a.demands.Register(f)
 	f.BoolVar(&a.sealed, "sealed", false, "encrypt what the worker is asked to its enclave, for a worker behind a proxy that ends TLS")
 	f.StringVar((*string)(&a.envelope), "envelope", "rsa", "how calls are encrypted: rsa, x25519 or x25519-mlkem768 (only rsa to workers of integritee-network)")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after this time, 0 for never")

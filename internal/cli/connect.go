@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"net/url"
 
 	"github.com/offchain-worker/sdk/client"
-	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/inspect"
 )
 
 // policyVariable selects how workers are judged.
@@ -37,16 +37,18 @@ func withPort(raw, port string) string {
 }
 
 // worker returns the connection to the worker, which has passed the policy.
-// want is the fingerprint that the user pinned, nil for none.
-func (a *app) worker(ctx context.Context, want *client.Fingerprint) (*client.Worker, error) {
+// want is the fingerprint that the user pinned, shard the shard; nil for none.
+func (a *app) worker(ctx context.Context, want *client.Fingerprint, shard *client.ShardID) (*client.Worker, error) {
 	if a.openWorker != nil {
 		return a.openWorker, nil
 	}
-	trust, err := a.trust(ctx, want)
+	trust, err := a.trust(ctx, want, shard)
 	if err != nil {
 		return nil, err
 	}
-	trust.Sealed = a.sealed
+	if trust.AcceptUnattested {
+		trust = client.Trust{InsecureDev: true, Sealed: trust.Sealed}
+	}
 	w, err := client.DialWorker(ctx, a.workerAddress(), trust)
 	if err != nil {
 		return nil, err
@@ -59,10 +61,13 @@ func (a *app) worker(ctx context.Context, want *client.Fingerprint) (*client.Wor
 	return w, nil
 }
 
-// trust chooses the policy. Insecure-dev comes by itself only where both
-// servers are on this machine and the chain is the built-in dev chain.
-func (a *app) trust(ctx context.Context, want *client.Fingerprint) (client.Trust, error) {
-	insecure := client.Trust{InsecureDev: true}
+// errNoPolicy means that --insecure was given together with what it ignores.
+var errNoPolicy = errors.New("--insecure checks nothing: leave out --policy, --trust-config, --collateral and --dcap-root, or it")
+
+// trust chooses what the worker has to show. Insecure-dev, which is a Trust that
+// accepts the unattested, comes by itself only where both servers are on this
+// machine, the chain is the built-in dev chain, and nothing is demanded.
+func (a *app) trust(ctx context.Context, want *client.Fingerprint, shard *client.ShardID) (client.Trust, error) {
 	policy := a.env(policyVariable)
 	switch policy {
 	case "", "production", "insecure-dev":
@@ -70,34 +75,28 @@ func (a *app) trust(ctx context.Context, want *client.Fingerprint) (client.Trust
 		return client.Trust{}, fmt.Errorf("%s=%s is not known, want production or insecure-dev", policyVariable, policy)
 	}
 	if a.insecure {
+		if a.demands.Given() {
+			return client.Trust{}, &usageError{errNoPolicy}
+		}
 		a.notice("warning: --insecure: the worker at %s is not checked", a.workerAddress())
-		return insecure, nil
+		return client.Trust{AcceptUnattested: true, Sealed: a.sealed}, nil
 	}
-	if policy == "insecure-dev" {
+	if policy == "insecure-dev" && !a.demands.Given() {
 		a.notice("warning: %s=insecure-dev: the worker at %s is not checked", policyVariable, a.workerAddress())
-		return insecure, nil
+		return client.Trust{AcceptUnattested: true, Sealed: a.sealed}, nil
+	}
+	trust, err := a.demands.Trust()
+	if err != nil {
+		return client.Trust{}, err
 	}
 	chain, err := a.chain(ctx)
 	if err != nil {
 		return client.Trust{}, fmt.Errorf("the worker cannot be checked: %w (--insecure talks to it unchecked)", err)
 	}
-	if policy == "" && loopback(chain.URL()) && loopback(a.workerAddress()) && chain.Genesis() == devchain.GenesisHash() {
+	if policy == "" && !a.demands.Given() && inspect.DevHere(chain, a.workerAddress()) {
 		a.notice("warning: insecure-dev policy on the built-in dev chain: the worker at %s is not checked", a.workerAddress())
-		return insecure, nil
+		return client.Trust{AcceptUnattested: true, Sealed: a.sealed}, nil
 	}
-	return client.Trust{Registry: chain, Fingerprint: want}, nil
-}
-
-// loopback reports whether a URL names this machine in a way that no resolver
-// can redirect.
-func loopback(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(u.Hostname())
-	return ip != nil && ip.IsLoopback()
+	trust.Registry, trust.Fingerprint, trust.Shard, trust.Sealed = chain, want, shard, a.sealed
+	return trust, nil
 }

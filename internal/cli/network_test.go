@@ -2,7 +2,11 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,7 +17,10 @@ import (
 	"github.com/offchain-worker/sdk/internal/cli/fake"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/dcap/dcaptest"
 	"github.com/offchain-worker/sdk/worker"
 )
 
@@ -71,16 +78,17 @@ func network(t *testing.T, cfg devchain.Config, shard integritee.ShardID) (node 
 	return node, w
 }
 
+func port(t *testing.T, raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Port()
+}
+
 // address sets what scripts need to find the servers.
 func address(t *testing.T, node, worker string) func(*testscript.Env) error {
-	port := func(raw string) string {
-		u, err := url.Parse(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u.Port()
-	}
-	nodePort, workerPort := port(node), port(worker)
+	nodePort, workerPort := port(t, node), port(t, worker)
 	return func(e *testscript.Env) error {
 		e.Setenv("NODE", nodePort)
 		e.Setenv("WORKER", workerPort)
@@ -95,7 +103,11 @@ func TestNetwork(t *testing.T) {
 		t.Skip("starts a chain and a worker")
 	}
 	node, w := network(t, devchain.Config{}, integritee.ShardID{})
-	testscript.Run(t, params("testdata/network", address(t, node, w.TrustedURL())))
+	at := address(t, node, w.TrustedURL())
+	testscript.Run(t, params("testdata/network", func(e *testscript.Env) error {
+		policy, err := json.Marshal(tee.InsecureDev(w.Status().Fingerprint))
+		return errors.Join(err, at(e), os.WriteFile(filepath.Join(e.WorkDir, "sim.json"), policy, 0o600))
+	}))
 }
 
 // TestStrictPolicy runs scripts on a chain that is not the built-in one, where
@@ -124,6 +136,72 @@ func TestOriginalWorker(t *testing.T) {
 		return integritee.OkValue(scale.AppendBytes([]byte{1}, info))
 	}})
 	testscript.Run(t, params("testdata/original", address(t, node.URL, w.URL)))
+}
+
+// enclave is a platform with SGX of a synthetic Intel.
+type enclave struct{ kit *dcaptest.Kit }
+
+func (e enclave) Kind() tee.Kind                            { return tee.SGX }
+func (e enclave) Measurement() tee.Measurement              { return e.kit.SGX.MREnclave }
+func (e enclave) SealingKey(string) (k [32]byte, err error) { return k, tee.ErrNoSealing }
+func (e enclave) Attest(rd tee.ReportData) (tee.Evidence, error) {
+	return tee.NewEvidence(tee.SGX, e.kit.Quoter()(rd), e.kit.Collateral().Encode())
+}
+
+// TestEvidence runs scripts against a worker in a production shard with genuine
+// evidence of a synthetic Intel, and one that lies about the shard's key.
+func TestEvidence(t *testing.T) {
+	node := fake.NewNode(t)
+	kit := dcaptest.New("cli", tee.SGX, time.Now())
+	shard := integritee.ShardID{5}
+	id := fake.NewIdentity(t, node.Genesis(), shard)
+	id.Platform, id.Trust.Class = enclave{kit}, trustconfig.Production
+	url := []byte("wss://worker:2000")
+	node.Store("Teerex", "SovereignEnclaves", id.Account.AccountID(), integritee.MultiEnclave{Sgx: &integritee.SgxEnclave{
+		MrEnclave: kit.SGX.MREnclave, URL: &url, AttestationMethod: integritee.SkipAttestation()}})
+	honest := fake.NewWorker(t, fake.Options{Shard: shard, Shown: id.Show(t)})
+	lie := id.Show(t)
+	lie.Document.Keys.Material[0]++
+	liar := fake.NewWorker(t, fake.Options{Shard: shard, Shown: lie})
+
+	measurement := id.Platform.Measurement()
+	policy := func(kind tee.Kind, m tee.Measurement) any {
+		return tee.Policy{Kinds: []tee.Kind{kind}, Measurements: []tee.Measurement{m}}
+	}
+	files := map[string][]byte{"root.pem": kit.RootPEM()}
+	for name, v := range map[string]any{"policy.json": policy(tee.SGX, measurement), "other.json": policy(tee.SGX, tee.Measurement{1}),
+		"tdx.json": policy(tee.TDX, measurement), "trust.json": id.Trust} {
+		var err error
+		if files[name], err = json.Marshal(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := address(t, node.URL, honest.URL)
+	// The scripts are run as subtests, which end after this function otherwise.
+	t.Run("scripts", func(t *testing.T) {
+		testscript.Run(t, params("testdata/evidence", func(e *testscript.Env) error {
+			for name, b := range files {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, name), b, 0o600); err != nil {
+					return err
+				}
+			}
+			e.Setenv("LIAR", port(t, liar.URL))
+			e.Setenv("MEASUREMENT", measurement.String())
+			e.Setenv("SHARD", shard.String())
+			e.Setenv("TRUST", id.Trust.Hash().String())
+			return at(e)
+		}))
+	})
+	for method := range liar.Asked() {
+		if method != "ocw_getBinding" {
+			t.Errorf("the liar was asked %s", method)
+		}
+	}
+	select {
+	case <-node.Submitted():
+		t.Error("something was submitted")
+	default:
+	}
 }
 
 func TestVersionIsTheModules(t *testing.T) {

@@ -22,7 +22,7 @@ func (a *app) shieldFunds() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		worker, err := a.worker(ctx, nil)
+		worker, err := a.worker(ctx, nil, &shard)
 		if err != nil {
 			return err
 		}

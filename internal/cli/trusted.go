@@ -37,7 +37,7 @@ func (a *app) trustedGroup() *cobra.Command {
 	f.BoolVarP(&t.direct, "direct", "d", false, "refused: direct invocation needs a sidechain validateer")
 	cmd.AddCommand(t.newAccountCommand(), t.listAccountsCommand(), t.transferCommand(), t.unshieldFundsCommand(), t.balanceCommand(), t.nonceCommand(),
 		t.addSessionProxyCommand(), t.getSessionProxiesCommand(), t.getNoteBucketsInfo(), t.getNotesCommand(), t.guessTheNumberGroup(),
-		t.callAny(), t.queryAny(), t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version())
+		t.callAny(), t.queryAny(), t.getFingerprint(), t.getShard(), t.getTotalIssuance(), t.getUndistributedFees(), t.getParentchainsInfo(), t.getShardInfo(), t.version(), t.verifyCommand())
 	return cmd
 }
 
@@ -56,7 +56,20 @@ func (t *trusted) dial(ctx context.Context) (*client.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.worker(ctx, pin)
+	shard, err := t.pinnedShard()
+	if err != nil {
+		return nil, err
+	}
+	return t.worker(ctx, pin, shard)
+}
+
+// pinnedShard returns the shard given by --shard, nil if none was.
+func (t *trusted) pinnedShard() (*client.ShardID, error) {
+	if t.shard == "" {
+		return nil, nil
+	}
+	s, err := shardArgument(t.shard)
+	return &s, err
 }
 
 // identifiers returns fingerprint and shard: as given, else the worker's

@@ -199,7 +199,7 @@ func TestJoinForeign(t *testing.T) {
 	w := lyingWorld(t)
 	point, good := w.joinPoint(w.core, 4), shared(t, w.core)
 	for name, change := range map[string]func(*Config){
-		"another trust config": func(c *Config) { c.Trust.Upgrade = UpgradeKeys{1, []keyring.AccountID{{1}}} },
+		"another trust config": func(c *Config) { c.Trust.Upgrade = UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{{1}}} },
 		"another root seed":    func(c *Config) { c.Keys = &KeyMaterial{Shielding: c.Keys.Shielding} },
 		"another shielding key": func(c *Config) {
 			c.Keys = &KeyMaterial{Epoch: 1, Shielding: c.Keys.Shielding, RootSeed: c.Keys.RootSeed}

@@ -89,7 +89,7 @@ func TestTrustConfig(t *testing.T) {
 		Genesis: hashing.Hash{1}, StartNumber: 7, StartHash: hashing.Hash{2},
 		Relay: &RelayTrust{Genesis: hashing.Hash{3}, ParaID: 2015, StartNumber: 9, StartHash: hashing.Hash{4}, StartAuthoritySetHash: hashing.Hash{5}},
 		Shard: integritee.ShardID{6}, App: "app", Class: Production,
-		Upgrade: UpgradeKeys{2, []keyring.AccountID{{1}, {2}, {3}}},
+		Upgrade: UpgradeKeys{Threshold: 2, Keys: []keyring.AccountID{{1}, {2}, {3}}},
 	}
 	for name, c := range map[string]TrustConfig{"dev": validTrust(), "full": full} {
 		got, err := DecodeTrustConfig(c.Encode())
@@ -126,10 +126,10 @@ func TestTrustConfig(t *testing.T) {
 		"no app":                 func(c *TrustConfig) { c.App = "" },
 		"long app":               func(c *TrustConfig) { c.App = strings.Repeat("a", 65) },
 		"no class":               func(c *TrustConfig) { c.Class = 0 },
-		"threshold too high":     func(c *TrustConfig) { c.Upgrade = UpgradeKeys{2, []keyring.AccountID{{1}}} },
-		"no threshold":           func(c *TrustConfig) { c.Upgrade = UpgradeKeys{0, []keyring.AccountID{{1}}} },
-		"keys twice":             func(c *TrustConfig) { c.Upgrade = UpgradeKeys{1, []keyring.AccountID{{1}, {1}}} },
-		"keys not sorted":        func(c *TrustConfig) { c.Upgrade = UpgradeKeys{1, []keyring.AccountID{{2}, {1}}} },
+		"threshold too high":     func(c *TrustConfig) { c.Upgrade = UpgradeKeys{Threshold: 2, Keys: []keyring.AccountID{{1}}} },
+		"no threshold":           func(c *TrustConfig) { c.Upgrade = UpgradeKeys{Threshold: 0, Keys: []keyring.AccountID{{1}}} },
+		"keys twice":             func(c *TrustConfig) { c.Upgrade = UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{{1}, {1}}} },
+		"keys not sorted":        func(c *TrustConfig) { c.Upgrade = UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{{2}, {1}}} },
 		"unknown flag":           func(c *TrustConfig) { c.Insecure = 2 },
 		"insecure in production": func(c *TrustConfig) { c.Class = Production; c.Insecure = TrustParentchainRPC },
 	} {
@@ -201,7 +201,7 @@ func TestLabelsDoNotCollide(t *testing.T) {
 			t.Errorf("%q (%s) starts with %q (%s)", all[i], declared[all[i]], all[i-1], declared[all[i-1]])
 		}
 	}
-	for _, own := range []string{labelKeyMaterial, labelTrustConfig, labelPRFState, labelPRFApp, labelEnclaveAccount} {
+	for _, own := range []string{labelKeyMaterial, labelPRFState, labelPRFApp, labelEnclaveAccount} {
 		if declared[own] == "" {
 			t.Errorf("%q was not found: the search is broken", own)
 		}

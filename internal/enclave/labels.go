@@ -6,7 +6,6 @@ package enclave
 // the whole module collide.
 const (
 	labelKeyMaterial    = "ocw/key-material/1"
-	labelTrustConfig    = "ocw/trust-config/1"
 	labelPRFState       = "ocw/prf/state-commitment/1"
 	labelPRFApp         = "ocw/prf/app/1"
 	labelEnclaveAccount = "ocw/prf/enclave-account/1"

@@ -175,7 +175,7 @@ func TestSnapshotBelongsToItsShard(t *testing.T) {
 	w.fund(pair(t, "//Alice"), unit)
 	good := snapshot(t, w.core)
 	for name, change := range map[string]func(*Config){
-		"another trust config": func(c *Config) { c.Trust.Upgrade = UpgradeKeys{1, []keyring.AccountID{{1}}} },
+		"another trust config": func(c *Config) { c.Trust.Upgrade = UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{{1}}} },
 		"another root seed":    func(c *Config) { c.Keys = &KeyMaterial{Shielding: c.Keys.Shielding} },
 		"another account":      func(c *Config) { c.Account = keyring.AccountID{1} },
 	} {

@@ -18,8 +18,8 @@ import (
 // VerifyCommand returns the command verify with its subcommands.
 func VerifyCommand() *cobra.Command {
 	cmd := prepare(&cobra.Command{
-		Use:   "verify answer|finality|quote FILE",
-		Short: "Verify answers, finality proofs and quotes in files",
+		Use:   "verify answer|finality|quote FILE, or worker URL",
+		Short: "Verify answers, finality proofs and quotes in files, and workers",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -28,7 +28,7 @@ func VerifyCommand() *cobra.Command {
 			return &usageError{fmt.Errorf("cannot verify %q\nusage: %s", args[0], cmd.UseLine())}
 		},
 	})
-	cmd.AddCommand(answerCommand(), finalityCommand(), quoteCommand())
+	cmd.AddCommand(answerCommand(), finalityCommand(), quoteCommand(), workerCommand())
 	return cmd
 }
 

@@ -1,6 +1,6 @@
 // Package inspect has the commands of ocw that look at files: [VerifyCommand]
 // checks workers' answers, finality proofs and quotes, [MetadataCommand] prints a
-// runtime's metadata.
+// runtime's metadata; and at workers that run: [ReportWorker].
 //
 // The files come from anywhere. They are read up to a limit, nothing in them is
 // believed beyond what a command says that it takes as given, and no control

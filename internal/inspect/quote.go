@@ -14,6 +14,7 @@ import (
 
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
+	"github.com/offchain-worker/sdk/tee/snp"
 )
 
 // quoteFlags are the flags of verify quote: names of files, but for at,
@@ -251,9 +252,10 @@ func reasonsOf(err error) (list []*reason) {
 	if err == nil {
 		return nil
 	}
-	var r dcap.Reason
-	if errors.As(err, &r) {
-		code := strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(string(r)), " ", "-"), "'", "")
+	var intel dcap.Reason
+	var amd snp.Reason
+	if errors.As(err, &intel) || errors.As(err, &amd) {
+		code := strings.NewReplacer(" ", "-", "'", "").Replace(strings.ToLower(string(intel) + string(amd)))
 		return []*reason{{code, err.Error()}}
 	}
 	for _, c := range policyCodes {

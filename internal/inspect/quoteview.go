@@ -29,7 +29,8 @@ type claimsView struct {
 	ReportData  tee.HexBytes    `json:"reportData"`
 	SGX         *sgxView        `json:"sgx,omitempty"`
 	TDX         *tdxView        `json:"tdx,omitempty"`
-	TCB         tcbView         `json:"tcb"`
+	SNP         *snpView        `json:"snp,omitempty"`
+	TCB         *tcbView        `json:"tcb,omitempty"` // of SGX and TDX
 }
 
 type sgxView struct {
@@ -62,6 +63,21 @@ type tdxView struct {
 	MRServiceTD    tee.Digest    `json:"mrServiceTD"`
 }
 
+type snpView struct {
+	LaunchDigest    tee.Digest      `json:"launchDigest"`
+	HostData        tee.HexBytes    `json:"hostData"`
+	Policy          uint64          `json:"policy"`
+	GuestSVN        uint32          `json:"guestSVN"`
+	VMPL            uint32          `json:"vmpl"`
+	FamilyID        tee.HexBytes    `json:"familyID"`
+	ImageID         tee.HexBytes    `json:"imageID"`
+	IDKeyDigest     tee.Digest      `json:"idKeyDigest"`
+	AuthorKeyDigest tee.Digest      `json:"authorKeyDigest"`
+	ChipID          tee.HexBytes    `json:"chipID"`
+	Versions        tee.SNPVersions `json:"versions"`
+	Expires         time.Time       `json:"expires"`
+}
+
 type tcbView struct {
 	Status           tee.TCBStatus  `json:"status"`
 	Platform         tee.TCBStatus  `json:"platform"`
@@ -78,14 +94,17 @@ type tcbView struct {
 }
 
 func newClaimsView(c *tee.Claims) *claimsView {
-	t := c.TCB
-	v := &claimsView{
-		Kind: c.Kind, Measurement: c.Measurement, Debug: c.Debug, Migratable: c.Migratable, ReportData: c.ReportData[:],
-		TCB: tcbView{Status: t.Status, Platform: t.Platform, QE: t.QE, Advisories: append([]string{}, t.Advisories...), Date: t.Date, EvaluationNumber: t.EvaluationNumber,
-			Issued: t.Issued, Expires: t.Expires, FMSPC: t.FMSPC, PCEID: t.PCEID[:], PlatformID: t.PlatformID},
+	v := &claimsView{Kind: c.Kind, Measurement: c.Measurement, Debug: c.Debug, Migratable: c.Migratable, ReportData: c.ReportData[:]}
+	if t := c.TCB; t != nil && c.SNP == nil {
+		v.TCB = &tcbView{Status: t.Status, Platform: t.Platform, QE: t.QE, Advisories: append([]string{}, t.Advisories...), Date: t.Date, EvaluationNumber: t.EvaluationNumber,
+			Issued: t.Issued, Expires: t.Expires, FMSPC: t.FMSPC, PCEID: t.PCEID[:], PlatformID: t.PlatformID}
+		if t.Module != tee.TCBUnknown {
+			v.TCB.Module = &t.Module
+		}
 	}
-	if t.Module != tee.TCBUnknown {
-		v.TCB.Module = &t.Module
+	if r := c.SNP; r != nil {
+		v.SNP = &snpView{LaunchDigest: r.LaunchDigest, HostData: r.HostData[:], Policy: r.Policy, GuestSVN: r.GuestSVN, VMPL: r.VMPL, FamilyID: r.FamilyID[:], ImageID: r.ImageID[:],
+			IDKeyDigest: r.IDKeyDigest, AuthorKeyDigest: r.AuthorKeyDigest, ChipID: r.ChipID[:], Versions: r.Reported, Expires: c.TCB.Expires}
 	}
 	if r := c.SGX; r != nil {
 		v.SGX = &sgxView{MREnclave: r.MREnclave[:], MRSigner: r.MRSigner, ProdID: r.ProdID, SVN: r.SVN, Attributes: r.Attributes[:], MiscSelect: r.MiscSelect,
@@ -133,9 +152,22 @@ func yes(b bool) string {
 	return "no"
 }
 
+// platformName is what a person calls a kind of platform.
+func platformName(k tee.Kind) string {
+	switch k {
+	case tee.Sim:
+		return "simulated, which protects NOTHING"
+	case tee.SNP:
+		return "AMD SEV-SNP"
+	case tee.SGX, tee.TDX:
+		return "Intel " + strings.ToUpper(k.String())
+	}
+	return "none"
+}
+
 func (c *claimsView) print(line func(label, format string, args ...any)) {
 	hexOf := hex.EncodeToString
-	line("platform", "Intel %s", strings.ToUpper(c.Kind.String()))
+	line("platform", "%s", platformName(c.Kind))
 	line("measurement", "%s", c.Measurement)
 	if r := c.SGX; r != nil {
 		line("MRENCLAVE", "%s", hexOf(r.MREnclave))
@@ -156,10 +188,24 @@ func (c *claimsView) print(line func(label, format string, args ...any)) {
 		}
 		line("migratable", "%s", yes(c.Migratable))
 	}
+	if r := c.SNP; r != nil {
+		line("launch digest", "%s, version %d", r.LaunchDigest, r.GuestSVN)
+		line("host data", "%s", hexOf(r.HostData))
+		line("migratable", "%s", yes(c.Migratable))
+		line("VMPL", "%d", r.VMPL)
+	}
 	line("debug", "%s", yes(c.Debug))
 	line("report data", "%s", hexOf(c.ReportData[:32]))
 	line("", "%s", hexOf(c.ReportData[32:]))
+	if r := c.SNP; r != nil {
+		line("versions", "bootloader %d, TEE %d, SNP %d, microcode %d", r.Versions.Bootloader, r.Versions.TEE, r.Versions.SNP, r.Versions.Microcode)
+		line("machine", "chip %s", hexOf(r.ChipID))
+		line("collateral", "valid until %s", r.Expires.UTC().Format(time.RFC3339))
+	}
 	t := c.TCB
+	if t == nil {
+		return
+	}
 	parts := fmt.Sprintf("platform %s, quoting enclave %s", t.Platform, t.QE)
 	if t.Module != nil {
 		parts += fmt.Sprintf(", TDX module %s", *t.Module)

@@ -19,9 +19,9 @@ var doors = map[string][]string{
 	"UnprovenClient":  {"internal/lightclient/unproven.go", "worker/word.go"},
 	"EncodeWords":     {"internal/lightclient/unproven.go", "internal/parentchain/word.go"},
 	"decodeWords":     {"internal/lightclient/unproven.go"},
-	"unproven":        {"internal/lightclient/unproven.go", "internal/lightclient/block.go", "internal/enclave/trust.go"},
+	"unproven":        {"internal/lightclient/unproven.go", "internal/lightclient/block.go", "internal/trustconfig/config.go"},
 	// Asked in some places, set from the trust config only.
-	"InsecureWord": {"internal/lightclient/unproven.go", "internal/lightclient/trust.go", "internal/enclave/trust.go", "internal/enclave/core.go",
+	"InsecureWord": {"internal/lightclient/unproven.go", "internal/lightclient/trust.go", "internal/trustconfig/config.go", "internal/enclave/core.go",
 		"internal/enclave/prepared.go", "internal/parentchain/client.go", "internal/parentchain/methods.go", "internal/parentchain/word.go", "worker/endpoints.go"},
 }
 

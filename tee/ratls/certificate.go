@@ -163,10 +163,19 @@ func VerifyCertificate(cert *x509.Certificate) (*Statement, error) {
 	if s.Binding.TLSKey != TLSKeyHash(cert) {
 		return nil, fmt.Errorf("%w: its statement is about another TLS key", ErrCertificate)
 	}
-	if !s.Signature.Verify(statementMessage(s.Binding), s.Account) {
-		return nil, fmt.Errorf("%w: its statement is not signed by %s", ErrCertificate, s.Account)
+	if err := s.CheckSignature(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// CheckSignature checks that the statement's account has signed it. An error
+// wraps ErrCertificate.
+func (s *Statement) CheckSignature() error {
+	if !s.Signature.Verify(statementMessage(s.Binding), s.Account) {
+		return fmt.Errorf("%w: its statement is not signed by %s", ErrCertificate, s.Account)
+	}
+	return nil
 }
 
 // Appraise checks the evidence of a statement: genuine, vouching for the

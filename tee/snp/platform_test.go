@@ -11,6 +11,7 @@ import (
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap/dcaptest"
 	"github.com/offchain-worker/sdk/tee/snp"
+	"github.com/offchain-worker/sdk/tee/snp/snptest"
 )
 
 func serve(t *testing.T, provider string, aux []byte, report func(tee.ReportData) []byte) string {
@@ -29,9 +30,9 @@ func serve(t *testing.T, provider string, aux []byte, report func(tee.ReportData
 }
 
 func TestAttest(t *testing.T) {
-	a := newAMD(t)
-	c := a.collateral(t)
-	report := func(rd tee.ReportData) []byte { return a.sign(t, rd) }
+	a := snptest.New(noon)
+	c := a.Collateral()
+	report := func(rd tee.ReportData) []byte { return a.Sign(rd) }
 	crl := func() []byte { return c.CRL }
 	for name, config := range map[string]snp.Config{
 		"certificates of the host": {Root: serve(t, tsm.ProviderSNP, c.Certificates, report), StapleCRL: crl},
@@ -46,7 +47,7 @@ func TestAttest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claims, err := tee.Verify(e, a.verifier())
+		claims, err := tee.Verify(e, a.Verifier())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -58,16 +59,16 @@ func TestAttest(t *testing.T) {
 }
 
 func TestBadReports(t *testing.T) {
-	a, other := newAMD(t), newAMD(t)
-	other.report[0xc0]++ // host data
-	good := func(rd tee.ReportData) []byte { return a.sign(t, rd) }
+	a, other := snptest.New(noon), snptest.New(noon)
+	other.Report[0xc0]++ // host data
+	good := func(rd tee.ReportData) []byte { return a.Sign(rd) }
 	for _, test := range []struct {
 		name   string
 		report func(tee.ReportData) []byte
 		want   string
 	}{
 		{"stale", func(tee.ReportData) []byte { return good(tee.ReportData{}) }, "other data"},
-		{"another guest's", func(rd tee.ReportData) []byte { return other.sign(t, rd) }, "another guest"},
+		{"another guest's", func(rd tee.ReportData) []byte { return other.Sign(rd) }, "another guest"},
 		{"rubbish", func(tee.ReportData) []byte { return []byte("rubbish") }, "malformed report"},
 	} {
 		report := good
@@ -86,9 +87,9 @@ func TestBadReports(t *testing.T) {
 }
 
 func TestSealingKey(t *testing.T) {
-	a := newAMD(t)
+	a := snptest.New(noon)
 	open := func(derive func() ([32]byte, error)) *snp.Platform {
-		p, err := snp.Open(snp.Config{Root: serve(t, tsm.ProviderSNP, nil, func(rd tee.ReportData) []byte { return a.sign(t, rd) }), DeriveKey: derive})
+		p, err := snp.Open(snp.Config{Root: serve(t, tsm.ProviderSNP, nil, func(rd tee.ReportData) []byte { return a.Sign(rd) }), DeriveKey: derive})
 		if err != nil {
 			t.Fatal(err)
 		}

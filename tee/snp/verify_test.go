@@ -2,7 +2,9 @@ package snp_test
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,22 +15,23 @@ import (
 
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/snp"
+	"github.com/offchain-worker/sdk/tee/snp/snptest"
 )
 
 var wanted = tee.ReportData{5, 63: 6}
 
 func TestVerify(t *testing.T) {
 	for _, vlek := range []bool{false, true} {
-		a := newAMD(t)
-		a.vlek = vlek
-		claims, err := tee.Verify(tee.Evidence{Kind: tee.SNP, Quote: a.sign(t, wanted), Aux: a.collateral(t).Encode()}, a.verifier())
+		a := snptest.New(noon)
+		a.VLEK = vlek
+		claims, err := tee.Verify(tee.Evidence{Kind: tee.SNP, Quote: a.Sign(wanted), Aux: a.Collateral().Encode()}, a.Verifier())
 		if err != nil {
 			t.Fatal(err)
 		}
 		report := &tee.SNPReport{LaunchDigest: tee.Digest{0xaa, 47: 0xbb}, HostData: [32]byte{0xcc, 31: 0xdd}, Policy: 1<<17 | 1<<16, GuestSVN: 7,
-			ChipID: a.chip, Reported: tee.SNPVersions{Bootloader: 3, TEE: 1, SNP: 8, Microcode: 115}, ReportData: wanted}
+			ChipID: a.Chip, Reported: tee.SNPVersions{Bootloader: 3, TEE: 1, SNP: 8, Microcode: 115}, ReportData: wanted}
 		want := &tee.Claims{Kind: tee.SNP, Measurement: report.Measurement(), ReportData: wanted, SNP: report,
-			TCB: &tee.TCB{At: noon, PlatformID: a.chip[:], Expires: noon.AddDate(0, 0, 29)}}
+			TCB: &tee.TCB{At: noon, PlatformID: a.Chip[:], Expires: noon.AddDate(0, 0, 29)}}
 		if diff := cmp.Diff(want, claims); diff != "" {
 			t.Errorf("want -, got +:\n%s", diff)
 		}
@@ -54,7 +57,7 @@ func TestReject(t *testing.T) {
 	le := binary.LittleEndian
 	for _, test := range []struct {
 		name   string
-		before func(a *amd)
+		before func(a *snptest.AMD)
 		after  func(e *tee.Evidence, c *snp.Collateral)
 		want   snp.Reason
 	}{
@@ -62,15 +65,15 @@ func TestReject(t *testing.T) {
 		{"long", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote = append(e.Quote, 0) }, snp.ReasonReport},
 		{"empty", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote = nil }, snp.ReasonReport},
 		{"reserved bytes", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote[0x4c] = 1 }, snp.ReasonReport},
-		{"version", func(a *amd) { a.report[0] = 9 }, nil, snp.ReasonVersion},
+		{"version", func(a *snptest.AMD) { a.Report[0] = 9 }, nil, snp.ReasonVersion},
 		{"launch digest", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote[0x90] ^= 1 }, snp.ReasonChain},
 		{"report data", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote[0x50] ^= 1 }, snp.ReasonChain},
 		{"signature", nil, func(e *tee.Evidence, _ *snp.Collateral) { e.Quote[0x2a0] ^= 1 }, snp.ReasonChain},
 		{"VLEK's report by the VCEK", nil, func(e *tee.Evidence, _ *snp.Collateral) {
 			le.PutUint32(e.Quote[0x48:], abi.ComposeSignerInfo(abi.SignerInfo{SigningKey: abi.VlekReportSigner}))
 		}, snp.ReasonChain},
-		{"another chip", func(a *amd) { a.report[0x1a0]++ }, nil, snp.ReasonChip},
-		{"other versions", func(a *amd) { a.report[0x180+6]++ }, nil, snp.ReasonVersions},
+		{"another chip", func(a *snptest.AMD) { a.Report[0x1a0]++ }, nil, snp.ReasonChip},
+		{"other versions", func(a *snptest.AMD) { a.Report[0x180+6]++ }, nil, snp.ReasonVersions},
 		{"no table", nil, func(_ *tee.Evidence, c *snp.Collateral) { c.Certificates = nil }, snp.ReasonCertificates},
 		{"no VCEK", nil, func(_ *tee.Evidence, c *snp.Collateral) { entry(t, c.Certificates)[0] ^= 1 }, snp.ReasonCertificates},
 		{"entry beyond the table", nil, func(_ *tee.Evidence, c *snp.Collateral) { le.PutUint32(entry(t, c.Certificates)[20:], 1<<20) }, snp.ReasonCertificates},
@@ -87,23 +90,26 @@ func TestReject(t *testing.T) {
 		{"no CRL", nil, func(_ *tee.Evidence, c *snp.Collateral) { c.CRL = nil }, snp.ReasonCRL},
 		{"CRL with a byte more", nil, func(_ *tee.Evidence, c *snp.Collateral) { c.CRL = append(c.CRL, 0) }, snp.ReasonCRL},
 		{"CRL forged", nil, func(_ *tee.Evidence, c *snp.Collateral) { c.CRL[len(c.CRL)-1] ^= 1 }, snp.ReasonCRLSignature},
-		{"CRL expired", func(a *amd) { a.crl.NextUpdate = noon.AddDate(0, 0, -1); a.crl.ThisUpdate = noon.AddDate(0, 0, -2) }, nil, snp.ReasonCRLTime},
-		{"CRL of tomorrow", func(a *amd) { a.crl.ThisUpdate = noon.AddDate(0, 0, 1) }, nil, snp.ReasonCRLTime},
-		{"ASK revoked", func(a *amd) { a.revoke(a.signer.Ask) }, nil, snp.ReasonRevoked},
-		{"ASVK revoked", func(a *amd) { a.vlek = true; a.revoke(a.signer.Asvk) }, nil, snp.ReasonRevoked},
+		{"CRL expired", func(a *snptest.AMD) {
+			a.CRL.NextUpdate = noon.AddDate(0, 0, -1)
+			a.CRL.ThisUpdate = noon.AddDate(0, 0, -2)
+		}, nil, snp.ReasonCRLTime},
+		{"CRL of tomorrow", func(a *snptest.AMD) { a.CRL.ThisUpdate = noon.AddDate(0, 0, 1) }, nil, snp.ReasonCRLTime},
+		{"ASK revoked", func(a *snptest.AMD) { a.Revoke(a.Signer.Ask) }, nil, snp.ReasonRevoked},
+		{"ASVK revoked", func(a *snptest.AMD) { a.VLEK = true; a.Revoke(a.Signer.Asvk) }, nil, snp.ReasonRevoked},
 	} {
-		a := newAMD(t)
+		a := snptest.New(noon)
 		if test.before != nil {
 			test.before(a)
 		}
-		e, c := &tee.Evidence{Kind: tee.SNP, Quote: a.sign(t, wanted)}, a.collateral(t)
+		e, c := &tee.Evidence{Kind: tee.SNP, Quote: a.Sign(wanted)}, a.Collateral()
 		if test.after != nil {
 			test.after(e, c)
 		}
 		if e.Aux == nil {
 			e.Aux = c.Encode()
 		}
-		claims, err := a.verifier().Verify(*e)
+		claims, err := a.Verifier().Verify(*e)
 		if !errors.Is(err, test.want) || !errors.Is(err, tee.ErrNotGenuine) || claims != nil {
 			t.Errorf("%s: got %v, %v, want %v", test.name, claims, err, test.want)
 		}
@@ -111,36 +117,36 @@ func TestReject(t *testing.T) {
 }
 
 func TestTrust(t *testing.T) {
-	a := newAMD(t)
-	e := tee.Evidence{Kind: tee.SNP, Quote: a.sign(t, wanted), Aux: a.collateral(t).Encode()}
+	a := snptest.New(noon)
+	e := tee.Evidence{Kind: tee.SNP, Quote: a.Sign(wanted), Aux: a.Collateral().Encode()}
 	for _, test := range []struct {
 		name   string
 		change func(v *snp.Verifier)
 		want   error
 	}{
 		{"AMD's own roots", func(v *snp.Verifier) { v.Chains = nil }, snp.ReasonChain},
-		{"another product line", func(v *snp.Verifier) { v.Chains = map[string]snp.Chain{"Genoa": a.chains()["Milan"]} }, snp.ReasonProduct},
+		{"another product line", func(v *snp.Verifier) { v.Chains = map[string]snp.Chain{"Genoa": a.Chains()["Milan"]} }, snp.ReasonProduct},
 		{"before the certificates", func(v *snp.Verifier) { v.Now = func() time.Time { return noon.AddDate(-30, 0, 0) } }, snp.ReasonChain},
 		{"after the certificates", func(v *snp.Verifier) { v.Now = func() time.Time { return noon.AddDate(30, 0, 0) } }, snp.ReasonChain},
 		{"a CRL that is known goes first", func(v *snp.Verifier) { v.CRL = func(string, bool) []byte { return []byte("x") } }, snp.ReasonCRL},
 		{"none is known", func(v *snp.Verifier) { v.CRL = func(string, bool) []byte { return nil } }, nil},
 	} {
-		v := a.verifier()
+		v := a.Verifier()
 		test.change(v)
 		if _, err := v.Verify(e); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
 	}
-	if _, err := a.verifier().Verify(tee.Evidence{Kind: tee.SGX}); !errors.Is(err, tee.ErrNotGenuine) {
+	if _, err := a.Verifier().Verify(tee.Evidence{Kind: tee.SGX}); !errors.Is(err, tee.ErrNotGenuine) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // TestFlips flips each bit of what is signed.
 func TestFlips(t *testing.T) {
-	a := newAMD(t)
-	quote, aux := a.sign(t, wanted), a.collateral(t).Encode()
-	v := a.verifier()
+	a := snptest.New(noon)
+	quote, aux := a.Sign(wanted), a.Collateral().Encode()
+	v := a.Verifier()
 	step := 1
 	if testing.Short() {
 		step = 29
@@ -184,9 +190,9 @@ func TestReal(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	a := newAMD(f)
-	f.Add(a.sign(f, wanted), a.collateral(f).Encode())
-	v := a.verifier()
+	a := snptest.New(noon)
+	f.Add(a.Sign(wanted), a.Collateral().Encode())
+	v := a.Verifier()
 	f.Fuzz(func(t *testing.T, quote, aux []byte) {
 		claims, err := v.Verify(tee.Evidence{Kind: tee.SNP, Quote: quote, Aux: aux})
 		if err != nil && (claims != nil || !errors.Is(err, tee.ErrNotGenuine)) {
@@ -196,4 +202,15 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("forged: %+v", claims.SNP)
 		}
 	})
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func guid(t *testing.T, s string) (g [16]byte) {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != len(g) {
+		t.Fatalf("%s is no GUID: %v", s, err)
+	}
+	return [16]byte(b)
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/shielding"
@@ -34,6 +36,8 @@ var shieldingKey = sync.OnceValues(shielding.Generate)
 type Options struct {
 	Shard       integritee.ShardID
 	Certificate tls.Certificate
+	// Shown is what it shows of itself, in place of Certificate.
+	Shown *Shown
 	// Original leaves out what an original Rust worker does not have.
 	Original bool
 	// Getter answers state_executeGetter; nil has no answer to anything.
@@ -56,6 +60,8 @@ type Worker struct {
 	number  header.Number
 	queries []*stf.ReceiptQuery
 	receipt func(*stf.ReceiptQuery) *stf.Receipt
+	shown   *Shown
+	asked   map[string]int // how often each method was called
 }
 
 // NewWorker serves a worker that has committed no block.
@@ -65,13 +71,22 @@ func NewWorker(t testing.TB, opts Options) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opts.Certificate.Certificate == nil {
-		opts.Certificate = AccountCertificate(t, Pair(t, "//Worker"), tee.PurposeServe)
+	if opts.Shown == nil {
+		if opts.Certificate.Certificate == nil {
+			opts.Certificate = AccountCertificate(t, Pair(t, "//Worker"), tee.PurposeServe)
+		}
+		opts.Shown = &Shown{Certificate: opts.Certificate}
 	}
-	w := &Worker{Key: key, opts: opts, receipt: opts.Receipt}
+	w := &Worker{Key: key, opts: opts, receipt: opts.Receipt, shown: opts.Shown, asked: map[string]int{}}
 	w.rpc = newService(w.register)
 	w.server = httptest.NewUnstartedServer(w.rpc)
-	w.server.TLS = &tls.Config{Certificates: []tls.Certificate{opts.Certificate}}
+	// Certificates are there so that the server makes none of its own.
+	w.server.TLS = &tls.Config{Certificates: []tls.Certificate{opts.Shown.Certificate},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return &tls.Config{Certificates: []tls.Certificate{w.shown.Certificate}}, nil
+		}}
 	w.server.StartTLS()
 	w.URL = "wss" + strings.TrimPrefix(w.server.URL, "https")
 	t.Cleanup(w.Close)
@@ -94,6 +109,20 @@ func (w *Worker) Commit(n header.Number) {
 	w.number = n
 }
 
+// Show has it show something else from now on, to connections to come.
+func (w *Worker) Show(s *Shown) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shown = s
+}
+
+// Asked returns how often each method was called.
+func (w *Worker) Asked() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.asked)
+}
+
 // SetReceipt changes what answers ocw_getReceipt.
 func (w *Worker) SetReceipt(f func(*stf.ReceiptQuery) *stf.Receipt) {
 	w.mu.Lock()
@@ -114,6 +143,9 @@ func (w *Worker) register(rpc *rpcserver.Server) {
 			value = func([]byte) any { return text }
 		}
 		rpc.Handle(name, func(_ context.Context, params json.RawMessage) (any, error) {
+			w.mu.Lock()
+			w.asked[name]++
+			w.mu.Unlock()
 			var text string
 			if err := rpcserver.Params(params, 0, &text); err != nil {
 				return nil, err
@@ -152,6 +184,15 @@ func (w *Worker) register(rpc *rpcserver.Server) {
 	if w.opts.Original {
 		return
 	}
+	rpc.Handle(binding.Method, func(context.Context, json.RawMessage) (any, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.asked[binding.Method]++
+		if w.shown.Document == nil {
+			return nil, &rpcserver.Error{Code: -32601, Message: "no such method"}
+		}
+		return w.shown.Document, nil
+	})
 	handle("ocw_status", func([]byte) any {
 		w.mu.Lock()
 		defer w.mu.Unlock()
