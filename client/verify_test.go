@@ -309,7 +309,7 @@ func TestLyingWorkers(t *testing.T) {
 				shown.Document.Keys = s.identity.Keys(s.t)
 			}
 		}, client.ErrOtherKey, nil},
-		"another epoch of the key": {func(s *scene) { s.alter = func(shown *fake.Shown) { shown.Document.Keys.Epoch++ } }, client.ErrOtherKey, nil},
+		"another epoch of the key":         {func(s *scene) { s.alter = func(shown *fake.Shown) { shown.Document.Keys.Epoch++ } }, client.ErrOtherKey, nil},
 		"another key of a hybrid envelope": {func(s *scene) { s.alter = func(shown *fake.Shown) { shown.Document.Keys.X25519[0]++ } }, client.ErrOtherKey, nil},
 		"a tampered enclave that binds another key": {func(s *scene) {
 			honest := s.identity.Show(s.t)
@@ -485,11 +485,38 @@ func TestNothingIsEncryptedToALiar(t *testing.T) {
 
 	sender := fake.Pair(t, "//Sender")
 	session := &client.Session{Chain: s.chain, Worker: conn}
-	invoke := func(shard client.ShardID) error {
-		_, err := session.Invoke(t.Context(), client.Invocation{Shard: shard, Call: []byte("call"), Sender: sender.AccountID(), Signer: sender, Payer: fake.Pair(t, "//Alice")})
+	invoke := func(ctx context.Context, shard client.ShardID) error {
+		_, err := session.Invoke(ctx, client.Invocation{Shard: shard, Call: []byte("call"), Sender: sender.AccountID(), Signer: sender, Payer: fake.Pair(t, "//Alice")})
 		return err
 	}
-	if err := invoke(client.ShardID{6}); !errors.Is(err, client.ErrOtherShard) || !errors.Is(err, client.ErrNotTrusted) {
+	// What is bound is what is encrypted to.
+	hybrid, err := shielding.NewHybridKey(shielding.X25519, [32]byte{byte(shielding.X25519)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []client.Envelope{client.RSA, client.X25519} {
+		session.Envelope = e
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- invoke(ctx, testShard) }()
+		select {
+		case raw := <-s.node.Submitted():
+			ct, open := (&network{t: t, node: s.node}).request(raw).Cyphertext, error(nil)
+			if e == client.RSA {
+				_, open = w.Key.Decrypt(ct, 16)
+			} else {
+				_, open = hybrid.Open(ct, shielding.Binding{Shard: testShard})
+			}
+			if open != nil {
+				t.Errorf("%s: %v", e, open)
+			}
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		cancel()
+		<-ended
+	}
+	if err := invoke(t.Context(), client.ShardID{6}); !errors.Is(err, client.ErrOtherShard) || !errors.Is(err, client.ErrNotTrusted) {
 		t.Errorf("a call for another shard: %v", err)
 	}
 	s.identity.Key = mallory(t)
@@ -506,7 +533,7 @@ func TestNothingIsEncryptedToALiar(t *testing.T) {
 	}
 	for _, e := range []client.Envelope{client.RSA, client.X25519} {
 		session.Envelope = e
-		if err := invoke(testShard); !errors.Is(err, client.ErrOtherKey) || !errors.Is(err, client.ErrNotTrusted) {
+		if err := invoke(t.Context(), testShard); !errors.Is(err, client.ErrOtherKey) || !errors.Is(err, client.ErrNotTrusted) {
 			t.Errorf("%s: %v", e, err)
 		}
 	}
