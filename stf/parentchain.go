@@ -138,17 +138,17 @@ func NewChainMap[K, V any](pallet, item string, hashers ...Hasher) ChainMap[K, V
 func (m ChainMap[K, V]) Key(k K) []byte {
 	key := append([]byte(nil), m.item.prefix...)
 	if len(m.item.hashers) == 1 {
-		return m.item.hashers[0].AppendKey(key, m.part(k))
+		return m.item.hashers[0].AppendKey(key, m.part(reflect.ValueOf(&k).Elem()))
 	}
-	v := reflect.ValueOf(k)
+	v := reflect.ValueOf(&k).Elem()
 	for i, h := range m.item.hashers {
-		key = h.AppendKey(key, m.part(v.Field(i).Interface()))
+		key = h.AppendKey(key, m.part(v.Field(i)))
 	}
 	return key
 }
 
-func (m ChainMap[K, V]) part(k any) []byte {
-	b, err := scale.Marshal(k)
+func (m ChainMap[K, V]) part(k reflect.Value) []byte {
+	b, err := scale.AppendValue(nil, k)
 	if err != nil {
 		panic(fmt.Sprintf("stf: key of parentchain storage %v: %v", m.item, err))
 	}

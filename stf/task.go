@@ -104,7 +104,7 @@ func OnTask[A any](t Task[A], index uint8, fn func(Call, A) error) Option {
 // If the call that schedules is undone, so is the task. An argument without
 // encoding is a panic.
 func (t Task[A]) At(ctx Call, n BlockNumber, arg A) TaskID {
-	raw, err := scale.Marshal(arg)
+	raw, err := scale.AppendValue(nil, reflect.ValueOf(&arg).Elem())
 	if err != nil {
 		panic(fmt.Sprintf("stf: argument of task %s: %v", t.decl.name, err))
 	}

@@ -39,6 +39,43 @@ var (
 	noting  = stf.NewTask[string]("note")
 )
 
+// Waiter has a task with an option.
+type Waiter struct{ Last stf.Map[uint32, *uint32] }
+
+var waiting = stf.NewTask[*uint32]("wait")
+
+func (w *Waiter) Wait(ctx stf.Call, to *uint32) error {
+	waiting.After(ctx, 1, to)
+	return nil
+}
+
+func (w *Waiter) done(ctx stf.Call, to *uint32) error {
+	w.Last.Set(ctx, uint32(ctx.BlockNumber()), to)
+	return nil
+}
+
+// TestTaskOfOption: what is a pointer in Go is an option in the state.
+func TestTaskOfOption(t *testing.T) {
+	w := new(Waiter)
+	app, err := stf.NewApp(stf.Config{Name: "waiter", Modules: []stf.ModuleDecl{
+		stf.Module("W", w, stf.At(1), stf.Calls(stf.Method("Wait", 0)), stf.OnTask(waiting, 0, w.done))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shard := stftest.New(t, app)
+	seven := uint32(7)
+	shard.User("alice").Must(w.Wait, nil)
+	shard.NextBlock()
+	shard.User("alice").Must(w.Wait, &seven)
+	shard.NextBlock()
+	if v, ok := w.Last.Lookup(shard, 2); !ok || v != nil {
+		t.Errorf("none: %v, %v", v, ok)
+	}
+	if v, _ := w.Last.Lookup(shard, 3); v == nil || *v != 7 {
+		t.Errorf("some: %v", v)
+	}
+}
+
 func (p *Planner) note(ctx stf.Writer, text string) error {
 	p.Log.Set(ctx, append(p.Log.Get(ctx), text))
 	return nil

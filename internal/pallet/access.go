@@ -2,6 +2,7 @@ package pallet
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/offchain-worker/sdk/scale"
 )
@@ -51,7 +52,7 @@ func (a *access[K1, K2, V]) exists(r Reader) bool {
 
 func (a *access[K1, K2, V]) store(w Writer, v V) {
 	a.v = v
-	value, err := scale.Append(a.value[:0], &a.v)
+	value, err := scale.AppendValue(a.value[:0], reflect.ValueOf(&a.v).Elem())
 	if err != nil {
 		panic(fmt.Sprintf("pallet: %s cannot hold %+v: %v", a.of.label, v, err))
 	}

@@ -79,7 +79,7 @@ func (e *entry) check(what string, err error) {
 func (e *entry) appendKey(key []byte, part int, k any) []byte {
 	n, _ := e.hashers[part].PrefixLen()
 	start := len(key)
-	key, err := scale.Append(append(key, make([]byte, n)...), k)
+	key, err := scale.AppendValue(append(key, make([]byte, n)...), reflect.ValueOf(k).Elem())
 	if err != nil {
 		panic(fmt.Sprintf("pallet: %s has no key %+v: %v", e.label, k, err))
 	}
@@ -220,11 +220,14 @@ func bind(module, field, tag string, it item) (metadata.StorageSpec, error) {
 // are nil where the zero value has no encoding: absence is told by Lookup.
 func defaultOf(it item, o options) ([]byte, error) {
 	if o.fallback == nil {
-		b, err := scale.Marshal(it.zero())
-		if err != nil && !o.optional {
-			return nil, fmt.Errorf("the zero value is no valid default (%w); add default=0x… or optional to its pallet tag, or a method StorageDefault to the type", err)
+		b, err := scale.AppendValue(nil, reflect.ValueOf(it.zero()))
+		switch {
+		case err == nil:
+			return b, nil
+		case o.optional:
+			return nil, nil
 		}
-		return b, nil
+		return nil, fmt.Errorf("the zero value is no valid default (%w); add default=0x… or optional to its pallet tag, or a method StorageDefault to the type", err)
 	}
 	if o.optional {
 		return nil, errors.New("its tag has both optional and default; keep one")

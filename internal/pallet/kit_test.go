@@ -231,6 +231,98 @@ func TestValues(t *testing.T) {
 	b.Limit.Get(ctx)
 }
 
+// drawer has options wherever there are types.
+type drawer struct {
+	One   pallet.Value[*uint32]
+	Five  pallet.Value[*uint32] `pallet:"default=0x0105000000"`
+	Big   pallet.Value[*scale.CompactU128]
+	Some  pallet.Map[*uint32, *string] `pallet:"hasher=Twox64Concat"`
+	Pairs pallet.DoubleMap[*bool, uint8, *[]uint8]
+	Count pallet.CountedMap[uint8, *uint8]
+	Which pallet.Value[choice] `pallet:"optional"`
+}
+
+// choice has no zero value with an encoding.
+type choice struct {
+	_ scale.Enum
+	A *struct{} `scale:"0"`
+}
+
+// TestOptions: a pointer is an option in storage, too. One that is stored is
+// another thing than nothing stored, and nobody keeps what it points to.
+func TestOptions(t *testing.T) {
+	d := new(drawer)
+	desc := mustDescribe(t, pallet.Declaration{Name: "Drawer", Module: d})
+	for i, want := range []string{"00", "0105000000", "00", "00", "00", "00"} {
+		if s := desc.Storage[i]; hex.EncodeToString(s.Default) != want {
+			t.Errorf("default of %s: %x", s.Name, s.Default)
+		}
+	}
+	ctx := &call{kv: newMemory()}
+	seven, text, yes, list := uint32(7), "x", true, []uint8{1}
+
+	if v, ok := d.Which.Lookup(ctx); v.A != nil || ok {
+		t.Errorf("absent choice: %v, %v", v, ok)
+	}
+	if v, ok := d.One.Lookup(ctx); v != nil || ok {
+		t.Errorf("absent: %v, %v", v, ok)
+	}
+	if v := d.Five.Get(ctx); v == nil || *v != 5 {
+		t.Errorf("default: %v", v)
+	}
+	d.One.Set(ctx, nil)
+	if v, ok := d.One.Lookup(ctx); v != nil || !ok || hex.EncodeToString(ctx.kv.values[string(d.One.Key())]) != "00" {
+		t.Errorf("none: %v, %v", v, ok)
+	}
+	d.One.Set(ctx, &seven)
+	seven = 8
+	if v := d.One.Get(ctx); v == nil || *v != 7 || hex.EncodeToString(ctx.kv.values[string(d.One.Key())]) != "0107000000" {
+		t.Errorf("some: %v", v)
+	}
+	if err := d.One.Mutate(ctx, func(v **uint32) error { **v++; return nil }); err != nil || *d.One.Get(ctx) != 8 {
+		t.Error(err)
+	}
+	d.Big.Set(ctx, &scale.CompactU128{Lo: 1})
+	if v := d.Big.Get(ctx); v == nil || v.Lo != 1 {
+		t.Errorf("compact: %v", v)
+	}
+
+	d.Some.Set(ctx, nil, &text)
+	d.Some.Set(ctx, &seven, nil)
+	if v, ok := d.Some.Lookup(ctx, nil); !ok || v == nil || *v != "x" {
+		t.Errorf("of none: %v", v)
+	}
+	if v, ok := d.Some.Lookup(ctx, &seven); !ok || v != nil {
+		t.Errorf("of some: %v", v)
+	}
+	keys := map[uint32]bool{}
+	for k, v := range d.Some.All(ctx) {
+		if (k == nil) != (v != nil) {
+			t.Errorf("%v has %v", k, v)
+		}
+		if k != nil {
+			keys[*k] = true
+		}
+	}
+	if len(keys) != 1 || !keys[8] {
+		t.Errorf("keys %v", keys)
+	}
+
+	d.Pairs.Set(ctx, &yes, 3, &list)
+	for k, v := range d.Pairs.Prefix(ctx, &yes) {
+		if k != 3 || v == nil || len(*v) != 1 {
+			t.Errorf("pair %v: %v", k, v)
+		}
+	}
+	if d.Pairs.Contains(ctx, nil, 3) || !d.Pairs.Contains(ctx, &yes, 3) {
+		t.Error("none is taken for true")
+	}
+	d.Count.Set(ctx, 1, nil)
+	if d.Count.Len(ctx) != 1 || d.Count.Get(ctx, 1) != nil {
+		t.Error("none is not counted")
+	}
+}
+
 func TestMapIteration(t *testing.T) {
 	b := &bank{}
 	mustDescribe(t, declare(b, "Bank"))
