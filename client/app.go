@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/offchain-worker/sdk/scale"
@@ -43,13 +42,18 @@ type Account struct {
 	// Module names the module where several of the app are of one Go type.
 	Module string
 
-	calling *sync.Mutex
+	described *stf.Description
+	calling   *sync.Mutex
 }
 
 // Open connects to a node and to a worker that serves the app, checks the
 // worker, and returns the session of signer's account with it. Errors wrap
 // [ErrUnavailable] or [ErrNotTrusted].
 func Open(ctx context.Context, at Target, app *stf.App, signer *keyring.Pair) (a *Account, err error) {
+	described, err := app.Describe()
+	if err != nil {
+		return nil, err
+	}
 	chain, err := DialChain(ctx, at.Node)
 	if err != nil {
 		return nil, err
@@ -70,7 +74,7 @@ func Open(ctx context.Context, at Target, app *stf.App, signer *keyring.Pair) (a
 	}
 	var problems []error
 	for _, url := range urls {
-		a := &Account{App: app, Signer: signer, Payer: signer, Sender: signer.AccountID(), calling: new(sync.Mutex)}
+		a := &Account{App: app, Signer: signer, Payer: signer, Sender: signer.AccountID(), described: described, calling: new(sync.Mutex)}
 		w, err := a.dial(ctx, url, at)
 		if err == nil {
 			a.Session = &Session{Chain: chain, Worker: w}
@@ -141,36 +145,39 @@ func (a *Account) In(module string) *Account {
 	return &b
 }
 
-// Nonce returns what the account's next call must carry. It asks the app's
-// getter Nonce(q stf.Query, who stf.AccountID) (uint32, error).
-func (a *Account) Nonce(ctx context.Context) (nonce uint32, err error) {
-	for _, name := range a.App.GetterNames() {
-		module, ok := strings.CutSuffix(name, ".nonce()")
-		if !ok {
-			continue
-		}
-		getter, public, err := a.App.ParseGetter(module+".nonce", a.Sender, nil)
-		if err != nil || public {
-			continue
-		}
-		err = a.ask(ctx, stf.GetterBytes{Bytes: getter, Owner: a.Sender}, &nonce)
-		return nonce, err
+// Nonce returns what the account's next call must carry. The app tells it by one of
+// the getters of [stf.Description.NonceGetter]; of one that does not the error is
+// [stf.ErrNoNonce].
+func (a *Account) Nonce(ctx context.Context) (uint32, error) {
+	g, read, err := a.described.NonceGetter(a.Sender)
+	if err != nil {
+		return 0, err
 	}
-	return 0, errors.New("client: no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error), which is needed to make calls")
+	value, err := a.value(ctx, g)
+	if err != nil {
+		return 0, err
+	}
+	return read(value)
 }
 
-// ask asks a getter and decodes the answer.
-func (a *Account) ask(ctx context.Context, g stf.GetterBytes, answer any) error {
+// value asks a getter.
+func (a *Account) value(ctx context.Context, g stf.GetterBytes) ([]byte, error) {
 	q := Question{Getter: g.Bytes}
 	if !g.Public {
 		q.Owner, q.Signer = g.Owner, a.Signer
 	}
 	value, some, err := a.Worker.Ask(ctx, a.Shard, q)
+	if err == nil && !some {
+		err = stf.ErrNone
+	}
+	return value, err
+}
+
+// ask asks a getter and decodes the answer.
+func (a *Account) ask(ctx context.Context, g stf.GetterBytes, answer any) error {
+	value, err := a.value(ctx, g)
 	if err != nil {
 		return err
-	}
-	if !some {
-		return stf.ErrNone
 	}
 	if err := scale.Unmarshal(value, answer); err != nil {
 		return fmt.Errorf("%w: the answer is not of the type that this app says: %w", ErrProtocol, err)

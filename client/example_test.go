@@ -26,31 +26,24 @@ func ExampleSession_Invoke() {
 	nodeURL, workerURL, stop := servers(ctx)
 	defer stop()
 
-	chain, err := client.DialChain(ctx, nodeURL)
+	app, err := sample.New()
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer chain.Close()
-	// For development only: elsewhere Trust{Registry: chain} demands that the
-	// worker is registered and attested.
-	w, err := client.DialWorker(ctx, workerURL, client.Trust{InsecureDev: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer w.Close()
-	shard, err := w.Shard(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fingerprint, err := w.Fingerprint(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-
 	alice := key("//Alice") // pays on the parentchain
 	private := key("//AliceIncognito")
 	bob := key("//BobIncognito")
-	session := &client.Session{Chain: chain, Worker: w}
+
+	// For development only: elsewhere a Trust without InsecureDev demands that the
+	// worker is registered and attested.
+	at := client.Target{Node: nodeURL, Worker: workerURL, Trust: client.Trust{InsecureDev: true}}
+	session, err := client.Open(ctx, at, app, private)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	session.Payer = alice
+	w, shard, fingerprint := session.Worker, session.Shard, session.Fingerprint
 
 	out, err := session.Shield(ctx, client.Shielding{Shard: shard, From: alice, Beneficiary: private.AccountID(), Amount: scale.NewU128(5_710_000_000_000)})
 	if err != nil {
@@ -70,6 +63,13 @@ func ExampleSession_Invoke() {
 	}
 	fmt.Println("transferred:", out.Succeeded())
 
+	// The same again, with the nonce that the app tells.
+	out, err = session.Send(ctx, sample.BalanceTransfer(private.AccountID(), bob.AccountID(), scale.NewU128(1_000_000_000_000)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("once more:", out.Succeeded())
+
 	question := client.Question{Getter: sample.GetterAccountInfo(private.AccountID()), Owner: private.AccountID(), Signer: private}
 	value, _, err := w.Ask(ctx, shard, question)
 	if err != nil {
@@ -83,7 +83,8 @@ func ExampleSession_Invoke() {
 	// Output:
 	// shielded: true
 	// transferred: true
-	// nonce 1 balance 3690000000000
+	// once more: true
+	// nonce 2 balance 2680000000000
 }
 
 // Calls and getters are methods of the app's own types. The worker is found in

@@ -45,8 +45,16 @@ func Call5[M, A, B, C, D, E any](ctx context.Context, a *Account, method func(M,
 	return a.call(ctx, method, x, y, z, u, v)
 }
 
+// in names a method of the account's module, if it has one.
+func (a *Account) in(method any) any {
+	if a.Module == "" {
+		return method
+	}
+	return stf.In(a.Module, method)
+}
+
 func (a *Account) call(ctx context.Context, method any, args ...any) (*Outcome, error) {
-	call, err := a.App.EncodeCall(a.Module, method, a.Sender, args...)
+	call, err := a.App.EncodeCall(a.in(method), a.Sender, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +88,16 @@ func Query4[M, A, B, C, D, R any](ctx context.Context, a *Account, method func(M
 }
 
 func answer[R any](ctx context.Context, a *Account, method any, args ...any) (r R, err error) {
-	g, err := a.App.EncodeGetter(a.Module, method, args...)
+	method = a.in(method)
+	public, err := a.App.PublicGetter(method)
+	if err != nil {
+		return r, err
+	}
+	var owner AccountID
+	if !public { // it has an owner, first of all
+		owner, args = args[0].(AccountID), args[1:]
+	}
+	g, err := a.App.EncodeGetter(method, owner, args...)
 	if err != nil {
 		return r, err
 	}

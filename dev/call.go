@@ -117,13 +117,17 @@ func (p *program) queryCommand() *cobra.Command {
 // session is one connection to the network, in the name of one account.
 type session struct {
 	appcli.Session
-	chain *client.Chain
+	account *client.Account
 }
 
 func (p *program) withClient(ctx context.Context, uri string, run func(context.Context, *session) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	app, err := p.load(ctx)
+	app, err := p.New()
+	if err != nil {
+		return err
+	}
+	described, err := p.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,44 +139,25 @@ func (p *program) withClient(ctx context.Context, uri string, run func(context.C
 	if err := json.Unmarshal(raw, &at); err != nil || len(at.Workers) == 0 {
 		return fmt.Errorf("%s is damaged: start dev again", endpointsFile)
 	}
-	s := &session{Session: appcli.Session{App: app}}
-	if s.Signer, err = keyring.FromURI(keyring.Sr25519, uri); err != nil {
+	signer, err := keyring.FromURI(keyring.Sr25519, uri)
+	if err != nil {
 		return err
 	}
-	s.Owner, s.Payer = s.Signer.AccountID(), s.Signer
-	if s.chain, err = client.DialChain(ctx, at.Chain); err != nil {
+	a, err := client.Open(ctx, client.Target{Node: at.Chain, Worker: at.Workers[0], Trust: client.Trust{InsecureDev: true}}, app, signer)
+	if err != nil {
 		return err
 	}
-	defer s.chain.Close()
-	if s.Worker, err = client.DialWorker(ctx, at.Workers[0], client.Trust{InsecureDev: true}); err != nil {
-		return err
-	}
-	defer s.Worker.Close()
-	if s.Shard, err = s.Worker.Shard(ctx); err != nil {
-		return err
-	}
-	if s.Fingerprint, err = s.Worker.Fingerprint(ctx); err != nil {
-		return err
-	}
-	return run(ctx, s)
+	defer a.Close()
+	return run(ctx, &session{appcli.Session{App: described, Worker: a.Worker, Shard: a.Shard, Owner: a.ID(), Signer: signer}, a})
 }
 
 // call makes a call. One that does not succeed is an error that says why.
 func (s *session) call(ctx context.Context, args []string) error {
-	inv, err := s.Invocation(ctx, args)
-	if err != nil {
-		return err
+	call, err := s.App.ParseCall(s.Owner, args)
+	if err == nil {
+		_, err = s.account.Send(ctx, call)
 	}
-	out, err := (&client.Session{Chain: s.chain, Worker: s.Worker}).Invoke(ctx, inv)
-	switch {
-	case err != nil:
-		return err
-	case !out.Known():
-		return errors.New("the outcome is not known: " + out.Unknown)
-	case !out.Succeeded():
-		return errors.New("the call failed: " + s.App.Reason(out.Receipt.Outcome))
-	}
-	return nil
+	return err
 }
 
 // docsCommand writes the reference of the app.

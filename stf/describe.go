@@ -2,6 +2,7 @@ package stf
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -254,4 +255,53 @@ func argumentNames(list []FieldDescription) string {
 		names = append(names, f.Name)
 	}
 	return "[" + strings.Join(names, ", ") + "]"
+}
+
+// Metadata is what the description was read from.
+func (d *Description) Metadata() *metadata.Metadata { return d.meta }
+
+// ErrNoNonce means an app that does not tell its users their nonce.
+var ErrNoNonce = errors.New("stf: no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return q.Nonce(who), nil }, which is needed to make calls; add it")
+
+// NonceGetter returns the getter that answers what an account's next call must
+// carry, and how that is read from the answer. It is nonce of any module, a getter
+// of the owner alone that answers an u32, or else account_info with a field nonce,
+// as Substrate has it. The error is [ErrNoNonce].
+func (d *Description) NonceGetter(who AccountID) (g GetterBytes, read func(answer []byte) (uint32, error), err error) {
+	for _, name := range []string{"nonce", "account_info"} {
+		for i := range d.Modules {
+			for _, x := range d.Modules[i].Getters {
+				if x.Name != name || x.Public || len(x.Args) != 1 || !d.tellsNonce(*x.Result) {
+					continue
+				}
+				g, err = d.EncodeGetter(d.Modules[i].Name+"."+name, who, []byte("[]"))
+				return g, func(answer []byte) (uint32, error) { return d.nonceIn(*x.Result, answer) }, err
+			}
+		}
+	}
+	return g, nil, ErrNoNonce
+}
+
+// tellsNonce reports whether answers of a type are a nonce, or have one.
+func (d *Description) tellsNonce(id metadata.TypeID) bool {
+	isU32 := func(id metadata.TypeID) bool {
+		t := d.meta.Type(id)
+		return t != nil && t.Kind == metadata.KindPrimitive && t.Primitive == metadata.U32
+	}
+	t := d.meta.Type(id)
+	return isU32(id) || t != nil && t.Kind == metadata.KindComposite &&
+		slices.ContainsFunc(t.Fields, func(f metadata.Field) bool { return f.Name == "nonce" && isU32(f.Type) })
+}
+
+func (d *Description) nonceIn(id metadata.TypeID, answer []byte) (uint32, error) {
+	dec := scale.NewDecoder(answer)
+	v := d.meta.DecodeValue(dec, id)
+	if err := dec.Finish(); err != nil {
+		return 0, fmt.Errorf("stf: answer with a nonce: %w", err)
+	}
+	if of, ok := v.Field("nonce"); ok {
+		v = of
+	}
+	n, _ := v.V.(uint32)
+	return n, nil
 }

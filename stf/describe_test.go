@@ -2,6 +2,8 @@ package stf_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,7 +60,7 @@ func TestComposeByDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := uint16(7)
-	want, err := app.EncodeCall("Right", (*Desk).Put, alice, option{&n, [2]bool{true}}, "s")
+	want, err := app.EncodeCall("Right.put", alice, option{&n, [2]bool{true}}, "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestComposeByDescription(t *testing.T) {
 			t.Errorf("%s: %x, %v, want %x", args, got, err, want)
 		}
 	}
-	trusted, err := app.EncodeGetter("Left", (*Desk).Mine, alice, uint8(3))
+	trusted, err := app.EncodeGetter("Left.mine", alice, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +96,63 @@ func TestComposeByDescription(t *testing.T) {
 	}
 }
 
+// Accounts tells nonces as Substrate does, Teller also by themselves.
+type (
+	Accounts struct{}
+	Teller   struct{ Accounts }
+)
+
+type tellerInfo struct {
+	Free  uint64
+	Nonce uint32
+}
+
+func (*Teller) Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return q.Nonce(who), nil }
+func (*Accounts) AccountInfo(q stf.Query, who stf.AccountID) (tellerInfo, error) {
+	return tellerInfo{1, 7}, nil
+}
+
+func TestNonceGetter(t *testing.T) {
+	for name, c := range map[string]struct {
+		module any
+		option stf.Option
+		answer []byte
+		want   string // path of the getter, "" if there is none
+	}{
+		"nonce":      {&Teller{}, stf.Getters(stf.Method("Nonce", 3), stf.Method("AccountInfo", 4)), []byte{7, 0, 0, 0}, "0103"},
+		"account":    {&Accounts{}, stf.Getters(stf.Method("AccountInfo", 4)), []byte{1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0}, "0104"},
+		"for all":    {&Teller{}, stf.Public(stf.Method("Nonce", 3), stf.Method("AccountInfo", 4)), nil, ""},
+		"of another": {&Sorts{}, stf.Calls(stf.Method("Take", 0)), nil, ""},
+	} {
+		app, err := stf.NewApp(stf.Config{Name: "teller", Modules: []stf.ModuleDecl{stf.Module("Teller", c.module, stf.At(1), c.option)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := app.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, read, err := d.NonceGetter(alice)
+		if c.want == "" {
+			if !errors.Is(err, stf.ErrNoNonce) {
+				t.Errorf("%s: %+v, %v", name, g, err)
+			}
+			continue
+		}
+		if err != nil || g.Public || g.Owner != alice || fmt.Sprintf("%x", g.Bytes) != c.want+fmt.Sprintf("%x", alice[:]) {
+			t.Fatalf("%s: %+v, %v", name, g, err)
+		}
+		if n, err := read(c.answer); n != 7 || err != nil {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		for _, bad := range [][]byte{nil, c.answer[1:], append(c.answer, 0)} {
+			if _, err := read(bad); err == nil {
+				t.Errorf("%s: %x is a nonce", name, bad)
+			}
+		}
+	}
+}
+
 func FuzzDescribe(f *testing.F) {
 	app, err := stf.NewApp(stf.Config{Name: "probe", Modules: []stf.ModuleDecl{probeModule(new(Probe))}})
 	if err != nil {
@@ -107,6 +166,9 @@ func FuzzDescribe(f *testing.F) {
 		d, err := stf.Describe(raw)
 		if err != nil {
 			return
+		}
+		if _, read, err := d.NonceGetter(alice); err == nil {
+			_, _ = read([]byte(args))
 		}
 		for _, m := range d.Modules {
 			for _, c := range m.Calls {

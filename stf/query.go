@@ -146,3 +146,11 @@ func (a *App) mayRead(kv pallet.ReadKV, env *Env, owner, delegate AccountID, get
 	})
 	return ok && err == nil
 }
+
+// QueryContext returns a context over a state for tests, to use getters and helpers
+// as business logic does. Gas does not limit it, and it never ends.
+func (a *App) QueryContext(kv pallet.ReadKV, env Env) Query {
+	f := a.newFrame(&env, kv)
+	f.limit = noLimit
+	return Query{base{f}}
+}

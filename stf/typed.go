@@ -1,31 +1,27 @@
 package stf
 
 import (
+	"encoding"
 	"fmt"
+	"math"
 	"reflect"
-	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/offchain-worker/sdk/scale"
 )
 
-// EncodeCall encodes a call (SCALE(TrustedCall)) of sender, which is named by a
-// method expression such as (*Counter).Increment. args are values of exactly the
-// types that the method takes after its context. module is only needed where
-// several modules of the app are of one Go type, else it may be "".
-func (a *App) EncodeCall(module string, method any, sender AccountID, args ...any) ([]byte, error) {
-	m, name, err := a.methodOf(module, method, callType)
+// EncodeCall encodes a call (SCALE(TrustedCall)) of sender from Go values, for
+// tests and programs that have the app's code. method is a method of a module, as
+// counter.Increment or (*Counter).Increment, or a name, "Counter.Increment"; see
+// [In] for modules of one Go type. args are what the method takes after its
+// context: values of the parameters' types, integers that fit them (a [Balance],
+// too), and text for what is read from text, such as an account. For an option it
+// is what is in it, or nil.
+func (a *App) EncodeCall(method any, sender AccountID, args ...any) ([]byte, error) {
+	m, err := a.find(callType, method)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range m.desc.Calls {
-		if c.Method == name {
-			to := append(a.pathBytes(a.callPath(m, c.Index)), sender[:]...)
-			return encodeArguments(to, m.desc.Name+"."+name, c.Params(), args)
-		}
-	}
-	return nil, fmt.Errorf("stf: method %s of module %s is no call", name, m.desc.Name)
+	return m.encode(append(a.pathBytes(m.path), sender[:]...), 0, args)
 }
 
 // GetterBytes is an encoded getter.
@@ -36,72 +32,101 @@ type GetterBytes struct {
 	Owner  AccountID // whom it is about, zero if it is public
 }
 
-// EncodeGetter encodes a getter, which is named like a call of
-// [App.EncodeCall]. Of one that has an owner that is the first argument.
-func (a *App) EncodeGetter(module string, method any, args ...any) (g GetterBytes, err error) {
-	m, name, err := a.methodOf(module, method, queryType)
+// EncodeGetter encodes a getter like [App.EncodeCall]. One that is not public asks
+// about owner, which is not among args; of a public one owner is not used.
+func (a *App) EncodeGetter(method any, owner AccountID, args ...any) (g GetterBytes, err error) {
+	m, err := a.find(queryType, method)
 	if err != nil {
 		return g, err
 	}
-	for _, q := range slices.Concat(m.desc.Queries, m.public) {
-		if q.Method != name {
-			continue
-		}
-		g.Public = slices.Contains(m.public, q)
-		if g.Bytes, err = encodeArguments(a.pathBytes(a.callPath(m, q.Index)), m.desc.Name+"."+name, q.Params(), args); err != nil {
-			return GetterBytes{}, err
-		}
-		if !g.Public {
-			g.Owner = args[0].(AccountID)
-		}
-		return g, nil
+	to := a.pathBytes(m.path)
+	if m.public {
+		g.Public = true
+		g.Bytes, err = m.encode(to, 0, args)
+	} else {
+		g.Owner = owner
+		g.Bytes, err = m.encode(append(to, owner[:]...), 1, args)
 	}
-	return g, fmt.Errorf("stf: method %s of module %s is no getter", name, m.desc.Name)
+	if err != nil {
+		return GetterBytes{}, err
+	}
+	return g, nil
 }
 
-// methodOf finds the module and the name of the method that a method expression
-// stands for.
-func (a *App) methodOf(within string, method any, context reflect.Type) (*module, string, error) {
-	v := reflect.ValueOf(method)
-	if v.Kind() != reflect.Func || v.IsNil() || v.Type().NumIn() < 2 || v.Type().In(1) != context {
-		return nil, "", fmt.Errorf("stf: %T is no method expression like (*Counter).Increment, whose first parameter is a %v", method, context)
-	}
-	receiver := v.Type().In(0)
-	full := runtime.FuncForPC(v.Pointer()).Name()
-	name := full[strings.LastIndexByte(full, '.')+1:]
-	var found []*module
-	for _, m := range a.modules {
-		if impl := reflect.TypeOf(m.impl); (impl == receiver || impl == reflect.PointerTo(receiver)) && (within == "" || m.desc.Name == within) {
-			found = append(found, m)
-		}
-	}
-	switch {
-	case len(found) == 0 && within != "":
-		return nil, "", fmt.Errorf("stf: the app %s has no module %s of type %v", a.cfg.Name, within, receiver)
-	case len(found) == 0:
-		return nil, "", fmt.Errorf("stf: the app %s has no module of type %v", a.cfg.Name, receiver)
-	case len(found) > 1:
-		return nil, "", fmt.Errorf("stf: modules %s and %s of the app are both of type %v; say which", found[0].desc.Name, found[1].desc.Name, receiver)
-	}
-	if method, ok := receiver.MethodByName(name); !ok || method.Type != v.Type() {
-		return nil, "", fmt.Errorf("stf: %s is no method of %v; name it as (*Counter).Increment, without a function around it", full, receiver)
-	}
-	return found[0], name, nil
+// PublicGetter reports whether a getter is public, which has no owner.
+func (a *App) PublicGetter(method any) (bool, error) {
+	m, err := a.find(queryType, method)
+	return m.public, err
 }
 
-func encodeArguments(to []byte, name string, params []reflect.Type, args []any) (_ []byte, err error) {
+// encode appends the arguments behind the first ones, which are there already.
+func (m *method) encode(to []byte, from int, args []any) ([]byte, error) {
+	params, named := m.params[from:], m.args[from:]
 	if len(args) != len(params) {
-		return nil, fmt.Errorf("stf: %s takes %d arguments and was given %d", name, len(params), len(args))
+		return nil, fmt.Errorf("stf: %s takes %d arguments, %s, and was given %d", m.name, len(params), arguments(named), len(args))
 	}
-	for i, arg := range args {
-		if reflect.TypeOf(arg) != params[i] {
-			return nil, fmt.Errorf("stf: argument %d of %s is a %v, not a %T", i+1, name, params[i], arg)
+	for i, t := range params {
+		v := reflect.New(t).Elem()
+		if !assign(v, args[i]) {
+			return nil, fmt.Errorf("stf: argument %s of %s is a %s, and cannot be made of this %T", named[i].Name, m.name, scale.WireForm(t), args[i])
 		}
-		if to, err = scale.Append(to, arg); err != nil {
-			return nil, fmt.Errorf("stf: argument %d of %s: %w", i+1, name, err)
+		var err error
+		if to, err = scale.AppendValue(to, v); err != nil {
+			return nil, fmt.Errorf("stf: argument %s of %s has no encoding: %w", named[i].Name, m.name, err)
 		}
 	}
 	return to, nil
+}
+
+// assign sets v to an argument; false if that is none of its type.
+func assign(v reflect.Value, arg any) bool {
+	t, a := v.Type(), reflect.ValueOf(arg)
+	switch {
+	case !a.IsValid():
+		return t.Kind() == reflect.Pointer // none
+	case a.Type().AssignableTo(t):
+		v.Set(a)
+		return true
+	case t.Kind() == reflect.Pointer:
+		some := reflect.New(t.Elem())
+		v.Set(some)
+		return assign(some.Elem(), arg)
+	case a.CanInt() && a.Int() < 0:
+		ok := v.CanInt() && !v.OverflowInt(a.Int())
+		if ok {
+			v.SetInt(a.Int())
+		}
+		return ok
+	case a.CanInt():
+		return assignUint(v, uint64(a.Int()))
+	case a.CanUint():
+		return assignUint(v, a.Uint())
+	case a.Kind() == reflect.String:
+		if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+			return text.UnmarshalText([]byte(a.String())) == nil
+		}
+		if t.Kind() == reflect.String {
+			v.SetString(a.String())
+			return true
+		}
+	}
+	return false
+}
+
+var u128Type = reflect.TypeFor[scale.U128]()
+
+func assignUint(v reflect.Value, n uint64) bool {
+	switch {
+	case v.CanUint() && !v.OverflowUint(n):
+		v.SetUint(n)
+	case v.CanInt() && n <= math.MaxInt64 && !v.OverflowInt(int64(n)):
+		v.SetInt(int64(n))
+	case v.Kind() == reflect.Struct && u128Type.ConvertibleTo(v.Type()):
+		v.Set(reflect.ValueOf(scale.NewU128(n)).Convert(v.Type()))
+	default:
+		return false
+	}
+	return true
 }
 
 // DecodeEvent reads an event of a receipt into out, a pointer to a type that a

@@ -2,10 +2,13 @@ package stf_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/stftest"
 )
 
 type option struct {
@@ -49,34 +52,39 @@ func TestEncodeByMethod(t *testing.T) {
 	n := uint16(7)
 	who := fmt.Sprintf("%x", alice[:])
 	local := func(*Desk, stf.Call) error { return nil }
+	shelf := new(Shelf)
 	for name, c := range map[string]struct {
 		flat   bool
-		module string
 		method any
 		args   []any
 		want   string // bytes, or part of the error
 	}{
-		"nothing":           {false, "", (*Probe).Fail, []any{"x"}, "0901" + who + "0478"},
-		"several":           {false, "", (*Probe).Put, []any{uint32(1), []byte("v")}, "0900" + who + "010000000476"},
-		"struct":            {false, "Right", (*Desk).Put, []any{option{&n, [2]bool{true}}, "s"}, "020a" + who + "010700" + "0100" + "0473"},
-		"no arguments":      {false, "Left", (*Desk).Wipe, nil, "0101" + who},
-		"flat":              {true, "Right", (*Desk).Wipe, nil, "0b" + who},
-		"promoted":          {false, "", (*Shelf).Wipe, nil, "0315" + who},
-		"on values":         {false, "", Shelf.Turn, nil, "031d" + who},
-		"on a pointer":      {false, "", (*Shelf).Turn, nil, "031d" + who},
-		"two modules":       {false, "", (*Desk).Wipe, nil, "modules Left and Right of the app are both of type *stf_test.Desk; say which"},
-		"wrong module":      {false, "Shelf", (*Desk).Wipe, nil, "has no module Shelf of type *stf_test.Desk"},
-		"foreign type":      {true, "", (*Probe).Pay, []any{uint32(1)}, "has no module of type *stf_test.Probe"},
-		"a getter":          {false, "Left", (*Desk).Mine, []any{alice, uint8(1)}, "is no method expression"},
-		"a bound method":    {false, "", new(Probe).Pay, []any{uint32(1)}, "is no method expression"},
-		"a function":        {false, "Left", local, nil, "is no method of *stf_test.Desk"},
-		"nil":               {false, "", nil, nil, "is no method expression"},
-		"nil function":      {false, "", (func(*Desk, stf.Call) error)(nil), nil, "is no method expression"},
-		"too few arguments": {false, "", (*Probe).Pay, nil, "takes 1 arguments and was given 0"},
-		"wrong type":        {false, "", (*Probe).Pay, []any{1}, "argument 1 of Probe.Pay is a uint32, not a int"},
-		"nil argument":      {false, "", (*Probe).Pay, []any{nil}, "argument 1 of Probe.Pay is a uint32"},
+		"one":               {false, (*Probe).Fail, []any{"x"}, "0901" + who + "0478"},
+		"several":           {false, (*Probe).Put, []any{uint32(1), []byte("v")}, "0900" + who + "010000000476"},
+		"by name":           {false, "probe.Put", []any{1, []byte("v")}, "0900" + who + "010000000476"},
+		"struct":            {false, stf.In("Right", (*Desk).Put), []any{option{&n, [2]bool{true}}, "s"}, "020a" + who + "010700" + "0100" + "0473"},
+		"no arguments":      {false, stf.In("Left", (*Desk).Wipe), nil, "0101" + who},
+		"of a module":       {false, stf.In("Left", "Left.wipe"), nil, "0101" + who},
+		"flat":              {true, stf.In("Right", new(Desk).Wipe), nil, "0b" + who},
+		"promoted":          {false, (*Shelf).Wipe, nil, "0315" + who},
+		"promoted value":    {false, stf.In("Shelf", shelf.Wipe), nil, "0315" + who},
+		"on values":         {false, Shelf.Turn, nil, "031d" + who},
+		"on a pointer":      {false, (*Shelf).Turn, nil, "031d" + who},
+		"of a value":        {false, shelf.Turn, nil, "031d" + who},
+		"two modules":       {false, (*Desk).Wipe, nil, `has both Left.wipe and Right.wipe of that Go type; say which by stf.In("Left", …)`},
+		"wrong module":      {false, stf.In("Shelf", (*Desk).Wipe), nil, "has no call Shelf."},
+		"foreign type":      {true, (*Probe).Pay, []any{uint32(1)}, "stf_test.(*Probe).Pay; it has Left.put, "},
+		"no name":           {false, "Probe.gone", nil, `has no call "Probe.gone"; it has Left.put, `},
+		"a getter":          {false, (*Desk).Mine, []any{alice, uint8(1)}, "is no method of a module that takes a stf.Call first"},
+		"a function":        {false, local, nil, "is no method of a module"},
+		"no function":       {false, 5, nil, "a int is no method"},
+		"nil":               {false, nil, nil, "is no method"},
+		"nil function":      {false, (func(*Desk, stf.Call) error)(nil), nil, "is no method"},
+		"too few arguments": {false, (*Probe).Pay, nil, "takes 1 arguments, (arg0: u32), and was given 0"},
+		"wrong type":        {false, (*Probe).Pay, []any{"1"}, "argument arg0 of Probe.pay is a u32, and cannot be made of this string"},
+		"nil argument":      {false, (*Probe).Pay, []any{nil}, "argument arg0 of Probe.pay is a u32"},
 	} {
-		got, err := desks(t, c.flat).EncodeCall(c.module, c.method, alice, c.args...)
+		got, err := desks(t, c.flat).EncodeCall(c.method, alice, c.args...)
 		if err != nil && (!strings.Contains(err.Error(), c.want) || got != nil) || err == nil && fmt.Sprintf("%x", got) != c.want {
 			t.Errorf("%s: %x, %v, want %s", name, got, err, c.want)
 		}
@@ -86,16 +94,107 @@ func TestEncodeByMethod(t *testing.T) {
 		args   []any
 		want   string
 	}{
-		"trusted":      {(*Desk).Mine, []any{alice, uint8(5)}, "{010" + "0" + who + "05 false " + who + "}"},
+		"trusted":      {(*Desk).Mine, []any{5}, "{010" + "0" + who + "05 false " + who + "}"},
 		"public":       {(*Desk).All, []any{[]uint8{5}}, "{01000405 true " + strings.Repeat("0", 64) + "}"},
-		"wrong owner":  {(*Desk).Mine, []any{uint8(5), uint8(5)}, "argument 1 of Left.Mine"},
-		"a call":       {(*Desk).Wipe, nil, "is no method expression"},
-		"not declared": {(*Probe).Read, []any{alice}, "has no module Left of type"},
+		"wrong type":   {(*Desk).Mine, []any{alice}, "argument arg1 of Left.mine is a u8"},
+		"owner twice":  {(*Desk).Mine, []any{alice, 5}, "takes 1 arguments"},
+		"a call":       {(*Desk).Wipe, nil, "is no method of a module that takes a stf.Query first"},
+		"not declared": {(*Probe).Read, []any{alice}, "has no getter Left."},
 	} {
-		g, err := desks(t, false).EncodeGetter("Left", c.method, c.args...)
+		g, err := desks(t, false).EncodeGetter(stf.In("Left", c.method), alice, c.args...)
 		got := fmt.Sprintf("{%x %v %x}", g.Bytes, g.Public, g.Owner[:])
 		if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && got != c.want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
+		}
+	}
+	if public, err := desks(t, false).PublicGetter("Left.all"); !public || err != nil {
+		t.Error(public, err)
+	}
+	if public, err := desks(t, false).PublicGetter("Left.mine"); public || err != nil {
+		t.Error(public, err)
+	}
+}
+
+// Sorts has a call with arguments of all kinds.
+type Sorts struct{}
+
+type smallNumber int8
+
+func (*Sorts) Take(ctx stf.Call, a smallNumber, b int64, c uint16, d stf.Balance, e *scale.CompactU128, f stf.AccountID, g *string, h stf.Moment) error {
+	return nil
+}
+
+// TestArguments: an integer fits whatever can hold it, and nothing is cut.
+func TestArguments(t *testing.T) {
+	app, err := stf.NewApp(stf.Config{Name: "sorts", Modules: []stf.ModuleDecl{stf.Module("Sorts", &Sorts{}, stf.At(1), stf.Calls(stf.Method("Take", 0)))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := []any{-128, 5, uint64(65535), 7, 8, alice.String(), "x", int8(9)}
+	want := fmt.Sprintf("0100%x80"+"0500000000000000"+"ffff"+"07000000000000000000000000000000"+"0120"+"%x"+"010478"+"0900000000000000", alice[:], alice[:])
+	if got, err := app.EncodeCall((*Sorts).Take, alice, good...); err != nil || fmt.Sprintf("%x", got) != want {
+		t.Errorf("%x, %v, want %s", got, err, want)
+	}
+	if got, err := app.EncodeCall((*Sorts).Take, alice, -1, -1, 0, scale.MaxU128, nil, alice, nil, 0); err != nil || len(got) != 34+1+8+2+16+1+32+1+8 {
+		t.Errorf("%x, %v", got, err)
+	}
+	for i, bad := range [][]any{{128, -129, nil, true}, {uint64(1 << 63), "5"}, {-1, 65536}, {-1, "x"}, {-1}, {"x", alice[:]}, {7}, {-1, 1.5}} {
+		for _, arg := range bad {
+			args := slices.Clone(good)
+			args[i] = arg
+			if got, err := app.EncodeCall((*Sorts).Take, alice, args...); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("argument arg%d of Sorts.take", i)) {
+				t.Errorf("argument %d, %v: %x, %v", i, arg, got, err)
+			}
+		}
+	}
+}
+
+// perhaps has options where a call and getters have their arguments and results.
+type perhaps struct{ Last stf.Value[uint32] }
+
+func (p *perhaps) Set(ctx stf.Call, to *uint32) error {
+	if to != nil {
+		p.Last.Set(ctx, *to)
+	}
+	return nil
+}
+
+func (p *perhaps) Get(q stf.Query, above *uint32) (*uint32, error) {
+	if last := p.Last.Get(q); above == nil || last > *above {
+		return &last, nil
+	}
+	return nil, nil
+}
+
+// TestOptions: what is a pointer in Go is an option in the bytes, as the lock
+// says, also where it is a whole argument or result.
+func TestOptions(t *testing.T) {
+	p := new(perhaps)
+	app, err := stf.NewApp(stf.Config{Name: "perhaps", Modules: []stf.ModuleDecl{stf.Module("P", p, stf.At(1),
+		stf.Calls(stf.Method("Set", 0, "to")), stf.Public(stf.Method("Get", 0, "above")))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lock := app.Lock(); !strings.Contains(lock, "P.set(to: Option<u32>)") || !strings.Contains(lock, "P.get(above: Option<u32>) -> Option<u32>") {
+		t.Error(lock)
+	}
+	shard := stftest.New(t, app)
+	seven := uint32(7)
+	for _, c := range []struct {
+		arg  any
+		want string
+	}{{nil, "00"}, {(*uint32)(nil), "00"}, {7, "0107000000"}, {&seven, "0107000000"}} {
+		call, err := app.EncodeCall(p.Set, alice, c.arg)
+		if err != nil || fmt.Sprintf("%x", call[34:]) != c.want {
+			t.Errorf("%v: %x, %v", c.arg, call, err)
+		}
+		if got := shard.Call(call); !got.Outcome.OK() {
+			t.Errorf("%v: %v", c.arg, got.Outcome)
+		}
+	}
+	for arg, want := range map[any]*uint32{nil: &seven, 6: &seven, 7: nil} {
+		if got := stftest.Ask[*uint32](shard.As(alice), p.Get, arg); (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("%v: %v, want %v", arg, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
 )
@@ -65,6 +66,11 @@ func (w *World) Page(name string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	raw, _ := w.app.MetadataAt(15)
+	app, err := appcli.Parse(raw, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	commands := 0
 	variables := map[string]string{}
 	for line := range strings.Lines(string(page)) {
@@ -86,9 +92,9 @@ func (w *World) Page(name string) {
 			}
 		}
 		if m[1] == "call" {
-			_, err = w.app.ParseCall(m[2], stf.AccountID{}, args)
+			_, err = app.ParseCall(stf.AccountID{}, append([]string{m[2]}, args...))
 		} else {
-			_, _, err = w.app.ParseGetter(m[2], stf.AccountID{}, args)
+			_, _, err = app.ParseGetter(stf.AccountID{}, append([]string{m[2]}, args...))
 		}
 		if err != nil {
 			w.t.Errorf("%s: %q: %v", name, strings.TrimSpace(line), err)

@@ -5,6 +5,7 @@
 package appcli
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/words"
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/substrate/metadata"
@@ -23,8 +23,9 @@ type App struct {
 	Calls, Getters []Method // sorted by name
 	Legacy         bool     // operations have the form of 2022
 
-	meta  *metadata.Metadata
-	words words.Parser
+	described *stf.Description
+	meta      *metadata.Metadata
+	words     words.Parser
 }
 
 // Method is a call or a getter.
@@ -48,13 +49,25 @@ type Arg struct {
 // Parse reads metadata, V15. account reads the accounts among arguments; nil
 // takes addresses and hex.
 func Parse(raw []byte, account func(string) (keyring.AccountID, error)) (*App, error) {
-	m, err := metadata.Decode(raw)
+	d, err := stf.Describe(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the app's metadata: %w", err)
 	}
-	a := &App{meta: m, words: words.Parser{Meta: m, Account: account}}
-	if err := a.selectors(); err != nil {
-		return nil, err
+	a := &App{Legacy: d.Legacy, described: d, meta: d.Metadata(), words: words.Parser{Meta: d.Metadata(), Account: account}}
+	for i := range d.Modules {
+		m := &d.Modules[i]
+		for _, list := range []struct {
+			from []stf.MethodDescription
+			to   *[]Method
+		}{{m.Calls, &a.Calls}, {m.Getters, &a.Getters}} {
+			for _, x := range list.from {
+				method, err := methodOf(m.Name, &x)
+				if err != nil {
+					return nil, fmt.Errorf("the app's metadata: %s: %w", method.FullName(), err)
+				}
+				*list.to = append(*list.to, method)
+			}
+		}
 	}
 	for _, list := range [][]Method{a.Calls, a.Getters} {
 		slices.SortFunc(list, func(x, y Method) int { return strings.Compare(x.FullName(), y.FullName()) })
@@ -62,81 +75,23 @@ func Parse(raw []byte, account func(string) (keyring.AccountID, error)) (*App, e
 	return a, nil
 }
 
-// customName is the custom value of the metadata that says by which bytes calls
-// and getters are selected (docs/rpc.md).
-const customName = "offchain_worker"
-
-// selectors reads that value.
-func (a *App) selectors() error {
-	i := slices.IndexFunc(a.meta.Custom, func(c metadata.Custom) bool { return c.Name == customName })
-	if i < 0 {
-		return errors.New("the app's metadata does not say how it is called")
-	}
-	d := scale.NewDecoder(a.meta.Custom[i].Value)
-	info := a.meta.DecodeValue(d, a.meta.Custom[i].Type)
-	if err := d.Finish(); err != nil {
-		return fmt.Errorf("the app's metadata: %w", err)
-	}
-	a.Legacy = field[bool](info, "legacy")
-	for _, c := range field[metadata.Tuple](info, "calls") {
-		if err := a.addCall(field[string](c, "module"), field[string](c, "call"), field[[]byte](c, "path")); err != nil {
-			return err
+func methodOf(module string, x *stf.MethodDescription) (m Method, err error) {
+	m = Method{Module: module, Name: x.Name, Docs: x.Docs, Public: x.Public}
+	args := x.Args
+	if !x.Public { // the sender of a call, the owner of a getter
+		if len(args) == 0 {
+			return m, errors.New("it has neither sender nor owner")
 		}
+		args = args[1:]
 	}
-	for _, g := range field[metadata.Tuple](info, "getters") {
-		if err := a.addGetter(field[string](g, "module"), field[string](g, "getter"), field[[]byte](g, "path"), field[bool](g, "public")); err != nil {
-			return err
-		}
+	for _, arg := range args {
+		m.Args = append(m.Args, Arg{arg.Name, arg.Type})
 	}
-	return nil
-}
-
-// field returns a field of a struct, zero if there is none of that type.
-func field[T any](v metadata.Value, name string) T {
-	f, _ := v.Field(name)
-	x, _ := f.V.(T)
-	return x
-}
-
-func (a *App) addCall(module, name string, path []byte) error {
-	if p := a.meta.Pallet(module); p != nil {
-		for _, v := range a.meta.Variants(p.Calls) {
-			if v.Name != name || len(v.Fields) == 0 {
-				continue
-			}
-			m := Method{Module: module, Name: name, Docs: v.Docs, path: path}
-			for _, f := range v.Fields[1:] {
-				m.Args = append(m.Args, Arg{f.Name, f.Type})
-			}
-			a.Calls = append(a.Calls, m)
-			return nil
-		}
+	if x.Result != nil {
+		m.Getter, m.Result = true, *x.Result
 	}
-	return fmt.Errorf("the app's metadata does not describe the call %s.%s", module, name)
-}
-
-func (a *App) addGetter(module, name string, path []byte, public bool) error {
-	for _, api := range a.meta.APIs {
-		if api.Name != module {
-			continue
-		}
-		for _, g := range api.Methods {
-			inputs := g.Inputs
-			if g.Name != name || !public && len(inputs) == 0 {
-				continue
-			}
-			if !public {
-				inputs = inputs[1:]
-			}
-			m := Method{Module: module, Name: name, Docs: g.Docs, Getter: true, Result: g.Output, Public: public, path: path}
-			for _, in := range inputs {
-				m.Args = append(m.Args, Arg{in.Name, in.Type})
-			}
-			a.Getters = append(a.Getters, m)
-			return nil
-		}
-	}
-	return fmt.Errorf("the app's metadata does not describe the getter %s.%s", module, name)
+	m.path, err = hex.DecodeString(strings.TrimPrefix(x.Path, "0x"))
+	return m, err
 }
 
 // FullName is like "Counter.total_sum".
@@ -247,38 +202,3 @@ func (a *App) Reason(o stf.Outcome) string {
 	}
 	return o.Code.Reason()
 }
-
-// nonce finds how the app tells an account's next nonce: a getter of that name,
-// or one whose answer has it. of takes it from the answer.
-func (a *App) nonce() (m *Method, of func([]byte) (uint32, error), err error) {
-	for i := range a.Getters {
-		m := &a.Getters[i]
-		t := a.meta.Type(m.Result)
-		if m.Public || len(m.Args) > 0 || t == nil {
-			continue
-		}
-		if m.Name == "nonce" && t.Kind == metadata.KindPrimitive && t.Primitive == metadata.U32 {
-			return m, func(value []byte) (n uint32, err error) { return n, scale.Unmarshal(value, &n) }, nil
-		}
-	}
-	for i := range a.Getters {
-		m := &a.Getters[i]
-		if m.Public || len(m.Args) > 0 || m.Name != "account_info" {
-			continue
-		}
-		return m, func(value []byte) (uint32, error) {
-			d := scale.NewDecoder(value)
-			v := a.meta.DecodeValue(d, m.Result)
-			if err := d.Finish(); err != nil {
-				return 0, err
-			}
-			if _, ok := v.Field("nonce"); !ok {
-				return 0, errors.New("the account's info has no nonce")
-			}
-			return field[uint32](v, "nonce"), nil
-		}, nil
-	}
-	return nil, nil, errNoNonce
-}
-
-var errNoNonce = errors.New("no module of the app has a getter Nonce(q stf.Query, who stf.AccountID) (uint32, error) { return q.Nonce(who), nil }, which is needed to make calls; add it")

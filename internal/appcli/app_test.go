@@ -1,9 +1,7 @@
 package appcli
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -89,21 +87,6 @@ func TestCommandLines(t *testing.T) {
 	}
 }
 
-func TestNonce(t *testing.T) {
-	m, of, err := declare(t).nonce()
-	if err != nil || m.Name != "nonce" {
-		t.Fatal(m, err)
-	}
-	if n, err := of([]byte{7, 0, 0, 0}); err != nil || n != 7 {
-		t.Error(n, err)
-	}
-	none := declare(t)
-	none.Getters = slices.DeleteFunc(none.Getters, func(m Method) bool { return m.Name == "nonce" })
-	if _, _, err := none.nonce(); !errors.Is(err, errNoNonce) {
-		t.Error(err)
-	}
-}
-
 // TestListAndReference: what there is to call, and the page about the app. What a
 // worker says cannot do anything to a terminal.
 func TestListAndReference(t *testing.T) {
@@ -186,6 +169,5 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q", out.String())
 		}
 		a.complete(a.Calls, nil)
-		_, _, _ = a.nonce()
 	})
 }

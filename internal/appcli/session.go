@@ -30,18 +30,17 @@ func (s *Session) Query(ctx context.Context, args []string) (m *Method, value []
 	if err != nil {
 		return nil, nil, err
 	}
-	value, err = s.get(ctx, m, getter, s.Ask)
+	ask := s.Ask
+	if ask == nil {
+		ask = s.Worker.Ask
+	}
+	value, err = s.get(ctx, ask, client.Question{Getter: getter, Owner: s.Owner, Signer: s.Signer}, m.Public)
 	return m, value, err
 }
 
-func (s *Session) get(ctx context.Context, m *Method, getter []byte,
-	ask func(context.Context, client.ShardID, client.Question) ([]byte, bool, error)) ([]byte, error) {
-	q := client.Question{Getter: getter, Owner: s.Owner, Signer: s.Signer}
-	if m.Public {
+func (s *Session) get(ctx context.Context, ask func(context.Context, client.ShardID, client.Question) ([]byte, bool, error), q client.Question, public bool) ([]byte, error) {
+	if public {
 		q.Signer = nil
-	}
-	if ask == nil {
-		ask = s.Worker.Ask
 	}
 	value, some, err := ask(ctx, s.Shard, q)
 	if err == nil && !some {
@@ -56,14 +55,14 @@ func (s *Session) Invocation(ctx context.Context, args []string) (inv client.Inv
 	if err != nil {
 		return inv, err
 	}
-	m, of, err := s.App.nonce()
+	g, read, err := s.App.described.NonceGetter(s.Owner)
 	if err != nil {
 		return inv, err
 	}
-	value, err := s.get(ctx, m, append(append([]byte{}, m.path...), s.Owner[:]...), nil)
+	value, err := s.get(ctx, s.Worker.Ask, client.Question{Getter: g.Bytes, Owner: s.Owner, Signer: s.Signer}, false)
 	if err != nil {
 		return inv, err
 	}
-	nonce, err := of(value)
+	nonce, err := read(value)
 	return client.Invocation{Shard: s.Shard, Fingerprint: s.Fingerprint, Nonce: nonce, Call: call, Sender: s.Owner, Signer: s.Signer, Payer: s.Payer, Legacy: s.App.Legacy}, err
 }

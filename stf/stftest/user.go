@@ -19,12 +19,12 @@ func (s *Shard) User(name string) *User { return &User{Account(name), s} }
 func (s *Shard) As(who stf.AccountID) *User { return &User{who, s} }
 
 // Call makes a call with the user's next nonce. method is a method of a module, as
-// counter.Increment or (*Counter).Increment, or a name, "Counter.Increment". An
-// argument is a value of the parameter's type, a *User for an account, an integer
-// that fits, or a word as in command lines. What is none ends the test.
+// counter.Increment or (*Counter).Increment, or a name, "Counter.Increment", and args
+// are what [stf.App.EncodeCall] takes, or a *User for an account. What is none ends
+// the test.
 func (u *User) Call(method any, args ...any) stf.Result {
 	u.s.t.Helper()
-	call, err := u.s.app.CallOf(method, u.ID, values(args)...)
+	call, err := u.s.app.EncodeCall(method, u.ID, values(args)...)
 	if err != nil {
 		u.s.t.Fatalf("stftest: %v", err)
 	}
@@ -70,13 +70,13 @@ func Ask[T any](u *User, method any, args ...any) T {
 func Maybe[T any](u *User, method any, args ...any) *T {
 	s := u.s
 	s.t.Helper()
-	raw, public, err := s.app.GetterOf(method, u.ID, values(args)...)
+	g, err := s.app.EncodeGetter(method, u.ID, values(args)...)
 	if err != nil {
 		s.t.Fatalf("stftest: %v", err)
 	}
-	getter := integritee.Getter{Public: raw}
-	if !public {
-		getter = integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: raw}}
+	getter := integritee.Getter{Public: g.Bytes}
+	if !g.Public {
+		getter = integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: g.Bytes}}
 	}
 	value, some, err := s.app.Query(s.block, s.Env, getter)
 	if err != nil {

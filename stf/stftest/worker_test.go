@@ -114,7 +114,7 @@ func TestUser(t *testing.T) {
 	alice.Shield(10)
 	alice.Must(b.Give, bob, 3)
 	alice.Must((*Bank).Give, bob, scale.NewU128(1))
-	alice.Must("Bank.Give", bob.ID, "1")
+	alice.Must("Bank.Give", bob.ID, 1)
 	alice.Refused(ErrPoor, b.Give, bob, 6)
 	if n := stftest.Ask[stf.Balance](bob, b.Mine); n.Lo != 5 {
 		t.Error(n)
@@ -126,15 +126,15 @@ func TestUser(t *testing.T) {
 		t.Error(n)
 	}
 	for want, call := range map[string]func(*stftest.User){
-		"takes 2 arguments":                 func(u *stftest.User) { u.Call(b.Give, bob) },
-		"argument amount of Bank.give is":   func(u *stftest.User) { u.Call(b.Give, bob, "x") },
-		"argument arg0 of Bank.crash is":    func(u *stftest.User) { u.Call(b.Crash, 256) },
-		"stftest_test.Bank is no such call": func(u *stftest.User) { u.Call(b.Mine) },
-		"is no method of a module":          func(u *stftest.User) { u.Call(func() {}) },
-		"a int is no method":                func(u *stftest.User) { u.Call(5) },
-		"the app has no \"Bank.no\"":        func(u *stftest.User) { u.Call("Bank.no") },
-		"Bank.Poor: too little":             func(u *stftest.User) { u.Must(b.Give, bob, 1) },
-		"the getter has no answer":          func(u *stftest.User) { stftest.Ask[uint32](u, b.Sort, 0) },
+		"takes 2 arguments":               func(u *stftest.User) { u.Call(b.Give, bob) },
+		"argument amount of Bank.give is": func(u *stftest.User) { u.Call(b.Give, bob, "x") },
+		"argument arg0 of Bank.crash is":  func(u *stftest.User) { u.Call(b.Crash, 256) },
+		"takes a stf.Call first":          func(u *stftest.User) { u.Call(b.Mine) },
+		"is no method of a module":        func(u *stftest.User) { u.Call(func() {}) },
+		"a int is no method":              func(u *stftest.User) { u.Call(5) },
+		"has no call \"Bank.no\"":         func(u *stftest.User) { u.Call("Bank.no") },
+		"Bank.Poor: too little":           func(u *stftest.User) { u.Must(b.Give, bob, 1) },
+		"the getter has no answer":        func(u *stftest.User) { stftest.Ask[uint32](u, b.Sort, 0) },
 	} {
 		if got := fatal(t, func(r *recorder) { call(stftest.New(r, app).User("alice")) }); !strings.Contains(strings.Replace(got, "arg1", "amount", 1), want) {
 			t.Errorf("want %q, got %q", want, got)

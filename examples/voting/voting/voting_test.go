@@ -29,18 +29,12 @@ func newWorld(t *testing.T) *world.World {
 	return world.New(t, app, err)
 }
 
-func list(who ...stf.AccountID) string {
-	words := make([]string, len(who))
-	for i := range who {
-		words[i] = fmt.Sprintf("%q", who[i])
-	}
-	return "[" + strings.Join(words, ",") + "]"
-}
+func list(who ...stf.AccountID) []stf.AccountID { return who }
 
 // started returns a world with poll 0, of one minute, for Alice, Bob and Carol.
 func started(t *testing.T, quorum int) *world.World {
 	w := newWorld(t)
-	w.Must(organiser, "Voting.Create", question, `["yes","no"]`, quorum)
+	w.Must(organiser, "Voting.Create", question, []string{"yes", "no"}, quorum)
 	w.Must(organiser, "Voting.Enrol", 0, list(alice, bob, carol, alice))
 	w.Must(organiser, "Voting.Start", 0, 1)
 	return w
@@ -100,7 +94,7 @@ func TestQuorum(t *testing.T) {
 
 func TestDraft(t *testing.T) {
 	w := newWorld(t)
-	w.Must(organiser, "Voting.Create", question, `["yes","no"]`, 0)
+	w.Must(organiser, "Voting.Create", question, []string{"yes", "no"}, 0)
 	w.Must(organiser, "Voting.Enrol", 0, list(alice))
 	if p := world.Maybe[voting.Poll](w, alice, "Voting.Poll", 0); p != nil {
 		t.Errorf("everybody sees %+v before it starts", p)
@@ -130,11 +124,14 @@ func TestRefusals(t *testing.T) {
 	w.Refused(voting.ErrLimits, organiser, "Voting.Start", 0, 0)
 	w.Refused(voting.ErrLimits, organiser, "Voting.Start", 0, voting.MaxMinutes+1)
 	w.Refused(voting.ErrLimits, organiser, "Voting.Enrol", 0, list(make([]stf.AccountID, voting.MaxEnrol+1)...))
-	for _, c := range [][2]string{{"", `["yes","no"]`}, {question, `["yes"]`}, {question, `["yes",""]`},
-		{strings.Repeat("x", voting.MaxQuestion+1), `["yes","no"]`},
-		{question, `["yes","` + strings.Repeat("x", voting.MaxOption+1) + `"]`},
-		{question, `["a"` + strings.Repeat(`,"b"`, voting.MaxOptions) + `]`}} {
-		w.Refused(voting.ErrLimits, organiser, "Voting.Create", c[0], c[1], 0)
+	for _, c := range []struct {
+		question string
+		options  []string
+	}{{"", []string{"yes", "no"}}, {question, []string{"yes"}}, {question, []string{"yes", ""}},
+		{strings.Repeat("x", voting.MaxQuestion+1), []string{"yes", "no"}},
+		{question, []string{"yes", strings.Repeat("x", voting.MaxOption+1)}},
+		{question, slices.Repeat([]string{"b"}, voting.MaxOptions+1)}} {
+		w.Refused(voting.ErrLimits, organiser, "Voting.Create", c.question, c.options, 0)
 	}
 }
 
@@ -158,7 +155,7 @@ func TestModel(t *testing.T) {
 		w := newWorld(t)
 		someone := rapid.SampledFrom(people)
 		quorum := rapid.IntRange(0, 3).Draw(rt, "quorum")
-		w.Must(organiser, "Voting.Create", question, `["a","b","c"]`, quorum)
+		w.Must(organiser, "Voting.Create", question, []string{"a", "b", "c"}, quorum)
 		listed, ballots := map[stf.AccountID]bool{}, map[stf.AccountID]int{}
 		closes := stf.Moment(0)
 		for i := range rapid.IntRange(1, 40).Draw(rt, "steps") {
