@@ -15,10 +15,10 @@ const sealedMethod = "ocw_sealed"
 // has to fit into an answer.
 const maxSealedReply = 500 << 10
 
-// accessCodes are the errors of ocw_sealed.
-var accessCodes = map[error]int{
-	access.ErrOtherKey: -32020, access.ErrExpired: -32021, access.ErrTooFar: -32022,
-	access.ErrRepeated: -32023, access.ErrBusy: -32024, access.ErrUnsealed: -32025,
+// sealedRefusals are the errors of ocw_sealed that have a code of their own.
+var sealedRefusals = []codedError{
+	{access.ErrOtherKey, -32020}, {access.ErrExpired, -32021}, {access.ErrTooFar, -32022},
+	{access.ErrRepeated, -32023}, {access.ErrBusy, -32024}, {access.ErrUnsealed, -32025},
 }
 
 // registerAccess serves ocw_getSealingKey, the key that getters are bound to and
@@ -37,24 +37,21 @@ func (w *Worker) registerAccess(s *rpcserver.Server) {
 		key.Sign(w.account)
 		return key, nil
 	})
-	s.Handle(sealedMethod, func(ctx context.Context, raw json.RawMessage) (any, error) {
+	handle(s, sealedMethod, func(ctx context.Context, raw json.RawMessage) (any, error) {
 		sealed, err := hexParam(stringParams(raw))
 		if err != nil {
-			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+			return nil, err
 		}
 		view, err := w.view()
 		if err != nil {
-			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+			return nil, err
 		}
 		request, sealer, err := w.gate.Open(view.Number(), sealed)
-		if code, ok := accessCodes[err]; ok {
-			return nil, &rpcserver.Error{Code: code, Message: err.Error()}
-		}
 		if err != nil {
 			return nil, err
 		}
 		// From here on all is said sealed, failures too.
 		answer, err := sealer.Seal(s.Answer(ctx, request, sealedMethod, maxSealedReply))
 		return "0x" + hex.EncodeToString(answer), err
-	})
+	}, sealedRefusals...)
 }

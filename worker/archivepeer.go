@@ -51,7 +51,7 @@ func (w *Worker) registerArchive(s *rpcserver.Server) {
 		}
 		return archiveJSON{Blocks: []string{parentchain.Hex(b[offset:min(len(b), offset+archiveAnswer)])}, Size: len(b)}, nil
 	}
-	s.Handle("ocw_archiveBlocks", func(_ context.Context, raw json.RawMessage) (any, error) {
+	handle(s, "ocw_archiveBlocks", func(_ context.Context, raw json.RawMessage) (any, error) {
 		var p [2]uint32 // block, offset in it
 		if err := json.Unmarshal(raw, &p); err != nil {
 			return nil, errors.New("want [block, offset]")
@@ -77,7 +77,7 @@ func (w *Worker) registerArchive(s *rpcserver.Server) {
 		}
 		return out, nil
 	})
-	s.Handle("ocw_archiveCode", func(_ context.Context, raw json.RawMessage) (any, error) {
+	handle(s, "ocw_archiveCode", func(_ context.Context, raw json.RawMessage) (any, error) {
 		var p struct {
 			hash   hashing.Hash
 			offset uint32

@@ -74,6 +74,14 @@ var jsonForms = func() map[reflect.Type]*jsonschema.Schema {
 
 var mayRefuse = []openrpc.Error{{Code: codeRefused, Message: "refused; the message says why"}}
 
+// refusals describes errors that have a code of their own, and those without.
+func refusals(own []codedError) (list []openrpc.Error) {
+	for _, r := range own {
+		list = append(list, openrpc.Error{Code: r.code, Message: r.err.Error()})
+	}
+	return append(list, mayRefuse...)
+}
+
 // described says what a method takes and answers. R is the answer.
 func described[R any](summary string, params reflect.Type, answer string, errs ...openrpc.Error) openrpc.Method {
 	return openrpc.Method{Summary: summary, Params: params, Result: reflect.TypeFor[R](), ResultDoc: answer, Errors: errs}
@@ -107,7 +115,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_getShieldingKey":            described[roots.ShieldingKey]("The keys that calls are encrypted to, one for each envelope, vouched for by the worker's account.", nil, "", mayRefuse...),
 	"ocw_getSealingKey":              described[access.Key]("The key that questions are signed for, vouched for by the worker's account.", nil, "", mayRefuse...),
 	binding.Method:                   described[binding.Document]("What the evidence in the worker's certificate vouches for, in full.", nil, "", mayRefuse...),
-	"ocw_sealed":                     described[bytesInHex]("Any other method, in a way that nobody in between can read; the parameter is sealed to the key of ocw_getSealingKey.", reflect.TypeFor[hexParams](), "", mayRefuse...),
+	"ocw_sealed":                     described[bytesInHex]("Any other method, in a way that nobody in between can read; the parameter is sealed to the key of ocw_getSealingKey.", reflect.TypeFor[hexParams](), "", refusals(sealedRefusals)...),
 	"ocw_getAnswer":                  described[roots.Answer]("Asks a getter, by a request, for an answer that is signed and, where it may be, proven.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_archiveBlocks":              described[archiveJSON]("For other workers: blocks of the archive.", reflect.TypeFor[archiveBlockParams](), "", mayRefuse...),
 	"ocw_archiveCode":                described[archiveJSON]("For other workers: a node of the trie of :code.", reflect.TypeFor[archiveCodeParams](), "", mayRefuse...),

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,10 @@ func (n *network) discover(t *testing.T, w *Worker, c *rpcclient.Client) {
 				Name     string
 				Required bool
 			}
-			Errors []struct{ Code int }
+			Errors []struct {
+				Code    int
+				Message string
+			}
 		}
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
@@ -40,6 +44,25 @@ func (n *network) discover(t *testing.T, w *Worker, c *rpcclient.Client) {
 		names = append(names, m.Name)
 		if m.Summary+m.Description == "" {
 			t.Errorf("%s is not described: add it to builtIn", m.Name)
+		}
+		told := map[int]string{}
+		for _, e := range m.Errors {
+			told[e.Code] = e.Message
+		}
+		for _, odd := range [][]any{nil, {}, {""}, {"0x"}, {"0x00"}, {"zz"}, {1}, {8}, {-1, "x"}, {"a", "b", "c", "d"}} {
+			var refused *rpcclient.Error
+			if err := c.Call(n.ctx, m.Name, odd, new(json.RawMessage)); errors.As(err, &refused) && told[refused.Code] == "" {
+				t.Errorf("%s of %v: %v, which is not described", m.Name, odd, err)
+			} else if err != nil && refused == nil {
+				t.Fatal(err)
+			}
+		}
+		if m.Name == sealedMethod {
+			for code, message := range map[int]string{-32020: "AccessKeyUnknown", -32021: "AccessExpired", -32022: "AccessExpiryTooFar", -32023: "AccessRepeated", -32024: "AccessBusy", -32025: "AccessNotSealed"} {
+				if told[code] != message {
+					t.Errorf("code %d of %s is %q, want %q", code, m.Name, told[code], message)
+				}
+			}
 		}
 		params := map[string][]any{"board_read": {7}, "ocw_getRoots": {}, "ocw_getMetadata": {15}, "ocw_archiveBlocks": {1, 0}}[m.Name]
 		if params == nil && len(m.Params) > 0 {

@@ -16,14 +16,27 @@ import (
 // message says why.
 const codeRefused = -32000
 
-// handle serves a method whose errors are told to who asks.
-func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw json.RawMessage) (any, error)) {
+// codedError is an error that has a code of its own.
+type codedError struct {
+	err  error
+	code int
+}
+
+// handle serves a method whose errors are told to who asks: with the code of own,
+// or else codeRefused. What it may return is in builtIn.
+func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw json.RawMessage) (any, error), own ...codedError) {
 	s.Handle(method, func(ctx context.Context, raw json.RawMessage) (any, error) {
 		v, err := f(ctx, raw)
-		if err != nil {
-			return nil, &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+		if err == nil {
+			return v, nil
 		}
-		return v, nil
+		refused := &rpcserver.Error{Code: codeRefused, Message: err.Error()}
+		for _, r := range own {
+			if err == r.err {
+				refused.Code = r.code
+			}
+		}
+		return nil, refused
 	})
 }
 
