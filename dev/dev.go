@@ -9,6 +9,7 @@
 //	go run . docs                       a reference of the app in Markdown
 //	go run . vet                        see docs/determinism.md
 //	go run . ts ../web/client           the TypeScript client, see docs/web.md
+//	go run . completion bash            for the program that go build makes
 //
 // Everything else is a command line of the worker. A production build leaves
 // this package out and calls worker.Main: the dev chain, the compiler and keys
@@ -21,6 +22,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -51,16 +54,12 @@ type program struct {
 func Main(app App, args []string, stdout, stderr io.Writer) int {
 	p := &program{app, stdout, stderr}
 	root := p.command()
-	if len(args) > 0 {
-		if cmd, _, err := root.Find(args[:1]); err != nil || cmd == root {
-			return p.worker(args)
-		}
+	if len(args) > 0 && forWorker(root, args) {
+		return p.worker(args)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -69,10 +68,51 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 }
 
 func (p *program) command() *cobra.Command {
-	root := &cobra.Command{Use: "app", SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …"}
+	root := &cobra.Command{Use: filepath.Base(os.Args[0]), SilenceErrors: true, SilenceUsage: true,
+		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …",
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return p.workerCommands(typed), cobra.ShellCompDirectiveNoFileComp
+		}}
 	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.docsCommand(), p.vetCommand(), p.tsCommand())
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.InitDefaultCompletionCmd() // which keeps where to write
 	return root
+}
+
+// forWorker reports whether a command line is the worker's, or one that a shell
+// completes behind its first word.
+func forWorker(root *cobra.Command, args []string) bool {
+	word := args[0]
+	if asksShell(word) {
+		if len(args) < 2 || len(args) == 2 && !strings.HasPrefix(args[1], "-") {
+			return false // the first word, which may be of both
+		}
+		word = args[1]
+	}
+	cmd, _, err := root.Find([]string{word})
+	return err != nil || cmd == root
+}
+
+// asksShell reports whether a shell asks what may come next.
+func asksShell(command string) bool {
+	return command == cobra.ShellCompRequestCmd || command == cobra.ShellCompNoDescRequestCmd
+}
+
+// workerCommands completes the name of a command of the worker.
+func (p *program) workerCommands(typed string) (list []string) {
+	app, err := p.New()
+	if err != nil {
+		return nil
+	}
+	var out strings.Builder
+	worker.Main(app, []string{cobra.ShellCompRequestCmd, typed}, &out, io.Discard)
+	for line := range strings.Lines(out.String()) {
+		if !strings.HasPrefix(line, ":") { // the directive, at the end
+			list = append(list, strings.TrimSpace(line))
+		}
+	}
+	return list
 }
 
 // worker runs a command line of the worker.
@@ -82,7 +122,7 @@ func (p *program) worker(args []string) int {
 		fmt.Fprintln(p.stderr, err)
 		return 1
 	}
-	if p.Measurement != "" {
+	if p.Measurement != "" && !asksShell(args[0]) {
 		args = append([]string{"--sim-measurement", p.Measurement}, args...)
 	}
 	return worker.Main(app, args, p.stdout, p.stderr)
