@@ -47,7 +47,7 @@ type Network struct {
 
 	cfg    NetworkConfig
 	cancel context.CancelFunc
-	waits  []func() error // the last one closes the chains
+	waits  []func() error // the last ones close the chains and release the ports
 }
 
 // WorkerNode is one worker of a Network.
@@ -87,10 +87,12 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 			copy(wanted[chains+each*i:], []int{2000 + 10*i, 3443 + i, 4545 + i, 2001 + 10*i, 2002 + 10*i})
 		}
 	}
-	ports, err := freePorts(wanted...)
+	held, err := holdPorts(wanted...)
 	if err != nil {
 		return nil, err
 	}
+	n.waits = append(n.waits, held.release)
+	ports := held.numbers
 	if err := n.startChains(ctx, ports[:chains]); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -92,30 +91,4 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(bytes.TrimSpace(t.buf))
-}
-
-// freePorts returns n TCP ports on loopback that were free a moment ago. The
-// preferred port comes first where it is free; 0 means no preference.
-func freePorts(preferred ...int) ([]int, error) {
-	var (
-		ports     []int
-		listeners []net.Listener
-	)
-	defer func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	}()
-	for _, want := range preferred {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", want))
-		if err != nil && want != 0 {
-			l, err = net.Listen("tcp", "127.0.0.1:0")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		listeners = append(listeners, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
