@@ -134,3 +134,43 @@ func TestNoClashes(t *testing.T) {
 		}
 	}
 }
+
+// Busy is an app whose tasks do not fit into the blocks that they are for.
+type Busy struct{ Left stf.Value[uint32] }
+
+var busyWork = stf.NewTask[uint32]("work")
+
+const busyTasks = 40
+
+func (b *Busy) Genesis(h stf.Hook) error {
+	return h.As(stf.AccountID{1}, func(ctx stf.Call) error {
+		for i := range uint32(busyTasks) {
+			busyWork.At(ctx, ctx.BlockNumber()+1, i)
+		}
+		return nil
+	})
+}
+
+func (b *Busy) work(ctx stf.Call, i uint32) error {
+	b.Left.Set(ctx, busyTasks-i)
+	return nil
+}
+
+// TestTasksLate: a worker says that tasks wait, and when they do not any more.
+func TestTasksLate(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	b := new(Busy)
+	var err error
+	n.app, err = stf.NewApp(stf.Config{Name: "busy", TaskGasPerBlock: stf.DefaultGasPerCall, Modules: []stf.ModuleDecl{stf.Module("Busy", b, stf.At(1), stf.OnTask(busyWork, 0, b.work))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := n.start(n.config("1", t.TempDir()))
+	n.ready(w)
+	health := func() string { return w.Status().HealthCode }
+	n.tick(w, "late", func() bool { return health() == "tasks-late" })
+	if late := w.core.Load().View().TasksLate(); late < tasksLateBlocks || late > busyTasks {
+		t.Errorf("tasks are %d blocks late", late)
+	}
+	n.tick(w, "in time", func() bool { return health() == "ok" && w.core.Load().View().TasksLate() == 0 })
+}

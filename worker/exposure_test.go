@@ -92,6 +92,15 @@ func TestHealth(t *testing.T) {
 		}
 		h.well(test.part)
 	}
+	for _, late := range []struct {
+		blocks uint32
+		code   string
+	}{{0, "ok"}, {9, "ok"}, {10, "tasks-late"}, {11, "tasks-late"}, {3, "tasks-late"}, {0, "ok"}} {
+		h.tasksLate(late.blocks)
+		if _, code, _, _ := h.read(); code != late.code {
+			t.Errorf("tasks are %d blocks late: %s, want %s", late.blocks, code, late.code)
+		}
+	}
 	h.trouble("keys", secret)
 	h.trouble("funding", secret)
 	h.trouble("parentchain", parentchain.ErrUnavailable)

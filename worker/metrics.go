@@ -189,6 +189,12 @@ func newMetrics(w *Worker) *metrics {
 		}
 		return float64(w.gate.Remembered())
 	})
+	gauge("tasks_late_blocks", "For how many blocks the oldest of the app's tasks that are due has waited for gas; 0 if none waits.", func() float64 {
+		if core := w.core.Load(); core != nil {
+			return float64(core.View().TasksLate())
+		}
+		return 0
+	})
 	gauge("refused_calls", "Signed calls that are remembered as refused for ever.", sizes(func(s enclave.Sizes) float64 { return float64(s.Refused) }))
 
 	m.add(&labelled{prometheus.NewDesc(metricPrefix+"effects_pending", "Effects that wait for their proof on the parentchain.", []string{"effect"}, nil), func(tell func(float64, ...string)) {

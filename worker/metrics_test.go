@@ -96,7 +96,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("no %s %q", name, labels)
 		return 0
 	}
-	for name, want := range map[string]float64{"ocw_refused_calls": 1, "ocw_registered": 1, "ocw_blocks_behind": 0, "ocw_catch_up_ratio": 1} {
+	for name, want := range map[string]float64{"ocw_refused_calls": 1, "ocw_tasks_late_blocks": 0, "ocw_registered": 1, "ocw_blocks_behind": 0, "ocw_catch_up_ratio": 1} {
 		if got := value(name); got != want {
 			t.Errorf("%s %v, want %v", name, got, want)
 		}

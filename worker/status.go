@@ -79,6 +79,7 @@ var sentences = map[string]string{
 		"or the shard has its ten signers already and evicts none (the log says which)",
 	"join":         "no snapshot of another worker could be used yet: getters are answered when the replay is done, or when one can",
 	"join-differs": "the replay contradicts the snapshot with which the worker had joined and which other workers had published: it was dropped (the log says which block)",
+	"tasks-late":   "tasks of the app run later than they were asked for: blocks have no gas left for them",
 	"roots-differ": "another worker of the shard has published other roots than this one's: one of them computes wrongly (the log says which block)",
 	"other":        "something fails: see the worker's log",
 }
@@ -131,8 +132,26 @@ func healthCode(part string, err error) string {
 		return "sending"
 	case joinPart:
 		return "join"
+	case tasksPart:
+		return "tasks-late"
 	}
 	return "other"
+}
+
+const tasksPart = "tasks"
+
+// tasksLateBlocks is how late tasks are trouble: a burst is soon over.
+const tasksLateBlocks = 10
+
+var errTasksLate = fmt.Errorf("the oldest task that is due has waited for %d blocks or more (metric %stasks_late_blocks)", tasksLateBlocks, metricPrefix)
+
+// tasksLate takes note of for how many blocks the oldest task has waited.
+func (h *health) tasksLate(blocks uint32) {
+	if blocks >= tasksLateBlocks {
+		h.trouble(tasksPart, errTasksLate)
+	} else if blocks == 0 {
+		h.well(tasksPart)
+	}
 }
 
 func newHealth(log *slog.Logger) *health {

@@ -200,6 +200,10 @@ func (v *View) Sizes() Sizes {
 	return Sizes{v.state.Len(), v.state.Bytes(), v.receipts.found.Len(), v.app.RefusedCalls(v.state)}
 }
 
+// TasksLate returns for how many blocks the oldest task of the app that is due has
+// waited for gas; 0 if none waits.
+func (v *View) TasksLate() uint32 { return v.app.TasksLate(v.state, v.Number()) }
+
 // Format writes a placeholder: a view holds private state.
 func (v *View) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "enclave.View(block %d)", v.env.Number)
