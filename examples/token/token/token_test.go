@@ -11,58 +11,68 @@ import (
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/stf/stftest"
+	"github.com/offchain-worker/sdk/stf/stftest/randomtest"
 )
 
-var (
-	issuer = stftest.Account("issuer")
-	alice  = stftest.Account("alice")
-	bob    = stftest.Account("bob")
-	carol  = stftest.Account("carol")
-)
+var tok = token.Issued(stftest.Account("alice"))
 
-func newWorld(t *testing.T) *world.World {
-	app, err := token.New(issuer)
-	return world.New(t, app, err)
+// start returns a shard with Alice, who issues, Bob and Carol.
+func start(t stftest.TB) (s *stftest.Shard, alice, bob, carol *stftest.User) {
+	app, err := stf.NewApp(stf.Config{Name: "token", Modules: []stf.ModuleDecl{tok.Declare(1)}})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	s = stftest.New(t, app)
+	s.Check("supply", supplied)
+	return s, s.User("alice"), s.User("bob"), s.User("carol")
 }
 
-func TestToken(t *testing.T) {
-	w := newWorld(t)
-	w.Must(issuer, "Token.Mint", alice, 100)
-	w.Must(alice, "Token.Transfer", bob, 30)
-	w.Must(alice, "Token.Approve", bob, 0, 50)
-	w.Must(bob, "Token.TransferFrom", alice, carol, 20)
-	w.Must(carol, "Token.Burn", 5)
+// supplied checks that the supply is what all have together.
+func supplied(q stf.Query) error {
+	var sum stf.Balance
+	for _, amount := range tok.Amounts.All(q) {
+		sum = sum.SaturatingAdd(amount)
+	}
+	if supply, _ := tok.Supply(q); supply != sum {
+		return fmt.Errorf("it is %v, and all have %v", supply, sum)
+	}
+	return nil
+}
 
-	for who, want := range map[stf.AccountID]uint64{alice: 50, bob: 30, carol: 15} {
-		if got := world.Ask[stf.Balance](w, who, "Token.Balance"); got != scale.NewU128(want) {
-			t.Errorf("%v has %v, want %d", who, got, want)
-		}
+func has(u *stftest.User) stf.Balance { return stftest.Ask[stf.Balance](u, tok.Balance) }
+
+func TestToken(t *testing.T) {
+	s, alice, bob, carol := start(t)
+	alice.Must(tok.Mint, alice, 100)
+	alice.Must(tok.Transfer, bob, 30)
+	alice.Must(tok.Approve, bob, 0, 50)
+	bob.Must(tok.TransferFrom, alice, carol, 20)
+	carol.Must(tok.Burn, 5)
+	if has(alice).Lo != 50 || has(bob).Lo != 30 || has(carol).Lo != 15 || stftest.Ask[stf.Balance](bob, tok.Supply).Lo != 95 {
+		t.Errorf("they have %v, %v and %v", has(alice), has(bob), has(carol))
 	}
 	// Both sides may ask what is left of the allowance.
-	if a, b := world.Ask[stf.Balance](w, alice, "Token.Allowance", bob), world.Ask[stf.Balance](w, bob, "Token.Allowed", alice); a.Lo != 30 || b != a {
+	if a, b := stftest.Ask[stf.Balance](alice, tok.Allowance, bob), stftest.Ask[stf.Balance](bob, tok.Allowed, alice); a.Lo != 30 || b != a {
 		t.Errorf("allowance %v and %v, want 30", a, b)
 	}
-	if supply := world.Ask[stf.Balance](w, alice, "Token.Supply"); supply.Lo != 95 {
-		t.Errorf("supply %v, want 95", supply)
-	}
-	if got := world.Ask[stf.AccountID](w, alice, "Token.Issuer"); got != issuer {
+	if got := stftest.Ask[stf.AccountID](bob, tok.Issuer); got != alice.ID {
 		t.Errorf("issuer %v", got)
 	}
+	s.NextBlock()
 }
 
 func TestRefusals(t *testing.T) {
-	const most = "340282366920938463463374607431768211455"
-	w := newWorld(t)
-	w.Must(issuer, "Token.Mint", alice, 100)
-	w.Refused(token.ErrNotIssuer, alice, "Token.Mint", alice, 1)
-	w.Refused(token.ErrOverflow, issuer, "Token.Mint", bob, most)
-	w.Refused(token.ErrInsufficient, alice, "Token.Transfer", bob, 101)
-	w.Refused(token.ErrInsufficient, alice, "Token.Burn", 101)
-	w.Refused(token.ErrNotAllowed, bob, "Token.TransferFrom", alice, bob, 1)
-	w.Must(alice, "Token.Approve", bob, 0, most)
-	w.Refused(token.ErrChanged, alice, "Token.Approve", bob, 0, 7)
-	w.Refused(token.ErrInsufficient, bob, "Token.TransferFrom", alice, bob, 101)
-	if left := world.Ask[stf.Balance](w, bob, "Token.Allowed", alice); left.String() != most {
+	_, alice, bob, _ := start(t)
+	alice.Must(tok.Mint, bob, 100)
+	bob.Refused(token.ErrNotIssuer, tok.Mint, bob, 1)
+	alice.Refused(token.ErrOverflow, tok.Mint, alice, scale.MaxU128)
+	bob.Refused(token.ErrInsufficient, tok.Transfer, alice, 101)
+	bob.Refused(token.ErrInsufficient, tok.Burn, 101)
+	alice.Refused(token.ErrNotAllowed, tok.TransferFrom, bob, alice, 1)
+	bob.Must(tok.Approve, alice, 0, scale.MaxU128)
+	bob.Refused(token.ErrChanged, tok.Approve, alice, 0, 7)
+	alice.Refused(token.ErrInsufficient, tok.TransferFrom, bob, alice, 101)
+	if left := stftest.Ask[stf.Balance](alice, tok.Allowed, bob); left != scale.MaxU128 {
 		t.Errorf("a failed transfer used up the allowance: %v", left)
 	}
 }
@@ -70,81 +80,84 @@ func TestRefusals(t *testing.T) {
 // TestGasTellsNothing: a receipt must not tell a sender what the receiver, or
 // an owner whose tokens it spends, has.
 func TestGasTellsNothing(t *testing.T) {
-	w := newWorld(t)
-	w.Must(issuer, "Token.Mint", alice, 100)
-	w.Must(issuer, "Token.Mint", bob, 5)
-	if rich, none := w.Must(alice, "Token.Transfer", bob, 1), w.Must(alice, "Token.Transfer", carol, 1); rich.Gas != none.Gas {
+	_, alice, bob, carol := start(t)
+	alice.Must(tok.Mint, alice, 100)
+	alice.Must(tok.Mint, bob, 5)
+	if rich, none := alice.Must(tok.Transfer, bob, 1), alice.Must(tok.Transfer, carol, 1); rich.Gas != none.Gas {
 		t.Errorf("a transfer to an account with tokens costs %d, without %d", rich.Gas, none.Gas)
 	}
-	w.Must(bob, "Token.Approve", alice, 0, 6)
-	if some, all := w.Must(alice, "Token.TransferFrom", bob, alice, 1), w.Must(alice, "Token.TransferFrom", bob, alice, 5); some.Gas != all.Gas {
+	bob.Must(tok.Approve, alice, 0, 6)
+	if some, all := alice.Must(tok.TransferFrom, bob, alice, 1), alice.Must(tok.TransferFrom, bob, alice, 5); some.Gas != all.Gas {
 		t.Errorf("taking some costs %d, all that is there %d", some.Gas, all.Gas)
 	}
 }
 
-func TestPage(t *testing.T) { newWorld(t).Page("../README.md") }
+func TestPage(t *testing.T) {
+	app, err := token.New(stf.AccountID{})
+	world.New(t, app, err).Page("../README.md")
+}
+
+// TestRandomCalls makes calls of all kinds, of which two workers must think the same.
+func TestRandomCalls(t *testing.T) {
+	start(t)
+	newApp := func() (*stf.App, error) { return token.New(stftest.Account("alice")) }
+	randomtest.Run(t, newApp, func(s *stftest.Shard) { s.Check("supply", supplied) })
+}
 
 // TestModel compares random calls with the plainest books there are.
 func TestModel(t *testing.T) {
-	people := []stf.AccountID{issuer, alice, bob, carol}
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t)
-		type pair struct{ owner, spender stf.AccountID }
-		has, may, supply := map[stf.AccountID]int{}, map[pair]int{}, 0
-		someone := rapid.SampledFrom(people)
-		amounts := rapid.IntRange(0, 20)
+		s, alice, bob, carol := start(rt)
+		people := []*stftest.User{alice, bob, carol}
+		type pair struct{ owner, spender *stftest.User }
+		owns, may := map[*stftest.User]int{}, map[pair]int{}
+		someone, amounts := rapid.SampledFrom(people), rapid.IntRange(0, 20)
 		for i := range rapid.IntRange(1, 40).Draw(rt, "calls") {
 			who, from, to, n := someone.Draw(rt, "who"), someone.Draw(rt, "from"), someone.Draw(rt, "to"), amounts.Draw(rt, "n")
 			var ok bool
 			var r stf.Result
-			switch kind := rapid.IntRange(0, 4).Draw(rt, "kind"); kind {
+			switch rapid.IntRange(0, 4).Draw(rt, "kind") {
 			case 0:
-				if r, ok = w.Call(who, "Token.Mint", to, n), who == issuer; ok {
-					has[to] += n
-					supply += n
+				if r, ok = who.Call(tok.Mint, to, n), who == alice; ok {
+					owns[to] += n
 				}
 			case 1:
-				if r, ok = w.Call(who, "Token.Burn", n), has[who] >= n; ok {
-					has[who] -= n
-					supply -= n
+				if r, ok = who.Call(tok.Burn, n), owns[who] >= n; ok {
+					owns[who] -= n
 				}
 			case 2:
-				if r, ok = w.Call(who, "Token.Transfer", to, n), has[who] >= n; ok {
-					has[who] -= n
-					has[to] += n
+				if r, ok = who.Call(tok.Transfer, to, n), owns[who] >= n; ok {
+					owns[who] -= n
+					owns[to] += n
 				}
 			case 3:
 				p, was := pair{who, to}, amounts.Draw(rt, "was")
 				if rapid.Bool().Draw(rt, "knows") {
 					was = may[p]
 				}
-				if r, ok = w.Call(who, "Token.Approve", to, was, n), may[p] == was; ok {
+				if r, ok = who.Call(tok.Approve, to, was, n), may[p] == was; ok {
 					may[p] = n
 				}
 			case 4:
 				p := pair{from, who}
-				if r, ok = w.Call(who, "Token.TransferFrom", from, to, n), may[p] >= n && has[from] >= n; ok {
+				if r, ok = who.Call(tok.TransferFrom, from, to, n), may[p] >= n && owns[from] >= n; ok {
 					may[p] -= n
-					has[from] -= n
-					has[to] += n
+					owns[from] -= n
+					owns[to] += n
 				}
 			}
 			if r.Outcome.OK() != ok {
 				rt.Fatalf("call %d: %v (%v), want success %v", i, r.Outcome, r.Err, ok)
 			}
-			sum := 0
-			for _, a := range people {
-				if got := world.Ask[stf.Balance](w, a, "Token.Balance"); fmt.Sprint(got) != fmt.Sprint(has[a]) {
-					rt.Fatalf("call %d: %v has %v, want %d", i, a, got, has[a])
+			for _, u := range people {
+				if got := has(u); got != scale.NewU128(uint64(owns[u])) {
+					rt.Fatalf("call %d: %v has %v, want %d", i, u.ID, got, owns[u])
 				}
-				sum += has[a]
 			}
-			if got := world.Ask[stf.Balance](w, issuer, "Token.Supply"); fmt.Sprint(got) != fmt.Sprint(supply) || sum != supply {
-				rt.Fatalf("call %d: supply %v, want %d; sum %d", i, got, supply, sum)
-			}
-			if got := world.Ask[stf.Balance](w, to, "Token.Allowance", who); fmt.Sprint(got) != fmt.Sprint(may[pair{to, who}]) {
+			if got := stftest.Ask[stf.Balance](to, tok.Allowance, who); got != scale.NewU128(uint64(may[pair{to, who}])) {
 				rt.Fatalf("call %d: allowance %v, want %d", i, got, may[pair{to, who}])
 			}
 		}
+		s.NextBlock()
 	})
 }
