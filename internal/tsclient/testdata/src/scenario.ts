@@ -54,9 +54,27 @@ export async function scenario(at: Network, log: (line: string) => void): Promis
   try {
     await calls(api, app, at, log);
     await lies(api, app, at, log);
+    await envelope(api, at);
   } finally {
     await app.close();
     await api.disconnect();
+  }
+}
+
+/** Shields and calls in the other envelope. */
+async function envelope(api: ApiPromise, at: Network): Promise<void> {
+  const app = await connect({ api, worker: at.worker, trust: { acceptUnattested: true }, envelope: 'x25519' });
+  const pairs = new Keyring({ type: 'sr25519' });
+  const payer = pairs.addFromUri(at.payer);
+  const signer = pairs.addFromUri(`//${at.name}//alice`);
+  try {
+    equal((await app.client.shield(signer.address, 1_000_000_000_000n, { payer })).ok, true, 'a shielding by X25519');
+    equal((await app.kitchen.trust(signer, payer.address, { payer })).ok, true, 'a call by X25519');
+    const key = await app.client.shieldingKey();
+    equal([(await key.encrypt(new Uint8Array(32))).length, (await key.encrypt(new Uint8Array(200))).length], [114, 306], 'lengths of ciphertexts');
+    await refused('rejected', 'at most 4862 are executed', () => app.client.invoke(signer, () => new Uint8Array(4862), { payer, nonce: 0 }));
+  } finally {
+    await app.close();
   }
 }
 
@@ -157,7 +175,7 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
   const query = ocw.concat(ocw.fromHex(app.client.shard), who, Uint8Array.of(0), await ocw.sign(signer, statement));
   const ask: Record<string, [members: string[], f: () => Promise<unknown>]> = {
     ocw_getAnswer: [['genesis', 'shard', 'number', 'block', 'time', 'state', 'receipts', 'history', 'account', 'signature', 'value'], () => app.kitchen.sum(1n)],
-    ocw_getShieldingKey: [['genesis', 'shard', 'number', 'n', 'e', 'account', 'signature'], () => app.client.shieldingKey()],
+    ocw_getShieldingKey: [['genesis', 'shard', 'number', 'n', 'e', 'x25519', 'x25519-mlkem768', 'account', 'signature'], () => app.client.shieldingKey()],
     ocw_getSealingKey: [['genesis', 'shard', 'number', 'key', 'account', 'signature'], () => app.kitchen.nonce(signer)],
     ocw_proveReceipt: [
       ['genesis', 'shard', 'number', 'block', 'receipts', 'account', 'signature', 'receipt', 'position', 'salt', 'nodes'],

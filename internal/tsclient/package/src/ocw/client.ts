@@ -3,11 +3,11 @@ import type { ApiPromise } from '@polkadot/api';
 import type { AddressOrPair } from '@polkadot/api/types';
 import type { ISubmittableResult } from '@polkadot/types/types';
 import { cryptoWaitReady } from '@polkadot/util-crypto';
-import { account, accountBytes, type AccountId, bytes, type Codec, concat, decode, encode, fromHex, type Hex, option, toHex, u128, u32 } from './codec.js';
-import { type Account, maxPlaintext, ShieldingKey, sign } from './crypto.js';
+import { account, accountBytes, type AccountId, bytes, type Codec, concat, decode, encode, fromHex, type Hex, label, option, toHex, u128, u32 } from './codec.js';
+import { type Account, rsaKey, type ShieldingKey, sign, x25519Key } from './crypto.js';
 import { OcwError, within } from './errors.js';
 import { lifetime, seal } from './seal.js';
-import { type Answer, hash, label, type Receipt, type SealingKey, type Signed, verifyAnswer, verifyReceipt, verifySealingKey, verifyShieldingKey } from './verify.js';
+import { type Answer, hash, type Receipt, type SealingKey, type Signed, verifyAnswer, verifyReceipt, verifySealingKey, verifyShieldingKey } from './verify.js';
 import { message, protocol, refusal, Worker } from './worker.js';
 
 /**
@@ -33,7 +33,11 @@ export interface ConnectOptions {
   trust: Trust;
   /** The shard; without it, the one that the worker serves. */
   shard?: Hex;
+  /** How operations are encrypted: 'rsa', or 'x25519', which is shorter and faster to open, see docs/envelopes.md. */
+  envelope?: Envelope;
 }
+
+export type Envelope = 'rsa' | 'x25519';
 
 /** submitted: in the pool; included: in a best block; finalized: for good; committed: executed by the worker. */
 export type Stage = 'submitted' | 'included' | 'finalized' | 'committed';
@@ -123,6 +127,7 @@ export class Client<E> {
     readonly worker: Worker,
     readonly shard: Hex,
     private readonly trust: Trust,
+    private readonly envelope: Envelope,
   ) {}
 
   /** Connects to a worker and checks it. */
@@ -131,7 +136,7 @@ export class Client<E> {
     const worker = new Worker(o.worker);
     try {
       const shard = o.shard ?? toHex(await worker.value('author_getShard', []));
-      const client = new Client(app, o.api, worker, shard, o.trust);
+      const client = new Client(app, o.api, worker, shard, o.trust, o.envelope ?? 'rsa');
       await client.shieldingKey();
       return client;
     } catch (e) {
@@ -148,7 +153,10 @@ export class Client<E> {
   async shieldingKey(signal?: AbortSignal): Promise<ShieldingKey> {
     const key = verifyShieldingKey(await this.worker.json('ocw_getShieldingKey', [], signal));
     await this.#check(key);
-    return ShieldingKey.import(fromHex(key.n), fromHex(key.e));
+    if (this.envelope === 'x25519') {
+      return x25519Key(fromHex(key.x25519), fromHex(this.shard), fromHex(await this.fingerprint()));
+    }
+    return rsaKey(fromHex(key.n), fromHex(key.e));
   }
 
   /** The fingerprint that a call of the next block is checked against, by the parentchain. */
@@ -242,10 +250,11 @@ export class Client<E> {
     const sender = options.sender ?? signer.address;
     const nonce = options.nonce ?? (await this.nonce(signer, { owner: sender, signal: options.signal }));
     const operation = await this.operation(signer, call, nonce, sender);
-    if (operation.length > maxPlaintext) {
-      throw new OcwError('rejected', `the call has ${operation.length} bytes, at most ${maxPlaintext} are executed`);
+    const key = await this.shieldingKey(options.signal);
+    if (operation.length > key.max) {
+      throw new OcwError('rejected', `the call has ${operation.length} bytes, at most ${key.max} are executed`);
     }
-    const cyphertext = await (await this.shieldingKey(options.signal)).encrypt(operation);
+    const cyphertext = await key.encrypt(operation);
     // What is found not to be signed for the shard has a receipt by its ciphertext, for who has paid.
     return this.#run('invoke', [{ shard: this.shard, cyphertext: toHex(cyphertext) }], 'IndirectInvocationRegistered', options, [
       { operation: hash(operation), account: sender, signer },

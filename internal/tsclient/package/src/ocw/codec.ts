@@ -86,6 +86,9 @@ export function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return out;
 }
 
+/** UTF-8 of a text. */
+export const label = (s: string): Uint8Array => new TextEncoder().encode(s);
+
 export function toHex(data: Uint8Array): Hex {
   return `0x${Array.from(data, (b) => b.toString(16).padStart(2, '0')).join('')}`;
 }

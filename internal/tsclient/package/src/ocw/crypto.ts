@@ -1,7 +1,8 @@
 /** Signatures of accounts, and encryption to the enclave with WebCrypto. */
 import { signatureVerify } from '@polkadot/util-crypto';
-import { type Hex, accountBytes, concat, fromHex, toHex } from './codec.js';
+import { type Hex, accountBytes, concat, encode, fromHex, label, toHex, u16 } from './codec.js';
 import { OcwError } from './errors.js';
+import { hpke } from './hpke.js';
 
 /** A pair of a polkadot.js keyring. */
 export interface KeyPair {
@@ -60,37 +61,58 @@ export function verify(signature: Uint8Array, message: Uint8Array, account: Uint
 
 const keySize = 384; // bytes of RSA-3072
 const chunkSize = keySize - 2 * 32 - 2; // what one block of OAEP with SHA-256 holds
-/** Longer operations fail undecrypted. */
-export const maxPlaintext = 16 * chunkSize;
 
-/** The public key that operations of a shard are encrypted to. */
-export class ShieldingKey {
-  private constructor(private readonly key: CryptoKey) {}
+/** A public key of a shard, that operations are encrypted to. */
+export interface ShieldingKey {
+  /** The longest plaintext. */
+  readonly max: number;
+  encrypt(plaintext: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+}
 
-  /** Imports modulus and exponent, little-endian. */
-  static async import(n: Uint8Array, e: Uint8Array): Promise<ShieldingKey> {
-    if (n.length !== keySize || (n[keySize - 1] as number) < 0x80 || e.length !== 4) {
-      throw new OcwError('protocol', 'the shielding key is no RSA-3072 key');
-    }
-    if (globalThis.crypto?.subtle === undefined) {
-      throw new OcwError('unavailable', 'WebCrypto is missing: serve the page by https, or from localhost');
-    }
-    const key = await crypto.subtle.importKey('jwk', { kty: 'RSA', n: base64url(n), e: base64url(e) }, { name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['encrypt']);
-    return new ShieldingKey(key);
+function available(): void {
+  if (globalThis.crypto?.subtle === undefined) {
+    throw new OcwError('unavailable', 'WebCrypto is missing: serve the page by https, or from localhost');
   }
+}
 
-  /** Encrypts in chunks of up to 318 bytes, 384 bytes each. */
-  async encrypt(plaintext: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-    if (plaintext.length > maxPlaintext) {
-      throw new OcwError('rejected', `${plaintext.length} bytes to encrypt, at most ${maxPlaintext} are executed`);
-    }
-    const chunks: Uint8Array[] = [];
-    for (let at = 0; at < plaintext.length; at += chunkSize) {
-      const chunk = new Uint8Array(plaintext.subarray(at, at + chunkSize));
-      chunks.push(new Uint8Array(await crypto.subtle.encrypt({ name: 'RSA-OAEP' }, this.key, chunk)));
-    }
-    return concat(...chunks);
+/** Encrypts in chunks of up to 318 bytes, 384 bytes each; n and e are modulus and exponent, little-endian. */
+export async function rsaKey(n: Uint8Array, e: Uint8Array): Promise<ShieldingKey> {
+  if (n.length !== keySize || (n[keySize - 1] as number) < 0x80 || e.length !== 4) {
+    throw new OcwError('protocol', 'the shielding key is no RSA-3072 key');
   }
+  available();
+  const key = await crypto.subtle.importKey('jwk', { kty: 'RSA', n: base64url(n), e: base64url(e) }, { name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['encrypt']);
+  return {
+    max: 16 * chunkSize, // longer operations fail undecrypted
+    encrypt: async (plaintext) => {
+      const chunks: Uint8Array[] = [];
+      for (let at = 0; at < plaintext.length; at += chunkSize) {
+        const chunk = new Uint8Array(plaintext.subarray(at, at + chunkSize));
+        chunks.push(new Uint8Array(await crypto.subtle.encrypt({ name: 'RSA-OAEP' }, key, chunk)));
+      }
+      return concat(...chunks);
+    },
+  };
+}
+
+/** What lengths are filled up to, with two bytes that tell the plaintext's. */
+const classes = [64, 256, 512, 1024, 2048, 4096, 4864] as const;
+
+/** Encrypts by HPKE, bound to a shard and to the fingerprint in force there. */
+export function x25519Key(key: Uint8Array, shard: Uint8Array, fingerprint: Uint8Array): ShieldingKey {
+  available();
+  const info = concat(label('ocw/envelope/1'), shard, fingerprint);
+  const max = (classes.at(-1) as number) - 2;
+  return {
+    max,
+    encrypt: async (plaintext) => {
+      const padded = new Uint8Array(classes.find((c) => plaintext.length + 2 <= c) as number);
+      padded.set(encode(u16, plaintext.length));
+      padded.set(plaintext, 2);
+      const { enc, ciphertext } = await hpke(key, info, padded, '');
+      return concat(Uint8Array.of(1, 1), enc, ciphertext);
+    },
+  };
 }
 
 /** The big-endian form without leading zeros that a JWK has. */

@@ -1,12 +1,11 @@
 /** What workers sign and prove: roots, receipts, answers. */
 import { base58Decode, blake2AsU8a } from '@polkadot/util-crypto';
-import { accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, option, Reader, struct, toHex, u32, u64, u8, vec } from './codec.js';
+import { accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, label, option, Reader, struct, toHex, u32, u64, u8, vec } from './codec.js';
 import { verify } from './crypto.js';
 import { OcwError } from './errors.js';
 import { protocol } from './worker.js';
 
 export const hash = (...parts: Uint8Array[]): Uint8Array<ArrayBuffer> => new Uint8Array(blake2AsU8a(concat(...parts), 256));
-export const label = (s: string): Uint8Array => new TextEncoder().encode(s);
 
 const h256 = fixed(32);
 
