@@ -73,10 +73,17 @@ type attestation struct {
 	synthetic bool // root of trust is not Intel's
 
 	log    *slog.Logger
+	root   *x509.Certificate
 	store  *collateral.Store
 	own    *dcap.Platform // what the own quotes need collateral for; nil if none
-	staple atomic.Pointer[[]byte]
+	staple atomic.Pointer[staple]
 	fetch  bool // there is somebody to ask
+}
+
+// staple is collateral for the own quotes, and what goes with them of it.
+type staple struct {
+	c       *dcap.Collateral
+	encoded []byte
 }
 
 // maxSecret bounds Attestation.TDXSecret, in bytes.
@@ -100,6 +107,7 @@ func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation
 		}
 		out.synthetic = true
 	}
+	out.root = root
 	config := collateral.Config{Dir: a.Collateral, Root: root, Now: now}
 	if a.PCCS != "" {
 		pccs, err := collateral.NewPCCS(a.PCCS, "")
@@ -130,13 +138,13 @@ func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation
 }
 
 func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root *x509.Certificate, now func() time.Time) (err error) {
-	staple := func() []byte {
-		if b := out.staple.Load(); b != nil {
-			return *b
+	stapled := func() []byte {
+		if s := out.staple.Load(); s != nil {
+			return s.encoded
 		}
 		return nil
 	}
-	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: staple}, SNP: snp.Config{Root: a.tsm}, TDX: tdx.Config{Root: a.tsm, Staple: staple}}
+	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: stapled}, SNP: snp.Config{Root: a.tsm}, TDX: tdx.Config{Root: a.tsm, Staple: stapled}}
 	if a.TDXSecret != "" {
 		if c.TDX.Secret, err = verifiers.ReadFile(a.TDXSecret, maxSecret); err != nil {
 			return fmt.Errorf("secret for sealing: %w", err)
@@ -184,9 +192,16 @@ func (a *attestation) close() error {
 // use staples collateral to the own quotes from now on.
 func (a *attestation) use(c *dcap.Collateral) {
 	if c != nil {
-		b := c.Encode()
-		a.staple.Store(&b)
+		a.staple.Store(&staple{c, c.Encode()})
 	}
+}
+
+// collateral returns what is stapled, nil if nothing is known.
+func (a *attestation) collateral() *dcap.Collateral {
+	if s := a.staple.Load(); s != nil {
+		return s.c
+	}
+	return nil
 }
 
 // refreshEvery is how often collateral for the own quotes is fetched: it is valid

@@ -16,33 +16,49 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/tsm"
 	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/dcap"
 	"github.com/offchain-worker/sdk/tee/dcap/dcaptest"
 )
 
 var attestNoon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// machine is a machine with SGX, of a synthetic Intel: Gramine's files.
+// machine is a machine with SGX or TDX, of a synthetic Intel: Gramine's files, or
+// the kernel's.
 type machine struct {
-	gramine, root string
-	kit           *dcaptest.Kit
+	files, root string
+	kit         *dcaptest.Kit
+	at          time.Time
 }
 
-// newMachine makes one of the same Intel and program each time; change makes it
-// a bad one. name decides on its sealing keys.
+// newMachine makes one with SGX of the same Intel and program each time; change
+// makes it a bad one. name decides on its sealing keys.
 func newMachine(t *testing.T, name string, change func(*dcaptest.Kit)) *machine {
 	t.Helper()
-	k := dcaptest.New("worker", tee.SGX, attestNoon)
-	m := &machine{gramine: t.TempDir(), root: filepath.Join(t.TempDir(), "root.pem"), kit: k}
+	return newMachineAt(t, tee.SGX, attestNoon, name, change)
+}
+
+func newMachineAt(t *testing.T, kind tee.Kind, at time.Time, name string, change func(*dcaptest.Kit)) *machine {
+	t.Helper()
+	k := dcaptest.New("worker", kind, at)
+	m := &machine{files: t.TempDir(), root: filepath.Join(t.TempDir(), "root.pem"), kit: k, at: at}
 	if err := os.WriteFile(m.root, k.RootPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
 		change(k)
 	}
-	files, err := dcaptest.Gramine(m.gramine, name, k.Quoter())
+	var files *dcaptest.Files
+	var err error
+	if kind == tee.SGX {
+		files, err = dcaptest.Gramine(m.files, name, k.Quoter())
+	} else {
+		files, err = dcaptest.TSM(m.files, tsm.ProviderTDX, nil, k.Quoter())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,31 +71,66 @@ func newMachine(t *testing.T, name string, change func(*dcaptest.Kit)) *machine 
 }
 
 func (m *machine) attestation() Attestation {
-	return Attestation{Platform: "sgx", DCAPRoot: m.root, gramine: m.gramine, now: func() time.Time { return attestNoon }}
+	return Attestation{Platform: "sgx", DCAPRoot: m.root, gramine: m.files, now: func() time.Time { return attestNoon }}
 }
 
 // withCollateral returns the same with a folder that has its collateral.
 func (m *machine) withCollateral(t *testing.T) Attestation {
 	t.Helper()
 	a := m.attestation()
-	a.Collateral = t.TempDir()
-	opened, err := a.open(t.TempDir(), "", slog.New(slog.DiscardHandler))
+	a.Collateral = m.collateral(t)
+	return a
+}
+
+// measurement is that of its program.
+func (m *machine) measurement() tee.Measurement {
+	if m.kit.Kind == tee.TDX {
+		return m.kit.TDX.Measurement()
+	}
+	return m.kit.SGX.MREnclave
+}
+
+// policy accepts its program on machines of its kind.
+func (m *machine) policy() tee.Policy {
+	return tee.Policy{Kinds: []tee.Kind{m.kit.Kind}, Measurements: []tee.Measurement{m.measurement()}}
+}
+
+// trust is that of a client who demands evidence by this policy, and the trust
+// config of a development shard.
+func (m *machine) trust(r client.Registry) client.Trust {
+	policy := m.policy()
+	config := enclave.DevTrustConfig(r.Genesis(), integritee.ShardID(m.measurement()), "integritee-sample").Hash()
+	return client.Trust{Registry: r, Policy: &policy, TrustConfig: &config,
+		Verifiers: []tee.Verifier{&dcap.Verifier{TEE: m.kit.Kind, Root: m.kit.Root(), Now: func() time.Time { return m.at }}}}
+}
+
+// collateral makes the folder.
+func (m *machine) collateral(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	own, err := dcap.PlatformOf(m.kit.Quote(), m.kit.Root(), m.at)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, own.String()+".json"), m.kit.Collateral().Encode(), 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := opened.own.String() + ".json"
-	if err := os.WriteFile(filepath.Join(a.Collateral, name), m.kit.Collateral().Encode(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return dir
+}
+
+// newAttestedNetwork starts a chain that trusts the Intel of a machine, and tells
+// the time of a clock.
+func newAttestedNetwork(t *testing.T, m *machine, clock func() time.Time) *network {
+	t.Helper()
+	return newNetwork(t, devchain.Config{Clock: clock, Runtime: runtime.Options{DCAPRoot: string(m.kit.Root().Raw)}})
 }
 
 // TestHardware: workers on machines with (files of) SGX serve a shard whose
 // policy demands genuine evidence of one program. Only who shows it gets the keys.
 func TestHardware(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t, devchain.Config{})
 	good := newMachine(t, "good", nil)
+	n := newAttestedNetwork(t, good, func() time.Time { return attestNoon })
 	measurement := good.kit.SGX.MREnclave
 	n.id = integritee.ShardID(measurement)
 	policy := filepath.Join(t.TempDir(), "policy.json")
@@ -93,7 +144,7 @@ func TestHardware(t *testing.T) {
 	start := func(name string, a Attestation, log *slog.Logger) *Worker {
 		t.Helper()
 		cfg := n.config(name, t.TempDir())
-		cfg.Attestation, cfg.Attestation.Policy, cfg.Logger = a, policy, log
+		cfg.SkipRA, cfg.Attestation, cfg.Attestation.Policy, cfg.Logger = false, a, policy, log
 		return n.start(cfg)
 	}
 	first := start("first", good.withCollateral(t), n.log)
@@ -123,7 +174,7 @@ func TestHardware(t *testing.T) {
 			m := newMachine(t, name, c.change)
 			log := new(lockedText)
 			cfg := n.config(name, t.TempDir())
-			cfg.Attestation, cfg.Logger = m.attestation(), slogText(log)
+			cfg.SkipRA, cfg.Attestation, cfg.Logger = false, m.attestation(), slogText(log)
 			w, err := Start(n.ctx, cfg)
 			if err != nil {
 				t.Fatal(err)

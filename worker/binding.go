@@ -35,17 +35,11 @@ func (w *Worker) renewCertificate(purpose tee.Purpose) error {
 }
 
 func (w *Worker) makeCertificate(purpose tee.Purpose) error {
-	s := &shown{document: binding.Document{TrustConfig: w.trust.Encode()}}
-	b := tee.Binding{Purpose: purpose, TrustConfig: w.trustHash, Shard: w.shard}
-	b.Block, b.BlockNumber = w.chain.recentBlock()
-	s.block = b.BlockNumber
-	if m := w.keys.Load(); m != nil {
-		keys, err := publicKeys(m)
-		if err != nil {
-			return err
-		}
-		s.document.Keys, b.Keys = keys, keys.Hash()
+	b, keys, err := w.bind(purpose)
+	if err != nil {
+		return err
 	}
+	s := &shown{document: binding.Document{TrustConfig: w.trust.Encode(), Keys: keys}, block: b.BlockNumber}
 	cert, err := w.self.Certificate(b)
 	if err != nil {
 		return err
@@ -58,6 +52,19 @@ func (w *Worker) makeCertificate(purpose tee.Purpose) error {
 	w.certificate.Store(&cert)
 	w.shown.Store(s)
 	return nil
+}
+
+// bind returns what evidence is to vouch for now, but for the TLS key, and the keys
+// in it in full, empty if the worker has none.
+func (w *Worker) bind(purpose tee.Purpose) (b tee.Binding, keys binding.Keys, err error) {
+	b = tee.Binding{Purpose: purpose, TrustConfig: w.trustHash, Shard: w.shard}
+	b.Block, b.BlockNumber = w.chain.recentBlock()
+	if m := w.keys.Load(); m != nil {
+		if keys, err = publicKeys(m); err == nil {
+			b.Keys = keys.Hash()
+		}
+	}
+	return b, keys, err
 }
 
 // keepEvidenceFresh renews the certificate from time to time until ctx ends.

@@ -29,6 +29,9 @@ import (
 const workerEnv = "OCW_TEST_WORKER_ARGS"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == machineArg {
+		os.Exit(runOnMachine(os.Args[2:]))
+	}
 	args, ok := os.LookupEnv(workerEnv)
 	if !ok {
 		os.Exit(m.Run())

@@ -36,9 +36,13 @@ const Version = "0.1.0"
 // success, 1 on failure, 2 on a usage error. An interrupt or SIGTERM ends the
 // worker in order. Flags and subcommands are those of the Rust worker.
 func Main(app *stf.App, args []string, stdout, stderr io.Writer) int {
+	return execute(newCommand(app, new(flags), Run), args, stdout, stderr)
+}
+
+// execute runs a command line.
+func execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cmd := newCommand(app, Run)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
@@ -89,9 +93,9 @@ type flags struct {
 	attestation                         Attestation
 }
 
-// newCommand returns the command line; run runs the worker.
-func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Command {
-	var f flags
+// newCommand returns the command line; run runs the worker. The global flags are
+// read into f.
+func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "integritee-service",
 		Short: "Integritee offchain worker with the app " + app.Name(),
@@ -137,7 +141,7 @@ func newCommand(app *stf.App, run func(context.Context, Config) error) *cobra.Co
 	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, &f, run), measurementCommand(app, &f), signingKeyCommand(app, &f), shieldingKeyCommand(app, &f), dumpRACommand(app, &f), archiveCommand(&f), diffCommand(app, &f), trustConfigCommand(app, &f),
+	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -236,17 +240,13 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 				if cfg.InsecureTrustParentchainRPC { // whatever --log-level says
 					fmt.Fprintf(cmd.ErrOrStderr(), "\n%s.\n\n", insecureRPC)
 				}
-				measurement, err := f.measurement(cfg.Logger)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", measurement)
+				cfg.opened = func(m tee.Measurement) { fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", m) }
 				return run(cmd.Context(), cfg)
 			})(cmd, args)
 		},
 	}
 	o := cmd.Flags()
-	o.BoolVar(&r.skipRA, "skip-ra", false, "register without attestation; needed on the simulated TEE")
+	o.BoolVar(&r.skipRA, "skip-ra", false, "register without attestation; needed but on SGX, whose quotes alone the parentchain takes")
 	o.BoolVarP(&r.dev, "dev", "d", false, "development: //Alice pays, block 0 of the connected chain is trusted, nothing is private")
 	o.BoolVar(&r.insecureRPC, "insecure-trust-parentchain-rpc", false, "development beside a node that proves nothing: believe it in everything; needs --dev, for the shard's whole life")
 	o.StringVarP(&r.teeracleInterval, "teeracle-interval", "i", "", "refused: there is no teeracle in this mode")

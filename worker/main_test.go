@@ -31,12 +31,12 @@ func sampleApp(t *testing.T) *stf.App {
 // configOf returns the configuration that a command line stands for.
 func configOf(t *testing.T, line string) (c Config, err error) {
 	t.Helper()
-	cmd := newCommand(sampleApp(t), func(_ context.Context, cfg Config) error { c = cfg; return nil })
+	cmd := newCommand(sampleApp(t), new(flags), func(_ context.Context, cfg Config) error { c = cfg; return nil })
 	cmd.SetArgs(strings.Fields(line))
 	cmd.SetOut(new(bytes.Buffer))
 	cmd.SetErr(new(bytes.Buffer))
 	err = cmd.Execute()
-	c.App, c.Logger = nil, nil
+	c.App, c.Logger, c.opened = nil, nil, nil
 	return c, err
 }
 

@@ -29,45 +29,6 @@ func shardConfigKey(s integritee.ShardID) []byte {
 	return hashing.Blake2_128Concat.AppendKey(hashing.StoragePrefix("EnclaveBridge", "ShardConfigRegistry"), s[:])
 }
 
-// register makes sure that the account is funded and registered with this
-// measurement and URL, by the proven state.
-func (w *Worker) register(ctx context.Context) error {
-	return w.health.retry(ctx, "registration", func(ctx context.Context) error {
-		done, err := w.registered(ctx)
-		if done {
-			w.metrics.registered.Set(1)
-		}
-		if done || err != nil {
-			return err
-		}
-		if err := w.fund(ctx); err != nil {
-			return err
-		}
-		w.health.setPhase("registering")
-		rt, err := w.runtimes.get(ctx)
-		if err != nil {
-			return err
-		}
-		measurement := w.platform.Measurement()
-		call, err := registerCall(rt.Metadata(), measurement[:], []byte(w.urls.trusted))
-		if err != nil {
-			return err
-		}
-		err = w.sender.transact(ctx, rt, call, func([]trie.ProofValue) (bool, error) { return w.registered(ctx) })
-		if err == nil {
-			w.metrics.registered.Set(1)
-			w.log.Info("registered", "account", w.account.AccountID(), "url", w.urls.trusted)
-		}
-		return err
-	})
-}
-
-// registered reports whether the proven state has this worker as it is.
-func (w *Worker) registered(ctx context.Context) (bool, error) {
-	e, _, err := w.enrolled(ctx, w.account.AccountID())
-	return e != nil && e.url == w.urls.trusted && e.fingerprint == w.fingerprint(), err
-}
-
 // fund waits until the account can pay for registration and a long time of
 // confirmations (P 5.3: less than a tenth missing is left alone). With
 // Config.Dev //Alice pays.
@@ -155,7 +116,7 @@ func (w *Worker) neededFunds(ctx context.Context, rt *enclave.Runtime) (*big.Int
 	if err != nil {
 		return nil, err
 	}
-	register, err := fee(registerCall(rt.Metadata(), make([]byte, integritee.MaxProofBytes), make([]byte, integritee.MaxURLBytes)))
+	register, err := fee(registerCall(rt.Metadata(), make([]byte, integritee.MaxProofBytes), make([]byte, integritee.MaxURLBytes), integritee.DcapAttestation()))
 	if err != nil {
 		return nil, err
 	}

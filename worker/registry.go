@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/substrate/metadata"
 	"github.com/offchain-worker/sdk/substrate/trie"
+	"github.com/offchain-worker/sdk/tee"
 )
 
 // The chain's registry of enclaves, in both layouts. Which one a chain has, its
@@ -42,6 +43,9 @@ var legacyCountKey = hashing.StoragePrefix("Teerex", "EnclaveCount")
 type enrolled struct {
 	fingerprint integritee.Fingerprint
 	url         string // "" if it has none
+	timestamp   uint64 // of its evidence, in ms
+	attested    bool   // by a quote
+	reportData  tee.ReportData
 }
 
 // legacy reports whether the chain has the layout of 2022.
@@ -85,7 +89,7 @@ func (w *Worker) lookup(ctx context.Context, at verified, who keyring.AccountID,
 	if ok, err := decodeProven(entry[0], &e); err != nil || !ok {
 		return nil, values, err
 	}
-	return &enrolled{e.MrEnclave, string(e.URL)}, values, nil
+	return &enrolled{fingerprint: e.MrEnclave, url: string(e.URL), timestamp: e.Timestamp}, values, nil
 }
 
 // todaysEnclave reads an entry of Teerex.SovereignEnclaves.
@@ -95,7 +99,11 @@ func todaysEnclave(v trie.ProofValue) (*enrolled, error) {
 		return nil, err
 	}
 	e := &enrolled{fingerprint: m.Fingerprint()}
-	if m.Sgx != nil && m.Sgx.URL != nil {
+	if m.Sgx == nil {
+		return e, nil
+	}
+	e.timestamp, e.attested, e.reportData = m.Sgx.Timestamp, m.Sgx.AttestationMethod.Dcap != nil, m.Sgx.ReportData.D
+	if m.Sgx.URL != nil {
 		e.url = string(*m.Sgx.URL)
 	}
 	return e, nil
@@ -146,12 +154,12 @@ func (w *Worker) legacySigners(ctx context.Context, at verified) (out []integrit
 	return out, nil
 }
 
-// registerCall encodes the registration without attestation.
-func registerCall(m *metadata.Metadata, proof, url []byte) ([]byte, error) {
+// registerCall encodes the registration of this worker's enclave. The layout of
+// 2022 knows no methods.
+func registerCall(m *metadata.Metadata, proof, url []byte, method integritee.SgxAttestationMethod) ([]byte, error) {
 	if enclave.IsLegacy(m) {
 		return encodeCall(m, "Teerex", "register_enclave", integritee.LegacyRegisterArgs{
 			RAReport: proof[:min(len(proof), integritee.MaxLegacyReportBytes)], WorkerURL: url})
 	}
-	return encodeCall(m, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{
-		Proof: proof, WorkerURL: &url, Method: integritee.SkipAttestation()})
+	return encodeCall(m, "Teerex", "register_sgx_enclave", integritee.RegisterSgxEnclaveArgs{Proof: proof, WorkerURL: &url, Method: method})
 }

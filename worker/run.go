@@ -36,6 +36,7 @@ type Worker struct {
 
 	dir       *dataDir
 	platform  *attestation
+	registrar *registrar
 	account   *keyring.Pair
 	self      ratls.Self
 	shard     integritee.ShardID
@@ -106,7 +107,9 @@ func (c *Config) Check() error {
 	}
 	errs = append(errs, c.checkRelay(), c.checkWord(), c.checkPlain())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
-	need(c.SkipRA, "this version does not attest on chain yet: --skip-ra is needed")
+	if !c.SkipRA && c.Attestation.Platform != "sgx" && c.Attestation.Platform != "auto" {
+		errs = append(errs, errNoQuotes)
+	}
 	if err := c.Attestation.check(); err != nil {
 		errs = append(errs, err)
 	}
@@ -200,6 +203,13 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	if w.platform, err = cfg.Attestation.open(cfg.DataDir, cfg.SimMeasurement, w.log); err != nil {
 		return err
 	}
+	if k := w.platform.Kind(); k != tee.SGX && !cfg.SkipRA {
+		return fmt.Errorf("%w, and this is %s", errNoQuotes, k)
+	}
+	if cfg.opened != nil {
+		cfg.opened(w.platform.Measurement())
+	}
+	w.registrar = newRegistrar(w)
 	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
 		return err
 	}
@@ -361,7 +371,7 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 		own, err = w.prepareKeys(ctx, own)
 	}
 	if err == nil {
-		err = w.register(ctx)
+		err = w.registrar.register(ctx, true)
 	}
 	if err == nil {
 		own, err = w.obtainKeys(ctx, own)
@@ -467,7 +477,7 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	if err := w.published.caughtUp(ctx); err != nil {
 		return err
 	}
-	if err := w.register(ctx); err != nil {
+	if err := w.registrar.register(ctx, true); err != nil {
 		return err
 	}
 	if restarted {
@@ -481,6 +491,10 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 		if err != nil {
 			return err
 		}
+	}
+	// Now with the keys, which clients look for in the registry.
+	if err := w.registrar.register(ctx, false); err != nil {
+		return err
 	}
 	w.joined.end()
 	w.health.setPhase("running")

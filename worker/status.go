@@ -70,7 +70,7 @@ var sentences = map[string]string{
 	"relay-not-included": "behind: the relay chain has not included further blocks of the parachain in a block that is proven final",
 	"relay-no-head":      "behind: the relay chain does not know the parachain, not yet or no longer",
 	"relay":              "behind: blocks of the relay chain are not obtained",
-	"registration":       "the worker is not registered on the parentchain yet",
+	"registration":       "the worker is not registered on the parentchain as it should be, not yet or no longer (the log says why)",
 	"funding":            "the worker's account lacks funds on the parentchain",
 	"keys":               "no worker of the shard gave its keys or confirmed them yet",
 	"sending":            "confirmations and payouts are not sent to the parentchain",

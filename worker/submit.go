@@ -151,14 +151,18 @@ type submitter struct {
 	confirmFailures  uint32
 	started          bool
 	nextFunds        header.Number // when to look at the balance again
+	nextLook         header.Number // when to look at the own registration again
+	lookFailures     uint32        // steps of it that failed in a row
 	requests         *requestSender
 }
 
-// attempt is one extrinsic on its way. effect is nil for those that a former
-// run of this worker left in the node's pool, of which only the nonce is known.
+// attempt is one extrinsic on its way. effect is nil for steps of registration,
+// and for those that a former run of this worker left in the node's pool, of which
+// only the nonce is known.
 type attempt struct {
 	*signed
 	effect   *enclave.EffectID
+	step     *step
 	confirms bool // the effect is a confirmation
 	sent     time.Time
 }
@@ -201,7 +205,7 @@ func (s *submitter) run(ctx context.Context) error {
 func (s *submitter) round(ctx context.Context) error {
 	// Funding takes blocks: before anything is looked at.
 	now, _ := s.w.published.read()
-	if len(now.pending) > 0 && now.number >= s.nextFunds {
+	if (len(now.pending) > 0 || s.looks(now)) && now.number >= s.nextFunds {
 		if err := s.funds(ctx, now.number); err != nil {
 			return err
 		}
@@ -211,7 +215,8 @@ func (s *submitter) round(ctx context.Context) error {
 	}
 	p := s.w.published.take()
 	s.settle(ctx, p)
-	if len(p.pending) == 0 && len(p.requests) == 0 || p.volatile {
+	look := s.looks(p)
+	if len(p.pending) == 0 && len(p.requests) == 0 && !look || p.volatile {
 		return nil
 	}
 	if p.head > p.number+maxLag {
@@ -223,7 +228,7 @@ func (s *submitter) round(ctx context.Context) error {
 	if !ok {
 		return nil // nothing verified in this run yet
 	}
-	if err := s.requests.send(ctx, p.requests, at); err != nil || len(p.pending) == 0 {
+	if err := s.requests.send(ctx, p.requests, at); err != nil || len(p.pending) == 0 && !look {
 		return err
 	}
 	info, refused, err := s.standing(ctx, at)
@@ -239,11 +244,11 @@ func (s *submitter) round(ctx context.Context) error {
 	maps.DeleteFunc(s.inFlight, func(nonce uint32, a *attempt) bool {
 		// Below the proven nonce it is in a block. From its death on, or that of
 		// its runtime, it cannot come into one that is not already proven.
-		return nonce < info.Nonce || a.death <= at.header.Number || a.effect != nil && s.w.runtimes.outdated(ctx, at, a.signed)
+		return nonce < info.Nonce || a.death <= at.header.Number || a.raw != nil && s.w.runtimes.outdated(ctx, at, a.signed)
 	})
 	for _, nonce := range slices.Sorted(maps.Keys(s.inFlight)) {
 		a := s.inFlight[nonce]
-		if a.effect == nil {
+		if a.effect == nil && a.step == nil {
 			return nil // what a former run sent comes first, so that nothing is sent twice
 		}
 		if time.Since(a.sent) > s.w.cfg.resubmit {
@@ -252,6 +257,9 @@ func (s *submitter) round(ctx context.Context) error {
 				return err // a refusal is fine: it may be in a block that is not final
 			}
 		}
+	}
+	if sent, err := s.register(ctx, p, at, info.Nonce); sent || err != nil {
+		return err
 	}
 	if refused != nil {
 		s.w.health.trouble("confirmations", refused)
@@ -286,8 +294,10 @@ func (s *submitter) standing(ctx context.Context, at verified) (info system.Acco
 	switch {
 	case e == nil:
 		s.w.metrics.registered.Set(0)
-		refused = fmt.Errorf("account %s is not registered any more (pallet Teerex), and nothing can be confirmed or paid: "+
-			"start this worker again, which registers it", own)
+		if s.lookFailures == 0 {
+			s.nextLook = 0
+		}
+		refused = fmt.Errorf("account %s is not registered any more (pallet Teerex), and nothing can be confirmed or paid before it is again", own)
 	case e.fingerprint != inForce:
 		refused = fmt.Errorf("the shard's program is now %s, this worker is registered with %s: nothing can be confirmed or paid", inForce, e.fingerprint)
 	case len(signers) >= maxSigners && !slices.ContainsFunc(signers, func(p integritee.ShardSignerStatus) bool { return p.Signer == own }):
@@ -295,6 +305,61 @@ func (s *submitter) standing(ctx context.Context, at verified) (info system.Acco
 			"EnclaveBridge.purge_enclave_from_shard_status (root) makes room", maxSigners)
 	}
 	return info, refused, nil
+}
+
+// looks reports whether it is time to look at the own registration. Before the
+// block in whose state it was found there is nothing to see.
+func (s *submitter) looks(p published) bool {
+	return p.number >= s.nextLook && p.number >= s.w.registrar.proven
+}
+
+// register sends what the own registration needs, and tells whether nothing else
+// is to be sent meanwhile: a step is on its way.
+func (s *submitter) register(ctx context.Context, p published, at verified, nonce uint32) (waiting bool, err error) {
+	for _, a := range s.inFlight {
+		if a.step != nil {
+			return true, nil
+		}
+	}
+	if !s.looks(p) {
+		return false, nil
+	}
+	r := s.w.registrar
+	state, err := r.look(ctx, at)
+	if err != nil {
+		return false, err
+	}
+	rt, err := s.w.runtimes.get(ctx)
+	if err != nil {
+		return false, err
+	}
+	x, err := r.step(rt, state)
+	switch {
+	case err != nil: // the rest can go on as long as the registration is there
+		s.w.health.trouble("registration", err)
+		s.nextLook = p.number + registrationEvery
+		return false, nil
+	case x == nil:
+		s.w.health.well("registration")
+		s.w.metrics.registered.Set(1)
+		s.nextLook, s.lookFailures = p.number+registrationEvery, 0
+		return false, nil
+	}
+	for s.inFlight[nonce] != nil {
+		nonce++
+	}
+	signed, err := s.w.sender.sign(rt, x.call, nonce)
+	if err != nil {
+		return false, err
+	}
+	if err := s.w.sender.submit(ctx, signed); isReply(err) {
+		return false, fmt.Errorf("%s: %w", x.name, err)
+	}
+	// It may have arrived or not: the same bytes are sent again later.
+	s.inFlight[nonce] = &attempt{signed: signed, step: x, sent: time.Now()}
+	r.sent(x)
+	s.w.log.Info("registering again", "what", x.name, "reason", x.reason, "nonce", nonce, "extrinsic", signed.hash)
+	return true, nil
 }
 
 // funds looks whether the account can go on paying. Lack of funds is trouble,
@@ -321,7 +386,7 @@ func (s *submitter) funds(ctx context.Context, number header.Number) error {
 func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 	busy := map[enclave.EffectID]bool{}
 	for _, a := range s.inFlight {
-		busy[*a.effect] = true
+		busy[*a.effect] = true // no step of registration is on its way
 	}
 	retrying, confirming := 0, 0
 	for _, e := range p.pending {
@@ -428,6 +493,9 @@ func (s *submitter) settle(ctx context.Context, p published) {
 	for _, x := range p.own {
 		a := s.inFlight[x.Nonce]
 		delete(s.inFlight, x.Nonce)
+		if a != nil && a.step != nil && !x.Success {
+			s.stepFailed(ctx, p.number, a, x)
+		}
 		if a == nil || a.effect == nil {
 			continue
 		}
@@ -440,10 +508,7 @@ func (s *submitter) settle(ctx context.Context, p published) {
 		}
 		reason := "it succeeded without the effect"
 		if !x.Success {
-			reason = "unknown"
-			if rt, err := s.w.runtimes.get(ctx); err == nil {
-				reason = dispatchError(rt.Metadata(), x.Failure)
-			}
+			reason = s.failure(ctx, x)
 		}
 		var pause header.Number
 		switch {
@@ -464,6 +529,25 @@ func (s *submitter) settle(ctx context.Context, p published) {
 		s.w.log.Warn("own extrinsic had no effect", "effect", effectName(e), "extrinsic", x.Hash, "reason", reason, "retry_in_blocks", pause)
 	}
 	maps.DeleteFunc(s.notBefore, func(id enclave.EffectID, _ header.Number) bool { _, owed := pending[id]; return !owed })
+}
+
+// failure says why an own extrinsic failed.
+func (s *submitter) failure(ctx context.Context, x enclave.OwnExtrinsic) string {
+	rt, err := s.w.runtimes.get(ctx)
+	if err != nil {
+		return "unknown"
+	}
+	return dispatchError(rt.Metadata(), x.Failure)
+}
+
+// stepFailed has the next look at the registration wait.
+func (s *submitter) stepFailed(ctx context.Context, now header.Number, a *attempt, x enclave.OwnExtrinsic) {
+	if a.step.failed != nil {
+		a.step.failed()
+	}
+	s.lookFailures++
+	s.nextLook = now + pauseAfter(s.lookFailures)
+	s.w.health.trouble("registration", fmt.Errorf("%s: extrinsic %s failed: %s", a.step.name, x.Hash, s.failure(ctx, x)))
 }
 
 // pauseAfter is how many blocks to wait after so many failures.

@@ -152,10 +152,11 @@ func TestRoundOfOneBlock(t *testing.T) {
 	}
 	again := &Worker{cfg: w.cfg, log: w.log, account: w.account, shard: w.shard, node: w.node, chain: w.chain, runtimes: w.runtimes,
 		sender: w.sender, health: newHealth(w.log), published: newBoard()}
+	again.registrar = newRegistrar(again)
 	old.head = old.number
 	again.published.update(func(p *published) { *p = old })
 	sub := newSubmitter(again)
-	sub.started, sub.nextFunds = true, old.number+1
+	sub.started, sub.nextFunds, sub.nextLook = true, old.number+1, old.number+1
 	info, _, err := sub.standing(n.ctx, at)
 	if err != nil {
 		t.Fatal(err)

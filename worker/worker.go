@@ -68,8 +68,9 @@ type Config struct {
 	// for development beside nodes that prove nothing. It needs Dev, and is
 	// part of the shard's trust config.
 	InsecureTrustParentchainRPC bool
-	// SkipRA registers with the attestation method Skip. It must be set: this
-	// version cannot register in another way yet.
+	// SkipRA registers with the attestation method Skip, which proves nothing to
+	// the parentchain. Without it the worker registers with a quote, which only SGX
+	// has: on other platforms it must be set.
 	SkipRA bool
 	// Attestation is the platform, and the policy for other workers.
 	Attestation Attestation
@@ -115,6 +116,8 @@ type Config struct {
 	// Logger takes the log; nil discards it.
 	Logger *slog.Logger
 
+	// opened is told the measurement, once the platform is open; nil for nobody.
+	opened func(tee.Measurement)
 	// terminal shows the progress of a catch-up; nil has it logged.
 	terminal *statusLine
 	// fs is what the data folder is on, but for what tee/sim keeps there; nil is

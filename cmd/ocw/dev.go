@@ -82,7 +82,7 @@ func runDev(ctx context.Context, cfg demo.NetworkConfig, logName string, out io.
 
 // describe prints what a newcomer needs: accounts, shard, and what to type.
 func describe(ctx context.Context, net *demo.Network, logName string, out io.Writer) error {
-	w, err := net.Workers[0].Dial(ctx)
+	w, err := net.Workers[0].Dial(ctx, nil)
 	if err != nil {
 		return err
 	}

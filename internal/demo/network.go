@@ -20,6 +20,7 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 )
 
 // NetworkConfig says what network to start.
@@ -37,6 +38,20 @@ type NetworkConfig struct {
 	// Plain has the workers serve their trusted RPC without TLS too, for web pages.
 	Plain bool
 	Logs  io.Writer // of the workers; nil: nowhere
+	// DCAPRoot is the certificate, in DER, that the chain takes for Intel's root; ""
+	// is Intel's.
+	DCAPRoot string
+	// Machines are what the workers run on, one for each; nil for the simulated TEE,
+	// and registration without attestation.
+	Machines []Machine
+	// Trust is what a client asks of the workers; nil for nothing.
+	Trust func(client.Registry) client.Trust
+}
+
+// Machine is what a worker runs on.
+type Machine struct {
+	Args []string // of the worker, before "run"
+	Run  []string // of "run", beside --dev
 }
 
 // Network is a running dev chain with workers on loopback.
@@ -104,9 +119,13 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 			http:    fmt.Sprintf("http://127.0.0.1:%d/is_initialized", p[2]),
 			net:     n,
 		}
-		w.args = []string{"-u", "ws://127.0.0.1", "-p", strconv.Itoa(ports[0]),
+		machine := Machine{Run: []string{"--skip-ra"}}
+		if cfg.Machines != nil {
+			machine = cfg.Machines[i]
+		}
+		w.args = slices.Concat(machine.Args, []string{"-u", "ws://127.0.0.1", "-p", strconv.Itoa(ports[0]),
 			"-P", strconv.Itoa(p[0]), "-r", strconv.Itoa(p[1]), "-h", strconv.Itoa(p[2]), "-w", strconv.Itoa(p[3]),
-			"-d", w.DataDir, "run", "--dev", "--skip-ra"}
+			"-d", w.DataDir, "run", "--dev"}, machine.Run)
 		if cfg.Plain {
 			w.PlainURL = fmt.Sprintf("ws://127.0.0.1:%d", p[4])
 			w.args = append(w.args, "--insecure-ws-port", strconv.Itoa(p[4]))
@@ -122,7 +141,7 @@ func StartNetwork(ctx context.Context, cfg NetworkConfig) (_ *Network, err error
 // startChains opens, serves and runs the chain, or the parachain and its relay
 // chain.
 func (n *Network) startChains(ctx context.Context, ports []int) error {
-	cfg := devchain.Config{BlockTime: n.cfg.BlockTime, StatePruning: devchain.DefaultStatePruning}
+	cfg := devchain.Config{BlockTime: n.cfg.BlockTime, StatePruning: devchain.DefaultStatePruning, Runtime: runtime.Options{DCAPRoot: n.cfg.DCAPRoot}}
 	var chain, relay *devchain.Chain
 	var run func(context.Context) error
 	if n.cfg.Para {
@@ -205,9 +224,13 @@ func (w *WorkerNode) RemoveState() error {
 	return errors.Join(errs...)
 }
 
-// Dial connects to the worker as a client.
-func (w *WorkerNode) Dial(ctx context.Context) (*client.Worker, error) {
-	return client.DialWorker(ctx, w.URL, client.Trust{InsecureDev: true})
+// Dial connects to the worker as a client, who may look into the registry.
+func (w *WorkerNode) Dial(ctx context.Context, registry client.Registry) (*client.Worker, error) {
+	trust := client.Trust{InsecureDev: true}
+	if w.net.cfg.Trust != nil {
+		trust = w.net.cfg.Trust(registry)
+	}
+	return client.DialWorker(ctx, w.URL, trust)
 }
 
 // poll asks done until it says yes, the worker ends or readyTimeout is over.

@@ -158,7 +158,7 @@ func (s *story) startWorker(i int) func(context.Context) (string, error) {
 		if err := node.Start(ctx); err != nil {
 			return "", err
 		}
-		w, err := node.Dial(ctx)
+		w, err := node.Dial(ctx, s.chain)
 		if err != nil {
 			return "", err
 		}
