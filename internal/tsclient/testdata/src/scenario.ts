@@ -175,7 +175,7 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
   const query = ocw.concat(ocw.fromHex(app.client.shard), who, Uint8Array.of(0), await ocw.sign(signer, statement));
   const ask: Record<string, [members: string[], f: () => Promise<unknown>]> = {
     ocw_getAnswer: [['genesis', 'shard', 'number', 'block', 'time', 'state', 'receipts', 'history', 'account', 'signature', 'value'], () => app.kitchen.sum(1n)],
-    ocw_getShieldingKey: [['genesis', 'shard', 'number', 'n', 'e', 'x25519', 'x25519-mlkem768', 'account', 'signature'], () => app.client.shieldingKey()],
+    ocw_getBinding: [['trustConfig', 'keys'], () => app.client.shieldingKey()],
     ocw_getSealingKey: [['genesis', 'shard', 'number', 'key', 'account', 'signature'], () => app.kitchen.nonce(signer)],
     ocw_proveReceipt: [
       ['genesis', 'shard', 'number', 'block', 'receipts', 'account', 'signature', 'receipt', 'position', 'salt', 'nodes'],
@@ -197,6 +197,23 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
     worker.json = honest;
     assert(await f(), `${method} as it is`);
   }
+  // Each of the keys, and everything that is signed for them: account, binding, signature.
+  const bound = (await honest('ocw_getBinding', [])) as { keys: Record<string, unknown>; statement: string; trustConfig: string };
+  for (const member of Object.keys(bound.keys)) {
+    const other = { ...bound, keys: { ...bound.keys, [member]: member === 'shieldingKey' ? (bound.keys[member] as string).replace(/\d/, (d) => (d === '1' ? '2' : '1')) : flip(bound.keys[member]) } };
+    assert(show(other) !== show(bound), `another ${member}`);
+    worker.json = async () => other;
+    await refused('not-trusted', 'for other keys', () => app.client.shieldingKey());
+  }
+  for (const at of [5, 33, 40, 70, 100, 130, 170, 195, 200, 240]) {
+    const statement = ocw.fromHex(bound.statement);
+    statement[at] = (statement[at] as number) ^ 1;
+    worker.json = async () => ({ ...bound, statement: ocw.toHex(statement) });
+    await refused('not-trusted', 'the signature is not by', () => app.client.shieldingKey());
+  }
+  worker.json = honest;
+  const { binding, by } = ocw.verifyBinding(bound);
+  assert(ocw.reportData(by, binding).length === 130 && ocw.reportData(by, { ...binding, purpose: 1 }) !== ocw.reportData(by, binding), 'report data');
   // Who stands in between reads nothing of a question and its answer, and cannot repeat or change it.
   const seen: [method: string, params: unknown[], answer: unknown][] = [];
   worker.json = async (m, params, signal) => {
@@ -228,7 +245,8 @@ async function lies(api: ApiPromise, app: App, at: Network, log: (line: string) 
   await refused('not-trusted', 'without valid attestation', with_({}));
   await refused('not-trusted', 'expected is 0x1111', with_({ fingerprint: other, acceptUnattested: true }));
   await refused('not-trusted', 'another chain or shard', with_('insecure-dev', other));
-  await with_({ fingerprint: await app.client.fingerprint(), acceptUnattested: true })();
+  await refused('not-trusted', 'expected is 0x1111', with_({ trustConfig: other, acceptUnattested: true }));
+  await with_({ fingerprint: await app.client.fingerprint(), trustConfig: binding.trustConfig, acceptUnattested: true })();
   await with_('insecure-dev')();
   log('answers, keys and receipts that were changed, who listens, and workers that are not trusted');
 }

@@ -7,21 +7,23 @@ import { account, accountBytes, type AccountId, bytes, type Codec, concat, decod
 import { type Account, rsaKey, type ShieldingKey, sign, x25519Key } from './crypto.js';
 import { OcwError, within } from './errors.js';
 import { lifetime, seal } from './seal.js';
-import { type Answer, hash, type Receipt, type SealingKey, type Signed, verifyAnswer, verifyReceipt, verifySealingKey, verifyShieldingKey } from './verify.js';
+import { type Answer, type Bound, hash, type Receipt, reportData, type SealingKey, type Signed, verifyAnswer, verifyBinding, verifyReceipt, verifySealingKey } from './verify.js';
 import { message, protocol, refusal, Worker } from './worker.js';
 
 /**
  * What a worker must show. All that it says is signed by an account, which must
  * be in the parentchain's enclave registry (Teerex.SovereignEnclaves), with the
- * fingerprint in force for the shard, and attested. The node is believed: use
- * your own. 'insecure-dev' accepts any account, for development only.
+ * fingerprint in force for the shard, and attested, and is bound to trust config
+ * and keys. Quotes are not verified here. The node is believed: use your own. 'insecure-dev' accepts any account, for development only.
  */
 export type Trust =
   | 'insecure-dev'
   | {
       /** The measurement that is expected, from your own build; without it the chain's word counts. */
       fingerprint?: Hex;
-      /** Accepts registrations that skipped attestation, which prove nothing. */
+      /** Hash of the trust config that the shard must have; without it, one of class production is taken. */
+      trustConfig?: Hex;
+      /** Accepts registrations that skipped attestation, which prove nothing, and shards for development. */
       acceptUnattested?: boolean;
     };
 
@@ -114,6 +116,8 @@ interface Inclusion {
   index: number;
 }
 
+/** How many blocks ago evidence may have been made: a day of 6 s blocks. */
+const maxAge = 14_400;
 const defaultTimeout = 5 * 60_000;
 const pollMs = 250;
 
@@ -151,12 +155,47 @@ export class Client<E> {
 
   /** The key that operations are encrypted to. */
   async shieldingKey(signal?: AbortSignal): Promise<ShieldingKey> {
-    const key = verifyShieldingKey(await this.worker.json('ocw_getShieldingKey', [], signal));
-    await this.#check(key);
-    if (this.envelope === 'x25519') {
-      return x25519Key(fromHex(key.x25519), fromHex(this.shard), fromHex(await this.fingerprint()));
+    const bound = verifyBinding(await this.worker.json('ocw_getBinding', [], signal));
+    await this.#check({ genesis: bound.trustConfig.genesis, shard: bound.binding.shard, by: bound.by });
+    if (this.trust !== 'insecure-dev') {
+      await this.#checkBound(bound, this.trust);
     }
-    return rsaKey(fromHex(key.n), fromHex(key.e));
+    if (this.envelope === 'x25519') {
+      return x25519Key(bound.x25519, fromHex(this.shard), fromHex(await this.fingerprint()));
+    }
+    return rsaKey(bound.n, bound.e);
+  }
+
+  /** Compares what the worker's account has signed with the parentchain. */
+  async #checkBound({ by, binding, trustConfig, registration }: Bound, trust: Exclude<Trust, string>): Promise<void> {
+    const refuse = (why: string): never => {
+      throw new OcwError('not-trusted', `the worker of account ${by}: ${why}`);
+    };
+    if (binding.purpose !== 2) {
+      refuse('it does not serve the shard yet');
+    }
+    if (trust.trustConfig !== undefined && trust.trustConfig !== binding.trustConfig) {
+      refuse(`its shard has the trust config ${binding.trustConfig}; expected is ${trust.trustConfig}`);
+    }
+    if (trust.trustConfig === undefined && !trust.acceptUnattested && (!trustConfig.production || trustConfig.insecure !== 0)) {
+      refuse('its shard is for development only');
+    }
+    const { chain } = this.api.rpc;
+    const [start, made, final] = await Promise.all([chain.getBlockHash(trustConfig.startNumber), chain.getBlockHash(binding.blockNumber), chain.getFinalizedHead()]);
+    if (start.toHex() !== trustConfig.startHash) {
+      refuse('its shard starts at a block of another chain');
+    }
+    const head = (await chain.getHeader(final)).number.toNumber();
+    if (made.toHex() !== binding.block || head - binding.blockNumber > maxAge) {
+      refuse('its evidence is not recent');
+    }
+    const enclave = await this.#registration(by);
+    if ('dcap' in enclave.attestationMethod) {
+      const same = (['trustConfig', 'shard', 'keys', 'purpose'] as const).every((f) => registration?.[f] === binding[f]);
+      if (registration === null || !same || reportData(by, registration) !== enclave.reportData.d) {
+        refuse('its registration is for something else');
+      }
+    }
   }
 
   /** The fingerprint that a call of the next block is checked against, by the parentchain. */
@@ -406,11 +445,7 @@ export class Client<E> {
     }
     const inForce = await this.fingerprint();
     const want = this.trust.fingerprint ?? inForce;
-    const entry = (await this.#storage('teerex', 'sovereignEnclaves', s.by)) as Record<string, Registration> | null;
-    const enclave = entry && Object.values(entry)[0];
-    if (!enclave) {
-      throw new OcwError('not-trusted', `the worker's account ${s.by} is no registered enclave`);
-    }
+    const enclave = await this.#registration(s.by);
     const attested = !('skip' in enclave.attestationMethod) && enclave.buildMode === 'Production' && enclave.status !== 'Invalid' && enclave.status !== 'GroupRevoked';
     if (enclave.mrEnclave !== want || want !== inForce) {
       throw new OcwError('not-trusted', `the worker's account ${s.by} is registered with fingerprint ${enclave.mrEnclave}; expected is ${want}, in force ${inForce}`);
@@ -419,6 +454,15 @@ export class Client<E> {
       throw new OcwError('not-trusted', `the worker's account ${s.by} is registered without valid attestation`);
     }
     this.#accepted.add(s.by);
+  }
+
+  async #registration(who: AccountId): Promise<Registration> {
+    const entry = (await this.#storage('teerex', 'sovereignEnclaves', who)) as Record<string, Registration> | null;
+    const enclave = entry && Object.values(entry)[0];
+    if (!enclave) {
+      throw new OcwError('not-trusted', `the worker's account ${who} is no registered enclave`);
+    }
+    return enclave;
   }
 
   async #storage(pallet: string, item: string, key: string): Promise<unknown> {
@@ -432,6 +476,7 @@ export class Client<E> {
 
 interface Registration {
   mrEnclave: Hex;
+  reportData: { d: Hex };
   attestationMethod: Record<string, unknown>;
   buildMode: string;
   status: string;

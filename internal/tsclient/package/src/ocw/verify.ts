@@ -1,6 +1,6 @@
 /** What workers sign and prove: roots, receipts, answers. */
 import { base58Decode, blake2AsU8a } from '@polkadot/util-crypto';
-import { accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, label, option, Reader, struct, toHex, u32, u64, u8, vec } from './codec.js';
+import { account, accountBytes, type AccountId, bytes, type Codec, compact, concat, decode, encode, equal, fixed, fromHex, type Hex, label, option, Reader, struct, text, toHex, u32, u64, u8, vec } from './codec.js';
 import { verify } from './crypto.js';
 import { OcwError } from './errors.js';
 import { protocol } from './worker.js';
@@ -61,36 +61,117 @@ export function verifyRoots(answer: unknown): Signed {
   return protocol('ocw_getRoots', () => signed('ocw_getRoots', answer as Record<string, unknown>, 'ocw/roots/1'));
 }
 
-/** The public key of a shard; n and e are little-endian. */
-export interface SignedKey {
-  genesis: Hex;
+/** What a worker's evidence vouches for, besides its account. */
+export interface Binding {
+  /** 2 for serving clients. */
+  purpose: number;
+  trustConfig: Hex;
   shard: Hex;
-  number: number;
-  n: Hex;
-  e: Hex;
-  /** Of the hybrid envelopes, see docs/envelopes.md. */
-  x25519: Hex;
-  'x25519-mlkem768': Hex;
-  by: AccountId;
+  keys: Hex;
+  tlsKey: Hex;
+  /** A block that the evidence is not older than. */
+  block: Hex;
+  blockNumber: number;
+  session: Hex;
 }
 
-const keyStatement = struct<Omit<SignedKey, 'by'>>({ genesis: h256, shard: h256, number: u32, n: fixed(384), e: fixed(4), x25519: h256, 'x25519-mlkem768': fixed(1216) });
+const binding = struct<Binding>({ purpose: u8, trustConfig: h256, shard: h256, keys: h256, tlsKey: h256, block: h256, blockNumber: u32, session: h256 });
 
-/** Reads what ocw_getShieldingKey answers. */
-export function verifyShieldingKey(answer: unknown): SignedKey {
-  const method = 'ocw_getShieldingKey';
+/** What evidence that vouches for a binding has in it: 64 bytes. */
+export function reportData(by: AccountId, b: Binding): Hex {
+  return toHex(concat(accountBytes(by), hash(encode(text, 'ocw/report-data/1'), encode(binding, b))));
+}
+
+/** What a shard takes for granted, as far as a client looks at it. */
+export interface TrustConfig {
+  genesis: Hex;
+  startNumber: number;
+  startHash: Hex;
+  shard: Hex;
+  app: string;
+  production: boolean;
+  insecure: number;
+}
+
+const relay = struct({ genesis: h256, paraId: u32, startNumber: u32, startHash: h256, startAuthoritySetHash: h256 });
+const config = struct({
+  version: u8,
+  genesis: h256,
+  startNumber: u32,
+  startHash: h256,
+  startAuthoritySetHash: h256,
+  relay: option(relay),
+  shard: h256,
+  app: text,
+  class: u8,
+  threshold: u32,
+  upgradeKeys: vec(h256),
+  insecure: u32,
+});
+
+/** What a worker has stated of itself, signed by its account. */
+export interface Bound {
+  by: AccountId;
+  binding: Binding;
+  trustConfig: TrustConfig;
+  /** The key that calls are encrypted to, little-endian. */
+  n: Uint8Array;
+  e: Uint8Array;
+  /** That of the envelope x25519. */
+  x25519: Uint8Array<ArrayBuffer>;
+  /** What its registration on the parentchain vouches for, as it says. */
+  registration: Binding | null;
+}
+
+/**
+ * Reads what ocw_getBinding answers: the account has signed the binding, and trust
+ * config and keys are those that it binds. Evidence is not looked at.
+ */
+export function verifyBinding(answer: unknown): Bound {
+  const method = 'ocw_getBinding';
   return protocol(method, () => {
-    const o = answer as Record<string, unknown>;
-    const key = {
-      genesis: o.genesis as Hex,
-      shard: shardHex(o.shard as string),
-      number: o.number as number,
-      n: o.n as Hex,
-      e: o.e as Hex,
-      x25519: o.x25519 as Hex,
-      'x25519-mlkem768': o['x25519-mlkem768'] as Hex,
+    const o = answer as { trustConfig: Hex; statement: Hex; registration?: Hex; keys: { epoch: number; shieldingKey: string; x25519: Hex; x25519mlkem768: Hex; material: Hex } };
+    const from = new Reader(fromHex(o.statement));
+    if (from.byte() !== 1) {
+      throw new RangeError('a statement of an unknown version');
+    }
+    const by = account.decode(from);
+    const b = binding.decode(from);
+    const scheme = from.byte();
+    const signature = concat(Uint8Array.of(scheme), from.take(scheme === 2 ? 65 : 64));
+    if (!verify(signature, concat(encode(text, 'ocw/tls-statement/1'), encode(binding, b)), accountBytes(by))) {
+      throw new OcwError('not-trusted', `worker: ${method}: the signature is not by ${by}`);
+    }
+    const k = o.keys;
+    const keys = hash(
+      label('ocw/public-keys/2'),
+      encode(u32, k.epoch),
+      encode(text, k.shieldingKey),
+      encode(bytes, fromHex(k.x25519)),
+      encode(bytes, fromHex(k.x25519mlkem768)),
+      encode(h256, k.material),
+    );
+    if (toHex(keys) !== b.keys) {
+      throw new OcwError('not-trusted', `worker: ${method}: its evidence is for other keys`);
+    }
+    const raw = fromHex(o.trustConfig);
+    if (toHex(hash(label('ocw/trust-config/1'), raw)) !== b.trustConfig) {
+      throw new OcwError('not-trusted', `worker: ${method}: its evidence is for another trust config`);
+    }
+    const c = decode(config, raw);
+    if (c.version !== 1 || c.shard !== b.shard) {
+      throw new OcwError('not-trusted', `worker: ${method}: its trust config is for another shard`);
+    }
+    const { n, e } = JSON.parse(k.shieldingKey) as { n: number[]; e: number[] };
+    return {
+      by,
+      binding: b,
+      trustConfig: { genesis: c.genesis, startNumber: c.startNumber, startHash: c.startHash, shard: c.shard, app: c.app, production: c.class === 1, insecure: c.insecure },
+      n: Uint8Array.from(n),
+      e: Uint8Array.from(e),
+      x25519: fromHex(k.x25519),
+      registration: o.registration === undefined ? null : decode(binding, fromHex(o.registration)),
     };
-    return { ...key, by: signer(method, o, concat(label('ocw/shielding-key/2'), encode(keyStatement, key))) };
   });
 }
 
