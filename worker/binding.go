@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -74,8 +75,9 @@ func (w *Worker) keepEvidenceFresh(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+	after := cmp.Or(w.cfg.renewEvidence, renewEvidence)
 	for {
-		if _, err := w.chain.waitPast(ctx, w.shown.Load().block+renewEvidence-1); err != nil {
+		if _, err := w.chain.waitPast(ctx, w.shown.Load().block+after-1); err != nil {
 			return nil
 		}
 		err := w.health.retry(ctx, "evidence", func(context.Context) error { return w.makeCertificate(tee.PurposeServe) })

@@ -124,10 +124,12 @@ type Config struct {
 	// the machine's.
 	fs store.FS
 	// For tests: resubmit shortens resubmitAfter, endpoints the times of comparing
-	// them, finalityPoll what prover calls so.
+	// them, finalityPoll what prover calls so, renewEvidence the constant.
 	resubmit     time.Duration
 	endpoints    parentchain.Options
 	finalityPoll time.Duration
+
+	renewEvidence header.Number
 }
 
 // Kinds of parentchains, for Config.Parentchain.
