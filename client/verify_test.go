@@ -331,6 +331,10 @@ func TestLyingWorkers(t *testing.T) {
 			s.alter = func(shown *fake.Shown) { shown.Document.TrustConfig = shown.Document.TrustConfig[1:] }
 		}, client.ErrNotTrusted, trustconfig.ErrInvalid},
 		"a forged genesis": {func(s *scene) { s.identity.Trust.Genesis, s.identity.Trust.StartHash = fake.Hash{9}, fake.Hash{9} }, client.ErrOtherChain, nil},
+		"a forged genesis before a true block": {func(s *scene) {
+			s.identity.Trust.StartNumber, s.identity.Trust.StartHash = 1, s.blocks(1)
+			s.identity.Trust.Genesis, s.identity.Trust.StartAuthoritySetHash = fake.Hash{9}, fake.Hash{7}
+		}, client.ErrOtherChain, nil},
 		"a forged checkpoint": {func(s *scene) {
 			s.blocks(2)
 			s.identity.Trust.StartNumber, s.identity.Trust.StartHash, s.identity.Trust.StartAuthoritySetHash = 1, fake.Hash{9}, fake.Hash{7}
