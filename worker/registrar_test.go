@@ -63,9 +63,10 @@ func TestRegistrationIsKept(t *testing.T) {
 	clock := new(chainClock)
 	n := newAttestedNetwork(t, m, clock.now)
 	n.id = integritee.ShardID(m.kit.SGX.MREnclave)
+	log := new(lockedText)
 	start := func(name string, a Attestation) *Worker {
 		cfg := n.config(name, t.TempDir())
-		cfg.SkipRA, cfg.Attestation = false, a
+		cfg.SkipRA, cfg.Attestation, cfg.Logger = false, a, slogText(log)
 		w := n.start(cfg)
 		n.ready(w)
 		return w
@@ -145,6 +146,9 @@ func TestRegistrationIsKept(t *testing.T) {
 	n.until(w, "it is not removed", func() bool { return count("RemovedSovereignEnclave") == 1 })
 	n.tick(w, "it is not registered again", renewed(before, binding))
 	if sent(reasonNone) != 2 {
+		t.Error("its absence is not counted")
+	}
+	if !strings.Contains(log.String(), "is not registered any more") {
 		t.Error("its absence is not told")
 	}
 	n.until(w, "health", func() bool { return w.Status().HealthCode == "ok" })

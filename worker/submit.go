@@ -345,6 +345,9 @@ func (s *submitter) register(ctx context.Context, p published, at verified, nonc
 		s.nextLook, s.lookFailures = p.number+registrationEvery, 0
 		return false, nil
 	}
+	if state.own == nil {
+		s.w.health.trouble("registration", fmt.Errorf("account %s is not registered any more (pallet Teerex): it is registered again", s.w.account.AccountID()))
+	}
 	for s.inFlight[nonce] != nil {
 		nonce++
 	}
