@@ -298,7 +298,7 @@ func (t Trust) judgeAge(ctx context.Context, r *Report) error {
 		return err
 	}
 	if hash != b.Block {
-		r.refuse(ErrStaleEvidence, "it names block %d with hash %v, which this chain does not have", b.BlockNumber, b.Block)
+		r.refuse(ErrStaleEvidence, "it names block %d with hash %v, which this chain does not have, or the node not yet", b.BlockNumber, b.Block)
 		return nil
 	}
 	final, err := t.Registry.Finalized(ctx)

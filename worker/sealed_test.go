@@ -319,6 +319,13 @@ func lies(t *testing.T, n *network, end *tlsEnd, sealed *client.Worker, trust cl
 	for name, with := range map[string]func(m string) string{
 		"a key of its own":              func(m string) string { return statement.ReplaceAllString(m, `"result":`+string(signedByEve)+`}`) },
 		"another key, not signed again": func(m string) string { return regexp.MustCompile(`"key":"0x..`).ReplaceAllString(m, `"key":"0x00`) },
+		"other keys to encrypt to":      func(m string) string { return strings.Replace(m, `"epoch":0`, `"epoch":1`, 1) },
+		"another's statement": func(m string) string {
+			return regexp.MustCompile(`"statement":"0x01..`).ReplaceAllString(m, `"statement":"0x0100`)
+		},
+		"no binding document": func(m string) string {
+			return regexp.MustCompile(`"trustConfig":"0x..`).ReplaceAllString(m, `"trustConfig":"0x07`)
+		},
 		"no key": func(m string) string {
 			return statement.ReplaceAllString(m, `"error":{"code":-32601,"message":"Method not found"}}`)
 		},
