@@ -11,7 +11,6 @@ import (
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/integritee"
-	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/tee"
 )
 
@@ -44,30 +43,28 @@ func TestEvidenceIsRenewed(t *testing.T) {
 }
 
 // TestClientDemandsEvidence: a client with a policy and the shard's trust config makes
-// a private call by a worker on a machine with (files of) SGX, and refuses the
-// same worker under others.
+// a private call by a worker on a machine with (files of) SGX, which has registered
+// with a quote, and refuses the same worker under others.
 func TestClientDemandsEvidence(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t, devchain.Config{})
 	m := newMachine(t, "good", nil)
-	measurement := m.kit.SGX.MREnclave
+	n := newAttestedNetwork(t, m, func() time.Time { return attestNoon })
+	measurement := m.measurement()
 	n.id = integritee.ShardID(measurement)
 	cfg := n.config("worker", t.TempDir())
-	cfg.Attestation = m.withCollateral(t)
+	cfg.SkipRA, cfg.Attestation = false, m.withCollateral(t)
 	w := n.start(cfg)
 	n.ready(w)
 
 	chain := n.session(w).Chain
-	hash := w.trustHash
-	trust := client.Trust{Registry: chain, TrustConfig: &hash, Shard: &n.id,
-		Policy:    &tee.Policy{Kinds: []tee.Kind{tee.SGX}, Measurements: []tee.Measurement{measurement}},
-		Verifiers: verifiers.All(verifiers.Config{Root: m.kit.Root(), Now: func() time.Time { return attestNoon }})}
+	trust := m.trust(chain)
+	trust.Shard = &n.id
 	wc, err := client.DialWorker(n.ctx, w.TrustedURL(), trust)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer wc.Close()
-	if got := wc.Subject(); got.Basis != client.ByEvidence || got.Claims.SGX.MREnclave != measurement {
+	if got := wc.Subject(); got.Basis != client.ByEvidence || got.Claims.Measurement != measurement || got.Enclave.Method != client.AttestationDCAP {
 		t.Errorf("%+v", got)
 	}
 	s := &client.Session{Chain: chain, Worker: wc, Envelope: client.X25519}
