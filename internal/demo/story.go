@@ -179,18 +179,24 @@ func (s *story) startWorker(i int) func(context.Context) (string, error) {
 		} else if fingerprint != s.fingerprint || shard != s.shard {
 			return "", fmt.Errorf("fingerprint %s and shard %s differ from those of worker 1", fingerprint, shard)
 		}
-		// It has seen all that is final by now, so that answers are not stale.
-		if s.workers[0] != nil {
-			st, err := s.workers[0].Status(ctx)
-			if err != nil {
-				return "", err
-			}
-			if err := w.AwaitBlock(ctx, st.Number); err != nil {
-				return "", err
-			}
+		if err := s.catchUp(ctx, i); err != nil {
+			return "", err
 		}
 		return fmt.Sprintf("%s, shard %s", node.URL, shard), nil
 	}
+}
+
+// catchUp waits until a worker has seen what worker 1 has, so that its answers are
+// not stale.
+func (s *story) catchUp(ctx context.Context, i int) error {
+	if i == 0 {
+		return nil
+	}
+	st, err := s.workers[0].Status(ctx)
+	if err != nil {
+		return err
+	}
+	return s.workers[i].AwaitBlock(ctx, st.Number)
 }
 
 func (s *story) listWorkers(ctx context.Context) (string, error) {
@@ -224,6 +230,9 @@ func (s *story) expect(i int, who **keyring.Pair, free uint64, nonce uint32) fun
 }
 
 func (s *story) account(ctx context.Context, i int, who *keyring.Pair) (info sample.AccountInfo, err error) {
+	if err := s.catchUp(ctx, i); err != nil {
+		return info, err
+	}
 	id := who.AccountID()
 	value, some, err := s.workers[i].Ask(ctx, s.shard, client.Question{Getter: sample.GetterAccountInfo(id), Owner: id, Signer: who})
 	if err != nil {
