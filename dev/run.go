@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	stdnet "net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,6 +57,9 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 	if err != nil {
 		return err
 	}
+	if url := running(); url != "" {
+		return fmt.Errorf("a network of this folder runs already, at %s: end it first", url)
+	}
 	if err := os.MkdirAll(runDir, 0o755); err != nil {
 		return err
 	}
@@ -73,8 +78,11 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 	if err != nil {
 		return err
 	}
+	at := endpoints{Chain: net.ChainURL}
 	defer func() {
-		os.Remove(filepath.Join(runDir, endpointsFile))
+		if readEndpoints().Chain == at.Chain { // else it is another network's
+			os.Remove(filepath.Join(runDir, endpointsFile))
+		}
 		if cerr := net.Close(); err == nil {
 			err = cerr
 		}
@@ -83,7 +91,6 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 	if net.RelayURL != "" {
 		fmt.Fprintf(out, "relay chain  %s\n", net.RelayURL)
 	}
-	at := endpoints{Chain: net.ChainURL}
 	for i, w := range net.Workers {
 		if err := w.Start(ctx); err != nil {
 			return err
@@ -132,6 +139,31 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 
 // accounts are those that have funds on the dev chain to pay for extrinsics.
 const accounts = "//Bob, //Charlie, //Dave, //Eve, //Ferdie"
+
+// readEndpoints returns the network that the folder's file names, nothing if there
+// is none.
+func readEndpoints() (at endpoints) {
+	if raw, err := os.ReadFile(filepath.Join(runDir, endpointsFile)); err != nil || json.Unmarshal(raw, &at) != nil {
+		return endpoints{}
+	}
+	return at
+}
+
+// running returns the URL of the network that the folder's file names if it
+// answers; a dev that was killed leaves its file behind.
+func running() string {
+	at := readEndpoints()
+	u, err := url.Parse(at.Chain)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	conn, err := stdnet.DialTimeout("tcp", u.Host, time.Second)
+	if err != nil {
+		return ""
+	}
+	conn.Close()
+	return at.Chain
+}
 
 func writeEndpoints(at endpoints) error {
 	raw, err := json.Marshal(at)

@@ -24,11 +24,17 @@ type Session struct {
 // ErrNoAnswer means that a getter has no answer, or none for who asks.
 var ErrNoAnswer = errors.New("the worker has no answer")
 
-// Query asks a getter.
+// ErrNoAccount means a getter for its owner, in nobody's name.
+var ErrNoAccount = errors.New("this getter is for its owner alone: --as ACCOUNT is missing")
+
+// Query asks a getter. Errors may wrap [ErrNoAnswer] or [ErrNoAccount].
 func (s *Session) Query(ctx context.Context, args []string) (m *Method, value []byte, err error) {
 	m, getter, err := s.App.ParseGetter(s.Owner, args)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !m.Public && s.Signer == nil {
+		return m, nil, ErrNoAccount // unsigned it would be taken for the public getter of its number
 	}
 	ask := s.Ask
 	if ask == nil {

@@ -94,6 +94,9 @@ func (t *trusted) queryAny() *cobra.Command {
 			s.Ask = t.askAndSave(s.Worker)
 		}
 		m, value, err := s.Query(ctx, args)
+		if errors.Is(err, appcli.ErrNoAccount) {
+			return &usageError{err}
+		}
 		if err != nil {
 			return err
 		}

@@ -41,14 +41,12 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 		a.notice("the outcome is not known: %s", reason)
 	}
 	switch {
-	case err != nil:
-		return err
 	case a.needSuccess && word == "failed":
 		return &callFailed{"the call failed: " + reason}
 	case a.needSuccess && word != "success":
 		return &callFailed{"the outcome of the call is not known: " + reason}
 	}
-	return nil
+	return err
 }
 
 // verdict says in a word and a reason how an operation ended.
