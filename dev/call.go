@@ -2,12 +2,8 @@ package dev
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -131,13 +127,9 @@ func (p *program) withClient(ctx context.Context, uri string, run func(context.C
 	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(filepath.Join(runDir, endpointsFile))
+	at, err := readEndpoints()
 	if err != nil {
-		return errors.New("no network is running here: start it with go run . dev in this folder, in another shell")
-	}
-	var at endpoints
-	if err := json.Unmarshal(raw, &at); err != nil || len(at.Workers) == 0 {
-		return fmt.Errorf("%s is damaged: start dev again", endpointsFile)
+		return err
 	}
 	signer, err := keyring.FromURI(keyring.Sr25519, uri)
 	if err != nil {

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	stdnet "net"
@@ -80,7 +81,7 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 	}
 	at := endpoints{Chain: net.ChainURL}
 	defer func() {
-		if readEndpoints().Chain == at.Chain { // else it is another network's
+		if named, err := readEndpoints(); err == nil && named.Chain == at.Chain { // else it is another network's
 			os.Remove(filepath.Join(runDir, endpointsFile))
 		}
 		if cerr := net.Close(); err == nil {
@@ -140,19 +141,25 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 // accounts are those that have funds on the dev chain to pay for extrinsics.
 const accounts = "//Bob, //Charlie, //Dave, //Eve, //Ferdie"
 
-// readEndpoints returns the network that the folder's file names, nothing if there
-// is none.
-func readEndpoints() (at endpoints) {
-	if raw, err := os.ReadFile(filepath.Join(runDir, endpointsFile)); err != nil || json.Unmarshal(raw, &at) != nil {
-		return endpoints{}
+// readEndpoints returns the network that the folder's file names.
+func readEndpoints() (at endpoints, err error) {
+	raw, err := os.ReadFile(filepath.Join(runDir, endpointsFile))
+	if err != nil {
+		return at, errors.New("no network is running here: start it with go run . dev in this folder, in another shell")
 	}
-	return at
+	if err := json.Unmarshal(raw, &at); err != nil || len(at.Workers) == 0 {
+		return endpoints{}, fmt.Errorf("%s is damaged: start dev again", endpointsFile)
+	}
+	return at, nil
 }
 
 // running returns the URL of the network that the folder's file names if it
 // answers; a dev that was killed leaves its file behind.
 func running() string {
-	at := readEndpoints()
+	at, err := readEndpoints()
+	if err != nil {
+		return ""
+	}
 	u, err := url.Parse(at.Chain)
 	if err != nil || u.Host == "" {
 		return ""

@@ -20,15 +20,15 @@ func TestRunning(t *testing.T) {
 	if err := os.Mkdir(runDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	at := endpoints{Chain: "ws://" + l.Addr().String()}
+	at := endpoints{Chain: "ws://" + l.Addr().String(), Workers: []string{"wss://127.0.0.1:1"}}
 	if err := writeEndpoints(at); err != nil {
 		t.Fatal(err)
 	}
 	if url := running(); url != at.Chain {
 		t.Errorf("%q, want %s", url, at.Chain)
 	}
-	if got := readEndpoints(); got.Chain != at.Chain {
-		t.Errorf("read %+v", got)
+	if got, err := readEndpoints(); err != nil || got.Chain != at.Chain {
+		t.Errorf("read %+v, %v", got, err)
 	}
 	l.Close()
 	if url := running(); url != "" {

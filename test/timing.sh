@@ -3,4 +3,4 @@
 # reasons (docs/envelopes.md). Takes some minutes, and a machine that is not busy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec go run ./internal/shielding/timing "$@"
+exec go run ./internal/bench/timing "$@"

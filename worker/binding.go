@@ -68,6 +68,14 @@ func (w *Worker) bind(purpose tee.Purpose) (b tee.Binding, keys binding.Keys, er
 	return b, keys, err
 }
 
+// shownKeys is what the worker shows once it has the shard's keys; nil before.
+func (w *Worker) shownKeys() *shown {
+	if s := w.shown.Load(); s != nil && s.document.Keys.ShieldingKey != "" {
+		return s
+	}
+	return nil
+}
+
 // keepEvidenceFresh renews the certificate from time to time until ctx ends.
 func (w *Worker) keepEvidenceFresh(ctx context.Context) error {
 	select {
@@ -90,8 +98,8 @@ func (w *Worker) keepEvidenceFresh(ctx context.Context) error {
 // registerBinding serves what clients need to check the evidence.
 func (w *Worker) registerBinding(s *rpcserver.Server) {
 	handle(s, binding.Method, func(context.Context, json.RawMessage) (any, error) {
-		now := w.shown.Load()
-		if now == nil || now.document.Keys.ShieldingKey == "" {
+		now := w.shownKeys()
+		if now == nil {
 			return nil, w.notReady()
 		}
 		d := now.document

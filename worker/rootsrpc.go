@@ -8,7 +8,6 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
-	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
 
@@ -44,15 +43,14 @@ func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw 
 // answers, signed by this worker's account.
 func (w *Worker) registerShieldingKey(s *rpcserver.Server) {
 	handle(s, "ocw_getShieldingKey", func(context.Context, json.RawMessage) (any, error) {
-		keys, genesis := w.keys.Load(), w.genesis.Load()
+		keys, now, genesis := w.keys.Load(), w.shownKeys(), w.genesis.Load()
 		view, err := w.view()
-		if err != nil || keys == nil || genesis == nil {
+		if err != nil || keys == nil || now == nil || genesis == nil {
 			return nil, w.notReady()
 		}
 		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number()}
 		k.N, k.E = keys.Shielding.Public().Parts()
-		k.X25519 = keys.Hybrid(shielding.X25519).Public().Bytes()
-		k.X25519MLKEM768 = keys.Hybrid(shielding.X25519MLKEM768).Public().Bytes()
+		k.X25519, k.X25519MLKEM768 = now.document.Keys.X25519, now.document.Keys.X25519MLKEM768
 		k.Sign(w.account)
 		return k, nil
 	})

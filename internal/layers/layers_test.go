@@ -75,7 +75,6 @@ var table = map[string]int{
 	"internal/demo":               assembly,
 	"internal/inspect":            command,
 	"internal/bench":              command,
-	"internal/shielding/timing":   command, // measures
 	"internal/scripttest":         command,
 	"internal/cli":                command,
 	"internal/appcli":             command,

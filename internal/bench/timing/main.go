@@ -9,7 +9,6 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -75,10 +74,7 @@ func pairs() ([]kinds, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := rawKey(key.Public())
-	if err != nil {
-		return nil, err
-	}
+	raw := rawKey(key.Public())
 	openRSA := func(ct []byte) ([]byte, error) { return key.Decrypt(ct, 1) }
 	const n = 20_000
 	all := []kinds{
@@ -132,23 +128,11 @@ func changed(make func() ([]byte, error), at int) func() []byte {
 // modulus is a public key of which the bare RSA operation is done here.
 type modulus struct{ n, e *big.Int }
 
-func rawKey(k *shielding.PublicKey) (*modulus, error) {
-	text, err := json.Marshal(k)
-	if err != nil {
-		return nil, err
-	}
-	var j struct{ N, E []int }
-	if err := json.Unmarshal(text, &j); err != nil {
-		return nil, err
-	}
-	number := func(le []int) *big.Int {
-		out := new(big.Int)
-		for _, b := range slices.Backward(le) {
-			out.Or(out.Lsh(out, 8), big.NewInt(int64(b)))
-		}
-		return out
-	}
-	return &modulus{number(j.N), number(j.E)}, nil
+func rawKey(k *shielding.PublicKey) *modulus {
+	n, e := k.Parts() // little-endian
+	slices.Reverse(n)
+	slices.Reverse(e)
+	return &modulus{new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)}
 }
 
 // first returns ciphertexts of random bytes of which the first one is zero (0),
