@@ -100,7 +100,7 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 		Use:   "integritee-service",
 		Short: "Integritee offchain worker with the app " + app.Name(),
 		Long: "A worker of a shard: it follows the finalized blocks of the parentchain, executes the encrypted calls in them on\n" +
-			"private state, confirms the blocks, and answers getters. This build runs on a simulated TEE.",
+			"private state, confirms the blocks, and answers getters. Without --tee it runs on a simulated TEE, which protects nothing.",
 		Version:          Version,
 		TraverseChildren: true, // global flags stand before the subcommand, whose own letters may differ
 		SilenceErrors:    true,
