@@ -61,13 +61,14 @@ func randomLosses(seed uint64) func(string, json.RawMessage) loss {
 // troubled is a network of workers whose calls are lost, on a chain that forks.
 type troubled struct {
 	*network
-	r       *rand.Rand
-	workers []*Worker
-	configs []Config
-	proxies []*proxy
-	bob     *keyring.Pair
-	key     *shielding.PublicKey
-	invoked int // trusted calls sent
+	r        *rand.Rand
+	workers  []*Worker
+	configs  []Config
+	proxies  []*proxy
+	bob      *keyring.Pair
+	key      *shielding.PublicKey
+	invoked  int    // trusted calls sent
+	restarts [2]int // of each worker
 }
 
 // tick makes a block, and waits until the workers have what is final.
@@ -98,6 +99,7 @@ func (n *troubled) restart(i int) {
 		n.t.Fatal(err)
 	}
 	n.workers[i] = n.start(n.configs[i])
+	n.restarts[i]++
 }
 
 // newTroubled starts two workers of an app; their losses begin with lose.
@@ -267,8 +269,10 @@ func TestRandomLosses(t *testing.T) {
 	}
 	for i, w := range n.workers {
 		for number, times := range n.confirmations(w) {
-			if times != 1 {
-				t.Errorf("worker %d has confirmed block %d %d times", i, number, times)
+			// Behind a submission that the pool forgot, a former run's confirmation
+			// waits where nobody can see it (submitter.reserve).
+			if most := 1 + n.restarts[i]; times < 1 || times > most {
+				t.Errorf("worker %d has confirmed block %d %d times, at most %d can be", i, number, times, most)
 			}
 		}
 	}

@@ -559,7 +559,10 @@ func pauseAfter(failures uint32) header.Number {
 }
 
 // reserve counts what a former run left in the node's pool as on its way. The
-// node's word is taken as far as it is plausible; a lie costs one era.
+// node's word is taken as far as it is plausible; a lie costs one era. What waits
+// in the pool behind a nonce that the node forgot is not seen: it may come into a
+// block beside what is sent now. A confirmation is then there twice, for a fee; a
+// payout is not, since the pallet pays a call hash once.
 func (s *submitter) reserve(ctx context.Context, proven uint32, at header.Number) error {
 	next, err := s.w.node.AccountNextIndex(ctx, s.w.account.AccountID())
 	if err != nil {
