@@ -43,7 +43,7 @@ var allHabits = [workerCount]habits{
 		}},
 	{name: "crashes all the time", parallelism: 3, group: 7, segment: 5, snapshot: 30, trouble: 60, restart: 50,
 		goal: func(d dice, t, at header.Number) header.Number { return max(at, t-min(t, header.Number(d.n(20)))) }},
-	{name: "joins late", parallelism: 8, group: 20, segment: 512, snapshot: 1000, trouble: 500, goal: follows,
+	{name: "joins late", parallelism: 8, group: 20, segment: 512, snapshot: 300, trouble: 500, goal: follows,
 		joins: func(last header.Number) header.Number { return last / 2 }},
 	{name: "starts over", parallelism: 4, group: 3, segment: 40, snapshot: 200, restart: 300, goal: follows,
 		resets: func(last header.Number) header.Number { return last * 2 / 3 }},
