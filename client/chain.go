@@ -158,6 +158,16 @@ func (c *Chain) ShardConfig(ctx context.Context, shard ShardID) (*integritee.Upg
 	return &config, nil
 }
 
+// ShardSigners returns the workers that have confirmed blocks of a shard, after the
+// best block; none on chains of 2022.
+func (c *Chain) ShardSigners(ctx context.Context, shard ShardID) (list []integritee.ShardSignerStatus, err error) {
+	if legacy, err := c.Legacy(ctx); err != nil || legacy {
+		return nil, err
+	}
+	_, err = c.storage(ctx, Hash{}, &list, "EnclaveBridge", "ShardStatus", shard[:])
+	return list, err
+}
+
 // Enclave returns the registration of a sovereign enclave after the best
 // block, nil if there is none. It makes Chain a [Registry].
 func (c *Chain) Enclave(ctx context.Context, who AccountID) (*Enclave, error) {

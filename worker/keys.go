@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/erase"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -66,7 +67,12 @@ type ownKeys struct {
 }
 
 // loadKeys returns the sealed key material, nil if there is none.
-func loadKeys(d *dataDir, p tee.Platform) (*ownKeys, error) {
+func loadKeys(d *dataDir, p tee.Platform) (k *ownKeys, err error) {
+	erase.Do(func() { k, err = unsealKeys(d, p) })
+	return k, err
+}
+
+func unsealKeys(d *dataDir, p tee.Platform) (*ownKeys, error) {
 	b, err := d.unseal(p, materialFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -100,14 +106,16 @@ func saveKeys(d *dataDir, p tee.Platform, k *ownKeys) error {
 }
 
 // newKeys makes key material for a new shard.
-func newKeys(trust hashing.Hash) (*ownKeys, error) {
-	key, err := shielding.Generate()
-	if err != nil {
-		return nil, err
-	}
-	m, err := enclave.NewKeyMaterial(key, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	return &ownKeys{status: keysCandidate, trust: trust, material: m}, nil
+func newKeys(trust hashing.Hash) (k *ownKeys, err error) {
+	erase.Do(func() {
+		var key *shielding.PrivateKey
+		if key, err = shielding.Generate(); err != nil {
+			return
+		}
+		var m *enclave.KeyMaterial
+		if m, err = enclave.NewKeyMaterial(key, rand.Reader); err == nil {
+			k = &ownKeys{status: keysCandidate, trust: trust, material: m}
+		}
+	})
+	return k, err
 }

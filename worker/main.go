@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/harden"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
@@ -239,6 +240,15 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 			return fail(func(cmd *cobra.Command, _ []string) error {
 				if cfg.InsecureTrustParentchainRPC { // whatever --log-level says
 					fmt.Fprintf(cmd.ErrOrStderr(), "\n%s.\n\n", insecureRPC)
+				}
+				if !f.attestation.simulated() { // which protects nothing, and is to be debugged
+					for _, m := range harden.Process() {
+						level := slog.LevelInfo
+						if !m.OK {
+							level = slog.LevelWarn
+						}
+						cfg.Logger.Log(cmd.Context(), level, "protection of the process", "what", m.Name, "in_force", m.OK, "note", m.Note)
+					}
 				}
 				cfg.opened = func(m tee.Measurement) { fmt.Fprintf(cmd.OutOrStdout(), "MRENCLAVE=%s\n", m) }
 				return run(cmd.Context(), cfg)

@@ -14,6 +14,7 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/bench"
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
+	"github.com/offchain-worker/sdk/internal/doctor"
 	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/worker"
 )
@@ -54,7 +55,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), bench.Command(), vetCommand(), newCommand(), addCommand())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), doctor.Command(), bench.Command(), vetCommand(), newCommand(), addCommand())
 	return root
 }
 

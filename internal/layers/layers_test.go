@@ -29,6 +29,7 @@ var table = map[string]int{
 	"substrate":            protocol,
 	"internal/integritee":  protocol,
 	"internal/shielding":   protocol,
+	"internal/erase":       protocol,
 	"internal/layers":      protocol,
 	"internal/pallet":      protocol,
 	"internal/jsonschema":  protocol,
@@ -66,6 +67,7 @@ var table = map[string]int{
 	"internal/store":       adapter,
 	"internal/archive":     adapter,
 	"internal/keystore":    adapter,
+	"internal/harden":      adapter,
 	"internal/devchain":    assembly,
 	"internal/fabricate":   assembly,
 	// Tests only: whole workers below the envelope.
@@ -74,6 +76,7 @@ var table = map[string]int{
 	"client":                      assembly,
 	"internal/demo":               assembly,
 	"internal/inspect":            command,
+	"internal/doctor":             command,
 	"internal/bench":              command,
 	"internal/scripttest":         command,
 	"internal/cli":                command,

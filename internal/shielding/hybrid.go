@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"github.com/offchain-worker/sdk/internal/erase"
 )
 
 // Envelope is a way to encrypt an operation to a shard.
@@ -139,7 +141,12 @@ func (k *HybridKey) Public() *HybridPublicKey {
 
 // Open decrypts a ciphertext of the key's envelope. Every failure is
 // ErrUndecryptable.
-func (k *HybridKey) Open(ciphertext []byte, b Binding) ([]byte, error) {
+func (k *HybridKey) Open(ciphertext []byte, b Binding) (plaintext []byte, err error) {
+	erase.Do(func() { plaintext, err = k.open(ciphertext, b) })
+	return plaintext, err
+}
+
+func (k *HybridKey) open(ciphertext []byte, b Binding) ([]byte, error) {
 	h := hybrids[k.envelope]
 	if e, ok := HybridOf(ciphertext); !ok || e != k.envelope || len(ciphertext) < h.header+tagLen+lengthLen {
 		return nil, ErrUndecryptable

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"github.com/offchain-worker/sdk/internal/erase"
 )
 
 // PrivateKey is a shard's private encryption key. It is immutable and safe
@@ -73,7 +75,12 @@ func (k *PrivateKey) Public() *PublicKey { return &PublicKey{k.key.PublicKey} }
 // Every chunk but the last must hold as much as it can, as Encrypt makes them.
 // Nothing binds chunks to each other: whoever sets a short one of his own before
 // somebody else's would choose where in a message its bytes come to stand.
-func (k *PrivateKey) Decrypt(ct []byte, maxChunks int) ([]byte, error) {
+func (k *PrivateKey) Decrypt(ct []byte, maxChunks int) (plaintext []byte, err error) {
+	erase.Do(func() { plaintext, err = k.decrypt(ct, maxChunks) })
+	return plaintext, err
+}
+
+func (k *PrivateKey) decrypt(ct []byte, maxChunks int) ([]byte, error) {
 	if (len(ct)+KeySize-1)/KeySize > maxChunks {
 		return nil, ErrTooLong
 	}

@@ -75,7 +75,10 @@ func runtimeMetadata() (*metadata.Metadata, error) {
 			},
 			Events: []metadata.VariantSpec{variant[integritee.EventAddedSgxEnclave]("AddedSgxEnclave", 0)}},
 		{Name: "EnclaveBridge", Index: 54,
-			Storage: []metadata.StorageSpec{storageMap("ShardConfigRegistry", reflect.TypeFor[integritee.ShardID](), reflect.TypeFor[integritee.UpgradableShardConfig]())},
+			Storage: []metadata.StorageSpec{
+				storageMap("ShardConfigRegistry", reflect.TypeFor[integritee.ShardID](), reflect.TypeFor[integritee.UpgradableShardConfig]()),
+				storageMap("ShardStatus", reflect.TypeFor[integritee.ShardID](), reflect.TypeFor[[]integritee.ShardSignerStatus]()),
+			},
 			Calls: []metadata.VariantSpec{variant[integritee.InvokeArgs]("invoke", 0), variant[integritee.ShieldFundsArgs]("shield_funds", 2),
 				variant[integritee.ConfirmArgs]("confirm_processed_parentchain_block", 1)},
 			Events: []metadata.VariantSpec{variant[integritee.EventIndirectInvocationRegistered]("IndirectInvocationRegistered", 0),
