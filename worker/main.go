@@ -142,7 +142,7 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f),
+	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -419,6 +419,15 @@ func (f *flags) measurement(log *slog.Logger) (m tee.Measurement, err error) {
 // withDir runs f on the data folder, held for this process if something has
 // to be made there.
 func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p tee.Platform) error) error {
+	return f.openDir(app, cmd, false, run)
+}
+
+// withHeldDir runs f on the data folder, held for this process.
+func (f *flags) withHeldDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p tee.Platform) error) error {
+	return f.openDir(app, cmd, true, run)
+}
+
+func (f *flags) openDir(app *stf.App, cmd *cobra.Command, hold bool, run func(d *dataDir, p tee.Platform) error) error {
 	if err := f.check(app); err != nil {
 		return err
 	}
@@ -427,7 +436,7 @@ func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p
 		return err
 	}
 	d := &dataDir{path: f.dataDir, fs: store.OS}
-	if !exists(d.file(accountFile)) {
+	if hold || !exists(d.file(accountFile)) {
 		if d, err = openDataDir(f.dataDir, store.OS); err != nil {
 			return err
 		}
