@@ -1,11 +1,14 @@
 package worker
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -15,10 +18,12 @@ import (
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
 // trustConfigCommand writes the trust config of a shard that begins at a block
@@ -29,6 +34,8 @@ func trustConfigCommand(app *stf.App, f *flags) *cobra.Command {
 		finality          finalityFlags
 		block, relayBlock string
 		class             string
+		upgradeKeys       []string
+		threshold         uint32
 	)
 	cmd := &cobra.Command{
 		Use:   "trust-config [SHARD]",
@@ -59,7 +66,11 @@ func trustConfigCommand(app *stf.App, f *flags) *cobra.Command {
 			if err := t.Class.UnmarshalText([]byte(class)); err != nil {
 				return fmt.Errorf("--class is %v or %v", enclave.InsecureDev, enclave.Production)
 			}
-			_, err := parentchain.ParseURLs(c.NodeURL)
+			var err error
+			if t.Upgrade, err = parseUpgradeKeys(upgradeKeys, threshold); err != nil {
+				return err
+			}
+			_, err = parentchain.ParseURLs(c.NodeURL)
 			if err != nil {
 				err = fmt.Errorf("endpoints of the parentchain: %w", err)
 			}
@@ -90,7 +101,24 @@ func trustConfigCommand(app *stf.App, f *flags) *cobra.Command {
 	o.StringVar(&block, "block", "", "`number` of the block at which the shard begins, which must be final (default: the last one that is)")
 	o.StringVar(&relayBlock, "relay-block", "", "`number` of the block of the relay chain at which to begin (default: the last final one)")
 	o.StringVar(&class, "class", enclave.InsecureDev.String(), "insecure-dev, which the simulated TEE needs, or production")
+	o.StringSliceVar(&upgradeKeys, "upgrade-key", nil, "`account` of a key that approves other programs (ocw approve), as address or 0x and hex; several, by repetition.\n"+
+		"Without any there is no other program for the shard, ever")
+	o.Uint32Var(&threshold, "upgrade-threshold", 0, "how `many` of them have to sign (default: all)")
 	return cmd
+}
+
+// parseUpgradeKeys reads the accounts of upgrade keys.
+func parseUpgradeKeys(accounts []string, threshold uint32) (u trustconfig.UpgradeKeys, err error) {
+	for _, a := range accounts {
+		k, err := keyring.ParseAccountID(a)
+		if err != nil {
+			return u, fmt.Errorf("--upgrade-key: %w", err)
+		}
+		u.Keys = append(u.Keys, k)
+	}
+	slices.SortFunc(u.Keys, func(a, b keyring.AccountID) int { return bytes.Compare(a[:], b[:]) })
+	u.Threshold = cmp.Or(threshold, uint32(len(u.Keys)))
+	return u, nil
 }
 
 // hint adds the remedy to the error of a chain without authorities of its own.

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
 // TestTrustConfigCommand writes trust configs for later blocks of a solo chain
@@ -68,6 +70,11 @@ func TestTrustConfigCommand(t *testing.T) {
 	if _, c := write("-u " + solo.url + " trust-config --block 0"); c.Hash() != enclave.DevTrustConfig(solo.chain.Genesis(), solo.shard(), sample.Name).Hash() {
 		t.Errorf("block 0: %+v", c)
 	}
+	bob := pair("//Bob").AccountID()
+	if _, c := write("-u " + solo.url + " trust-config --block 0 --upgrade-key " + ferdie.AccountID().Hex() + "," + alice.AccountID().String() + " --upgrade-key " + bob.String()); c.Upgrade.Threshold != 3 ||
+		!slices.Equal(c.Upgrade.Keys, []keyring.AccountID{ferdie.AccountID(), bob, alice.AccountID()}) {
+		t.Errorf("upgrade keys: %+v", c.Upgrade)
+	}
 	// Another set than the trusted one.
 	c.StartAuthoritySetHash[0]++
 	raw, err := json.Marshal(c)
@@ -105,6 +112,8 @@ func TestTrustConfigCommand(t *testing.T) {
 		"-u " + solo.url + " trust-config --block 99999":                                   "not final yet",
 		"-u " + solo.url + " trust-config --block -1":                                      "not a block number",
 		"-u " + solo.url + " trust-config --relay-block 1":                                 "no effect",
+		"-u " + solo.url + " trust-config --upgrade-key 5Fnobody":                          "--upgrade-key",
+		"-u " + solo.url + " trust-config --upgrade-threshold 1":                           "1 of 0 upgrade keys",
 		"-u " + solo.url + " trust-config --class safe":                                    "--class",
 		"-u ws://a:b trust-config":                                                         "URL 1 of 1",
 		"-u " + solo.url + " trust-config 0OIl":                                            "SHARD",

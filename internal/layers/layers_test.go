@@ -39,6 +39,7 @@ var table = map[string]int{
 	"internal/access":      machine,
 	"internal/trustconfig": machine,
 	"internal/binding":     machine,
+	"internal/approval":    machine,
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,

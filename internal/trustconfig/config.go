@@ -85,7 +85,7 @@ const (
 // (RULES 8). Without keys there are no upgrades.
 type UpgradeKeys struct {
 	Threshold uint32              `json:"threshold"`
-	Keys      []keyring.AccountID `json:"keys"` // ed25519 public keys, ascending
+	Keys      []keyring.AccountID `json:"keys"` // ed25519, sr25519 or ecdsa, as accounts; ascending
 }
 
 // RelayTrust is the trusted start on the relay chain of a parachain.
@@ -211,14 +211,14 @@ func (t Config) Check() error {
 	return errors.Join(all...)
 }
 
-// maxJSON is the size of the largest trust config in JSON that is read, in bytes.
-const maxJSON = 1 << 20
+// MaxJSON is the size of the largest trust config in JSON that is read, in bytes.
+const MaxJSON = 1 << 20
 
 // Parse reads the JSON form and checks it; unknown keys are refused. Errors wrap
 // ErrInvalid.
 func Parse(b []byte) (t Config, err error) {
-	if len(b) > maxJSON {
-		return t, fmt.Errorf("%w: more than %d bytes", ErrInvalid, maxJSON)
+	if len(b) > MaxJSON {
+		return t, fmt.Errorf("%w: more than %d bytes", ErrInvalid, MaxJSON)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

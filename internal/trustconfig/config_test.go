@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		"unknown key":   strings.Replace(string(text), `"app":`, `"name":1,"app":`, 1),
 		"text after it": string(text) + "{}",
 		"no chain":      "{}",
-		"too long":      strings.Repeat(" ", maxJSON) + string(text),
+		"too long":      strings.Repeat(" ", MaxJSON) + string(text),
 		"unknown class": strings.Replace(string(text), "insecure-dev", "secure", 1),
 	} {
 		if _, err := Parse([]byte(bad)); !errors.Is(err, ErrInvalid) {
