@@ -195,8 +195,9 @@ func decodeProven(p trie.ProofValue, v any) (bool, error) {
 
 // syncHeads verifies finality to what the node calls final, without bodies,
 // and adds it to the chain.
-// keep, if not nil, is given each part.
-func (c *chain) syncHeads(ctx context.Context, f finality, keep func([]lightclient.FinalHeader)) error {
+// keep is given each part; its error ends this, and what it was given does not
+// come again.
+func (c *chain) syncHeads(ctx context.Context, f finality, keep func([]lightclient.FinalHeader) error) error {
 	head, err := c.node.FinalizedHeader(ctx)
 	if err != nil {
 		return err
@@ -217,8 +218,8 @@ func (c *chain) syncHeads(ctx context.Context, f finality, keep func([]lightclie
 		for _, h := range final {
 			c.add(h.Header(), h.Hash())
 		}
-		if keep != nil {
-			keep(final)
+		if err := keep(final); err != nil {
+			return err
 		}
 	}
 	return nil

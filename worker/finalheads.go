@@ -21,7 +21,7 @@ type finalHeads struct {
 	last     [32][4]lightclient.FinalHeader
 }
 
-func (h *finalHeads) add(list []lightclient.FinalHeader) {
+func (h *finalHeads) add(list []lightclient.FinalHeader) error {
 	for _, f := range list {
 		for k := range min(bits.TrailingZeros32(uint32(f.Number()))+1, len(h.last)) {
 			ring := &h.last[k]
@@ -29,6 +29,7 @@ func (h *finalHeads) add(list []lightclient.FinalHeader) {
 			ring[0] = f
 		}
 	}
+	return nil
 }
 
 func (h *finalHeads) find(n header.Number) (lightclient.FinalHeader, bool) {

@@ -23,22 +23,37 @@ import (
 // finalized state after its own registration:
 //
 //	no trace of the shard  before registering: make keys (candidates) and seal
-//	                       them; then update_shard_config, and look again
-//	we are its first       our candidates are the shard's keys
-//	another is its first   candidates are deleted; the keys come from a signer of the shard
+//	                       them; then update_shard_config, publish the hash of
+//	                       the candidates (RULES 5), and look whose is the first
+//	ours is the first      our candidates are the shard's keys
+//	another's is           candidates are deleted; the keys come from a signer of
+//	                       the shard, and have to be those whose hash is the first
+//
+// What is registered before the keys are known to be the shard's is for the
+// purpose join and names no keys; afterwards the worker shows evidence, and where
+// it registers by quote registers, for the purpose serve, with the keys (RULES 6).
+// Clients accept nothing else.
 //
 // A worker without candidates whose account is registered already had keys and
 // lost them: it never makes new ones. Neither does one for a shard that is
-// configured. All this is decided at the node's finalized head only, and not
-// while the node says that it is syncing or has no peers.
+// configured, but it waits until somebody has published keys. All this is decided
+// at the node's finalized head only, and not while the node says that it is
+// syncing or has no peers.
 //
-// So of several that start at once exactly one makes the keys, and a worker
-// never makes keys for a shard that somebody else has. Until key hashes are
-// published on chain (RULES 5), the order of ShardStatus decides whose keys
-// are the shard's.
+// So of several that start at once exactly one makes the keys, whatever the
+// moment at which others are killed, and a worker never makes keys for a shard
+// that somebody else has. Keys that were confirmed once are the shard's; if the
+// chain knows no publication (of a shard of an older version, or of a chain that
+// began anew) the worker that has them publishes them.
+//
+// In the layout of 2022 nothing can be published: there the order in which the
+// signers are registered decides.
 
 // peerTimeout bounds asking one peer for its address.
 const peerTimeout = 10 * time.Second
+
+// errOtherKeys means a worker that has other keys than the shard's.
+var errOtherKeys = errors.New("its keys are not those that were published as the shard's")
 
 // maxSigners is how many signers the pallet keeps per shard; it evicts none.
 const maxSigners = integritee.MaxShardSigners
@@ -138,45 +153,85 @@ func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 		if err := w.current(ctx); err != nil {
 			return err
 		}
-		s, err := w.shardState(ctx)
+		s, won, ours, err := w.elect(ctx, own)
 		if err != nil {
 			return err
 		}
-		if err := w.checkShardConfig(s); err != nil {
-			return err
-		}
-		if len(s.signers) == 0 {
-			if err := w.mayClaim(s, own); err != nil {
-				return err
-			}
-			if err := w.claimShard(ctx); err != nil {
-				return err
-			}
-			if s, err = w.shardState(ctx); err != nil {
-				return err
-			}
-			if len(s.signers) == 0 {
-				return errors.New("the signers of the shard were removed again")
-			}
-		}
-		if own != nil && s.signers[0].Signer != w.account.AccountID() {
-			// Another came first, and whatever becomes of its entry, ours are not the shard's keys.
-			if err := w.dir.remove(materialFile); err != nil {
-				return fatal("the keys made for nothing: %w", err)
-			}
-			own = nil
-		}
-		if s.signers[0].Signer == w.account.AccountID() && own != nil {
+		if ours {
 			own.status = keysConfirmed
 			return saveKeys(w.dir, w.platform, own)
 		}
-		k, err := w.join(ctx, s)
+		if own != nil {
+			// Another came first, and whatever becomes of it, ours are not the shard's keys.
+			if err := w.dir.remove(materialFile); err != nil {
+				return fatal("the keys made for nothing: %w", err)
+			}
+			w.log.Info("the keys of another worker are the shard's: those made here are deleted", "shard", w.shard)
+			own = nil
+		}
+		k, err := w.join(ctx, s, won)
 		if err == nil {
 			own = k
 		}
 		return err
 	})
 	return own, err
+}
+
+// elect finds out whose keys are the shard's, and whether that are own candidates,
+// which are published if nobody's are the shard's yet. The claim is nil on chains
+// that know none.
+func (w *Worker) elect(ctx context.Context, own *ownKeys) (s shardState, won *claim, ours bool, err error) {
+	if s, err = w.checkedState(ctx); err != nil {
+		return s, nil, false, err
+	}
+	if s.legacy {
+		if len(s.signers) == 0 {
+			return s, nil, false, fmt.Errorf("account %s has lost its registration: start this worker again, which registers it", w.account.AccountID())
+		}
+		return s, nil, own != nil && s.signers[0].Signer == w.account.AccountID(), nil
+	}
+	if won, err = w.election.result(ctx); err != nil {
+		return s, nil, false, err
+	}
+	if won == nil && own == nil {
+		return s, nil, false, w.noKeys(s)
+	}
+	if won == nil && s.config == nil {
+		if err = w.claimShard(ctx); err == nil {
+			s, err = w.checkedState(ctx) // it may have become another program's
+		}
+		if err != nil {
+			return s, nil, false, err
+		}
+	}
+	if won == nil {
+		if won, err = w.publishKeys(ctx, own, w.election.result); err == nil {
+			s, err = w.checkedState(ctx)
+		}
+		if err != nil {
+			return s, nil, false, err
+		}
+	}
+	if own != nil {
+		ours, err = own.are(won)
+	}
+	return s, won, ours, err
+}
+
+// checkedState is shardState of a shard that is not another program's.
+func (w *Worker) checkedState(ctx context.Context) (shardState, error) {
+	s, err := w.shardState(ctx)
+	if err == nil {
+		err = w.checkShardConfig(s)
+	}
+	return s, err
+}
+
+// are reports whether these are the keys that a claim is of.
+func (k *ownKeys) are(won *claim) (bool, error) {
+	hash, err := publicHash(k.material)
+	return err == nil && hash == won.Keys, err
 }
 
 // checkShardConfig refuses a shard that others configured for another program.
@@ -195,23 +250,58 @@ func (w *Worker) checkShardConfig(s shardState) error {
 	return nil
 }
 
-// mayClaim says why the shard without signers must not be claimed.
-func (w *Worker) mayClaim(s shardState, own *ownKeys) error {
-	switch {
-	case s.legacy:
-		return fmt.Errorf("account %s has lost its registration: start this worker again, which registers it", w.account.AccountID())
-	case s.config != nil:
-		return fmt.Errorf("shard %s is configured but has no signer: its keys were made by workers that were removed. One that has them "+
-			"must confirm a block, or choose another shard", w.shard)
-	case own == nil:
+// noKeys says why a worker without candidates makes none for a shard whose keys
+// are nobody's yet.
+func (w *Worker) noKeys(s shardState) error {
+	if s.config == nil && len(s.signers) == 0 {
 		return fmt.Errorf("account %s was registered before, but its key material (%s) is gone, and the shard has no other worker: "+
 			"restore the file, or use another data folder", w.account.AccountID(), w.dir.file(materialFile))
 	}
-	return nil
+	who := "a worker that was removed"
+	if len(s.signers) > 0 {
+		who = "worker " + s.signers[0].Signer.String()
+	}
+	return fmt.Errorf("shard %s was begun by %s, and nobody has published its keys yet: whoever has made them has to (start it again). "+
+		"If they are lost, choose another shard", w.shard, who)
 }
 
-// claimShard writes the shard's configuration, which makes this worker its
-// first signer unless somebody is faster. The candidates are sealed.
+// claimData is by what a claim of this shard's keys is known.
+func (w *Worker) claimData() []byte { return enclave.ClaimData(w.shard, w.trustHash) }
+
+// publishKeys publishes the hash of own keys, which are sealed, and returns whose
+// are the shard's then.
+func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(context.Context) (*claim, error)) (won *claim, err error) {
+	w.health.setPhase("publishing the keys' hash")
+	hash, err := publicHash(own.material)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := w.runtimes.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	values, _, err := w.chain.prove(ctx, shardStatusKey(integritee.ShardID(w.fingerprint())))
+	if err != nil {
+		return nil, err
+	}
+	remark, err := takesNoMore(values[0], w.account.AccountID())
+	if err != nil {
+		return nil, err
+	}
+	call, err := enclave.ClaimCall(rt.Metadata(), w.claimData(), hash, remark)
+	if err != nil {
+		return nil, err
+	}
+	w.log.Info("publishes the hash of the keys that it has made", "shard", w.shard, "keys", hash, "remark", remark)
+	err = w.sender.transact(ctx, rt, call, func([]trie.ProofValue) (bool, error) {
+		won, err = result(ctx)
+		return won != nil, err
+	})
+	return won, err
+}
+
+// claimShard writes the shard's configuration, unless somebody is faster. The
+// candidates are sealed.
 func (w *Worker) claimShard(ctx context.Context) error {
 	w.health.setPhase("creating the shard")
 	rt, err := w.runtimes.get(ctx)
@@ -224,15 +314,13 @@ func (w *Worker) claimShard(ctx context.Context) error {
 		return err
 	}
 	return w.sender.transact(ctx, rt, call, func(v []trie.ProofValue) (bool, error) {
-		var signers []integritee.ShardSignerStatus
-		_, err := decodeProven(v[0], &signers)
-		return len(signers) > 0, err
-	}, shardStatusKey(w.shard))
+		return v[0].Present, nil
+	}, shardConfigKey(w.shard))
 }
 
 // reclaimShard creates the shard on a chain that shows no trace of it, for a
 // worker that has its keys already: a development chain that began anew, with
-// the same block 0. No keys are made; if somebody else is faster, checkPeerKeys
+// the same block 0. No keys are made; if somebody else is faster, compareKeys
 // finds that the keys differ.
 func (w *Worker) reclaimShard(ctx context.Context) error {
 	if err := w.current(ctx); err != nil {
@@ -247,14 +335,19 @@ func (w *Worker) reclaimShard(ctx context.Context) error {
 	})
 }
 
-// join obtains the keys from a signer of the shard, the most recently active
-// first. On success they are sealed.
-func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
+// join obtains the keys that were published from a signer of the shard, the most
+// recently active first. On success they are sealed. On chains without claims won
+// is nil.
+func (w *Worker) join(ctx context.Context, s shardState, won *claim) (*ownKeys, error) {
 	w.health.setPhase("joining the shard")
 	peers := s.others(w.account.AccountID())
+	if len(peers) == 0 && len(s.signers) == 0 {
+		return nil, fmt.Errorf("%v, and the chain knows no worker any more that has them: one that has them must confirm a block. "+
+			"If they are lost, the shard's state can never be read again: choose another shard", won)
+	}
 	if len(peers) == 0 {
 		return nil, fatal("this worker was the only one of shard %s and its key material (%s) is gone: the shard's state can never "+
-			"be read again. Restore the file, or choose another shard", w.shard, w.dir.file(materialFile))
+			"be read again. Restore the file, or choose another shard (%v)", w.shard, w.dir.file(materialFile), won)
 	}
 	if len(s.signers) >= maxSigners-1 && len(peers) == len(s.signers) {
 		w.log.Warn("the shard has room for ten signers only and evicts none: this worker may not be able to confirm blocks",
@@ -262,7 +355,7 @@ func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
 	}
 	var errs []error
 	for _, p := range peers {
-		k, err := w.requestKeys(ctx, p)
+		k, err := w.requestKeys(ctx, p, won)
 		if err == nil {
 			return k, saveKeys(w.dir, w.platform, k)
 		}
@@ -271,7 +364,7 @@ func (w *Worker) join(ctx context.Context, s shardState) (*ownKeys, error) {
 		}
 		errs = append(errs, fmt.Errorf("worker %s: %w", p.Signer, err))
 	}
-	return nil, fmt.Errorf("no worker of the shard gave its keys: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("no worker of the shard gave its keys (%v; if all that have them are lost, choose another shard): %w", won, errors.Join(errs...))
 }
 
 // others returns the signers of the shard but this one, the most recently active
@@ -283,7 +376,7 @@ func (s *shardState) others(self keyring.AccountID) []integritee.ShardSignerStat
 }
 
 // requestKeys obtains the keys from one peer.
-func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerStatus) (*ownKeys, error) {
+func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerStatus, won *claim) (*ownKeys, error) {
 	addr, err := w.muRaAddress(ctx, peer.Signer)
 	if err != nil {
 		return nil, err
@@ -297,10 +390,14 @@ func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerSta
 	if err != nil {
 		return nil, err
 	}
-	if hash, err := publicHash(m); err != nil || hash != got.Keys {
+	hash, err := publicHash(m)
+	if err != nil || hash != got.Keys {
 		return nil, errors.New("the keys are not those that its evidence vouches for")
 	}
-	w.log.Info("obtained the keys of the shard", "shard", w.shard, "from", peer.Signer, "keys", m.Hash())
+	if won != nil && hash != won.Keys {
+		return nil, fmt.Errorf("%w: it gave %s; %v", errOtherKeys, hash, won)
+	}
+	w.log.Info("obtained the keys of the shard", "shard", w.shard, "from", peer.Signer, "keys", hash)
 	return &ownKeys{status: keysConfirmed, trust: w.trustHash, material: m}, nil
 }
 
@@ -371,10 +468,32 @@ func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
 	return nil
 }
 
+// compareKeys compares keys that were confirmed before with those that were
+// published first: a worker whose keys are not the shard's must not go on. If none
+// were, own ones are published.
+func (w *Worker) compareKeys(ctx context.Context, own *ownKeys) error {
+	if legacy, err := w.legacy(ctx); err != nil {
+		return err
+	} else if legacy {
+		return w.checkPeerKeys(ctx, own)
+	}
+	won, err := w.election.sync(ctx)
+	if err == nil && won == nil {
+		won, err = w.publishKeys(ctx, own, w.election.sync)
+	}
+	if err != nil {
+		return err
+	}
+	if same, err := own.are(won); err != nil || same {
+		return err
+	}
+	return fatal("the keys in %s are not those of shard %s: %v. Move the file away and let this worker join", w.dir.file(materialFile), w.shard, won)
+}
+
 // checkPeerKeys compares own keys with those that the first signer of the
 // shard attests to, if that is somebody else who can be asked: a worker whose
 // keys are not the shard's must not go on. A peer that does not answer proves
-// nothing. Once key hashes are published on chain (RULES 5), they decide.
+// nothing. It is for chains on which keys cannot be published.
 func (w *Worker) checkPeerKeys(ctx context.Context, own *ownKeys) error {
 	s, err := w.shardState(ctx)
 	if err != nil || len(s.signers) == 0 || s.signers[0].Signer == w.account.AccountID() {

@@ -195,7 +195,7 @@ func TestKeysLost(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, materialFile)); err != nil {
 		t.Fatal(err)
 	}
-	n.startFailing(n.config("1", dir), "key material", "is gone", "choose another shard")
+	n.startFailing(n.config("1", dir), "key material", "is gone", "choose another shard", "were published in block")
 }
 
 // TestRejoin deletes key material and state of one of two workers: it obtains
@@ -412,6 +412,9 @@ func TestChainBeganAnew(t *testing.T) {
 	}
 	if c, err := s.Chain.ShardConfig(anew.ctx, n.id); err != nil || c == nil {
 		t.Errorf("the shard was not created again: %v, %v", c, err)
+	}
+	if list := anew.claims(); !slices.Equal(list, []hashing.Hash{anew.keysOf(w)}) {
+		t.Errorf("published: %v", list)
 	}
 	anew.shield(s, alice.AccountID(), unit)
 	cfg = anew.config("2", t.TempDir())

@@ -15,6 +15,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/access"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/store"
@@ -64,6 +65,7 @@ type Worker struct {
 	trustHash hashing.Hash
 	sender    *sender
 	gate      *access.Gate
+	election  *election
 
 	genesis     atomic.Pointer[hashing.Hash]    // trust.Genesis, for Status
 	certificate atomic.Pointer[tls.Certificate] // of the trusted RPC
@@ -325,6 +327,7 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 	}
 	g.Go(func() error { return w.provider().Serve(ctx, w.listeners.muRa) })
 
+	w.election = newElection(w)
 	own, err := loadKeys(w.dir, w.platform)
 	if err != nil {
 		return fatal("%w", err)
@@ -353,7 +356,7 @@ func (w *Worker) serveKeys(own *ownKeys) error {
 }
 
 // comeToKeys registers and obtains the keys, following only heads: without the
-// keys no block can be executed.
+// keys no block can be executed, but looked at for whose keys are the shard's.
 func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -394,12 +397,19 @@ func (w *Worker) followHeads(ctx context.Context) error {
 				return err
 			}
 			if f == nil {
+				if err := w.election.checkKept(ctx); err != nil {
+					return err
+				}
 				start, h, err := w.newFinality(ctx)
 				if err != nil {
 					return err
 				}
 				f = start
+				w.election.begin(h, w.trust.StartHash)
 				w.chain.add(h, w.trust.StartHash)
+			}
+			if err := w.election.look(ctx, nil); err != nil { // what waits since an error
+				return err
 			}
 			heads, err := w.node.SubscribeFinalizedHeads(ctx)
 			if err != nil {
@@ -407,7 +417,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 			}
 			defer heads.Close()
 			for {
-				if err := w.chain.syncHeads(ctx, f, nil); err != nil {
+				if err := w.chain.syncHeads(ctx, f, func(list []lightclient.FinalHeader) error { return w.election.look(ctx, list) }); err != nil {
 					return err
 				}
 				w.health.well("parentchain")
@@ -483,7 +493,7 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	if restarted {
 		err := w.reclaimShard(ctx)
 		if err == nil {
-			err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.checkPeerKeys(ctx, own) })
+			err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.compareKeys(ctx, own) })
 		}
 		if err == nil {
 			err = w.serveKeys(own)

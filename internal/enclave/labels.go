@@ -11,4 +11,5 @@ const (
 	labelEnclaveAccount = "ocw/prf/enclave-account/1"
 	labelHybridKey      = "ocw/prf/hybrid-key/1"
 	labelShardAccount   = "ocw/prf/shard-account/1"
+	labelClaim          = "ocw/shard-keys/1"
 )

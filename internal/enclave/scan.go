@@ -131,7 +131,7 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 		in.status = statusSuccess
 	case r.Pallet == systemPallet && r.Name == "ExtrinsicFailed" && in != nil:
 		in.status, in.failure = statusFailed, r.Data
-	case r.Pallet == systemPallet && r.Name == "CodeUpdated", r.Pallet == "ParachainSystem" && r.Name == "ValidationFunctionApplied":
+	case changesCode(r):
 		s.newCode = true
 	case c.runtime.is(r, eventRegistered):
 		// The account is the first field in all layouts; the rest is not needed.
