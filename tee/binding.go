@@ -19,6 +19,7 @@ const (
 	PurposeProvide Purpose = 4 // hands out key material
 	PurposeAsk     Purpose = 5 // asks for a snapshot of the state
 	PurposeShare   Purpose = 6 // hands out a snapshot of the state
+	PurposeRestore Purpose = 7 // asks for the parts of a backup of key material
 )
 
 // String returns the name.
@@ -36,6 +37,8 @@ func (p Purpose) String() string {
 		return "ask"
 	case PurposeShare:
 		return "share"
+	case PurposeRestore:
+		return "restore"
 	}
 	return "none"
 }

@@ -161,6 +161,9 @@ func (w *Worker) obtainKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 			own.status = keysConfirmed
 			return saveKeys(w.dir, w.platform, own)
 		}
+		if own != nil && own.status == keysRestored {
+			return fatal("the restored keys in %s are not those of shard %s: %v", w.dir.file(materialFile), w.shard, won)
+		}
 		if own != nil {
 			// Another came first, and whatever becomes of it, ours are not the shard's keys.
 			if err := w.dir.remove(materialFile); err != nil {
@@ -196,6 +199,10 @@ func (w *Worker) elect(ctx context.Context, own *ownKeys) (s shardState, won *cl
 	}
 	if won == nil && own == nil {
 		return s, nil, false, w.noKeys(s)
+	}
+	if won == nil && own.status == keysRestored {
+		return s, nil, false, fmt.Errorf("nobody has published the keys of shard %s yet, and restored ones are never made known as a shard's: "+
+			"whoever has made them has to (start it again)", w.shard)
 	}
 	if won == nil && s.config == nil {
 		if err = w.claimShard(ctx); err == nil {

@@ -44,11 +44,14 @@ const (
 	// keysConfirmed: the shard's, because this worker is proven to be the
 	// first of the shard, or because an attested worker of the shard gave them.
 	keysConfirmed keyStatus = 2
+	// keysRestored: out of parts of a backup, whatever these held. They are the
+	// shard's if the chain says so, and are never made known as such.
+	keysRestored keyStatus = 3
 )
 
 // SCALEVariants lists the statuses.
 func (keyStatus) SCALEVariants() []scale.Variant {
-	return []scale.Variant{{Index: 1, Name: "candidate"}, {Index: 2, Name: "confirmed"}}
+	return []scale.Variant{{Index: 1, Name: "candidate"}, {Index: 2, Name: "confirmed"}, {Index: 3, Name: "restored"}}
 }
 
 // sealedMaterial is what the file of the key material holds.

@@ -40,6 +40,7 @@ var table = map[string]int{
 	"internal/trustconfig": machine,
 	"internal/binding":     machine,
 	"internal/approval":    machine,
+	"internal/keybackup":   machine,
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,

@@ -1,0 +1,294 @@
+package worker
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/approval"
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/keybackup"
+	"github.com/offchain-worker/sdk/internal/verifiers"
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/tee"
+)
+
+// How a shard's keys outlive all its workers. Parts of them are encrypted to
+// people's age keys, whom the shard's upgrade keys have named (approval.Backup),
+// since a worker's host chooses its command line and must not choose who gets the
+// keys. To restore them, a worker without keys has its enclave make an age key, and
+// vouches for it by evidence; each of enough people verifies that, and encrypts his
+// part to this key (ocw backup give). Where parts come from proves nothing about
+// what they hold: the keys that come out count once the parentchain says that they
+// are the shard's (obtainKeys).
+
+// backupCommand has the worker's side of it. The worker does not run meanwhile.
+func backupCommand(app *stf.App, f *flags) *cobra.Command {
+	root := &cobra.Command{Use: "backup", Short: "Split the shard's keys among people, or restore them from their parts", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("a subcommand is needed: create, request or restore")
+		}}
+	add := func(c *cobra.Command) *cobra.Command {
+		c.Flags().Bool("help", false, "print this help")
+		root.AddCommand(c)
+		return c
+	}
+
+	var recipients, out string
+	create := add(&cobra.Command{Use: "create --recipients FILE --out FOLDER", Args: cobra.NoArgs,
+		Short: "Write the shard's keys in parts, each encrypted to an age key that the upgrade keys have approved",
+		RunE: fail(func(cmd *cobra.Command, _ []string) error {
+			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				files, err := createBackup(d, p, recipients)
+				if err != nil {
+					return err
+				}
+				return writeParts(cmd, out, files)
+			})
+		})})
+	create.Flags().StringVar(&recipients, "recipients", "", "`file` with the approved list (ocw approve backup)")
+	create.Flags().StringVar(&out, "out", "", "`folder` for the parts, which must not be there yet")
+	requireFlags(create, "recipients", "out")
+
+	var trustFile, requestFile string
+	request := add(&cobra.Command{Use: "request --trust-config FILE --out FILE", Args: cobra.NoArgs,
+		Short: "Write what the holders of the parts need to give them to this worker's enclave",
+		RunE: fail(func(cmd *cobra.Command, _ []string) error {
+			return f.withHeldDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				r, err := requestParts(d, p, trustFile)
+				if err != nil {
+					return err
+				}
+				b, err := json.MarshalIndent(r, "", "  ")
+				if err != nil {
+					return err
+				}
+				return output(cmd, requestFile, append(b, '\n'))
+			})
+		})})
+	request.Flags().StringVar(&trustFile, "trust-config", "", "`file` with the shard's trust config")
+	request.Flags().StringVar(&requestFile, "out", "", "`file` for the request")
+	requireFlags(request, "trust-config", "out")
+
+	add(&cobra.Command{Use: "restore FILE…", Args: cobra.MinimumNArgs(1),
+		Short: "Restore the shard's keys from parts that were given to this worker's enclave",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return fail(func(cmd *cobra.Command, _ []string) error {
+				return f.withHeldDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+					h, err := restoreParts(d, p, args)
+					if err != nil {
+						return err
+					}
+					fmt.Fprintf(cmd.ErrOrStderr(), "keys with hash %v are restored: run uses them if the parentchain says that they are the shard's\n", h.Keys)
+					return nil
+				})
+			})(cmd, args)
+		}})
+	return root
+}
+
+func requireFlags(c *cobra.Command, names ...string) {
+	for _, n := range names {
+		if err := c.MarkFlagRequired(n); err != nil {
+			panic(err) // a flag that is not there
+		}
+	}
+}
+
+// createBackup returns the encrypted parts of the keys for those whom the upgrade
+// keys have named.
+func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, error) {
+	own, err := loadKeys(d, p)
+	if err != nil {
+		return nil, err
+	}
+	if own == nil || own.status != keysConfirmed {
+		return nil, errors.New("this worker does not have the shard's keys")
+	}
+	raw, err := d.unseal(p, chainDir, trustFile)
+	if err != nil {
+		return nil, fmt.Errorf("trust config: %w", err)
+	}
+	trust, err := enclave.DecodeTrustConfig(raw)
+	if err != nil {
+		return nil, err
+	}
+	if trust.Hash() != own.trust {
+		return nil, errOtherTrust
+	}
+	list, err := approvedRecipients(recipients, &trust)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", recipients, err)
+	}
+	to, err := keybackup.ParseRecipients(list.Recipients)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", recipients, err)
+	}
+	keys, err := publicHash(own.material)
+	if err != nil {
+		return nil, err
+	}
+	material := own.material.Encode()
+	defer clear(material)
+	return keybackup.Split(keybackup.Header{TrustConfig: own.trust, Shard: trust.Shard, Epoch: own.material.Epoch, Keys: keys,
+		Threshold: uint8(min(list.Threshold, 255))}, material, to, rand.Reader)
+}
+
+// approvedRecipients reads a list that the upgrade keys have signed.
+func approvedRecipients(path string, trust *enclave.TrustConfig) (*approval.Backup, error) {
+	b, err := verifiers.ReadFile(path, approval.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	file, err := approval.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	if file.Backup == nil {
+		return nil, errors.New("it does not say who may hold a backup")
+	}
+	_, err = file.Check(trust)
+	return file.Backup, err
+}
+
+// writeParts writes share-1.age, share-2.age… into a new folder.
+func writeParts(cmd *cobra.Command, dir string, files [][]byte) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for i, b := range files {
+		name := filepath.Join(dir, fmt.Sprintf("share-%d.age", i+1))
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), "written:", name)
+	}
+	return nil
+}
+
+// restoreFile holds the age key to which parts are given, sealed.
+const restoreFile = "restore_key_sealed.bin"
+
+// restoring is what it holds.
+type restoring struct {
+	Version  uint8        // 1
+	Trust    hashing.Hash // hash of the trust config that the request names
+	Identity string       // AGE-SECRET-KEY-PQ-1…
+}
+
+// requestParts returns a request for the parts of a shard's keys. Its key is the
+// same until they are restored.
+func requestParts(d *dataDir, p tee.Platform, trustFile string) (*keybackup.Request, error) {
+	trust, err := readTrustConfig(trustFile)
+	if err != nil {
+		return nil, err
+	}
+	own, err := loadKeys(d, p)
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		return nil, fmt.Errorf("this worker has keys already (%s)", d.file(materialFile))
+	}
+	account, err := loadAccount(d, p)
+	if err != nil {
+		return nil, err
+	}
+	id, err := loadRestoring(d, p)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && id.Trust != trust.Hash() {
+		id, err = newRestoring(d, p, trust.Hash())
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := age.ParseHybridIdentity(id.Identity)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.file(restoreFile), ErrSealed)
+	}
+	r, err := keybackup.NewRequest(p, account.AccountID(), trust, key.Recipient())
+	return &r, err
+}
+
+func newRestoring(d *dataDir, p tee.Platform, trust hashing.Hash) (*restoring, error) {
+	key, err := age.GenerateHybridIdentity()
+	if err != nil {
+		return nil, err
+	}
+	r := &restoring{Version: 1, Trust: trust, Identity: key.String()}
+	b := scale.MustMarshal(*r)
+	defer clear(b)
+	return r, d.seal(p, b, restoreFile)
+}
+
+func loadRestoring(d *dataDir, p tee.Platform) (*restoring, error) {
+	b, err := d.unseal(p, restoreFile)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(b)
+	r := new(restoring)
+	if err := scale.Unmarshal(b, r); err != nil || r.Version != 1 {
+		return nil, fmt.Errorf("%s: %w: unknown format", d.file(restoreFile), ErrSealed)
+	}
+	return r, nil
+}
+
+// restoreParts seals the keys that parts bring back. They are not the shard's
+// before the parentchain says so.
+func restoreParts(d *dataDir, p tee.Platform, names []string) (h keybackup.Header, err error) {
+	id, err := loadRestoring(d, p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, errors.New("this worker has not asked for parts: backup request comes first")
+	}
+	if err != nil {
+		return h, err
+	}
+	key, err := age.ParseHybridIdentity(id.Identity)
+	if err != nil {
+		return h, fmt.Errorf("%s: %w", d.file(restoreFile), ErrSealed)
+	}
+	if exists(d.file(materialFile)) {
+		return h, fmt.Errorf("this worker has keys already (%s)", d.file(materialFile))
+	}
+	var shares []*keybackup.Share
+	for _, name := range names {
+		b, err := verifiers.ReadFile(name, keybackup.MaxFile)
+		if err != nil {
+			return h, err
+		}
+		s, err := keybackup.Open(b, key)
+		if err != nil {
+			return h, fmt.Errorf("%s: %w", name, err)
+		}
+		defer clear(s.Value[:])
+		shares = append(shares, s)
+	}
+	h, encoded, err := keybackup.Combine(shares)
+	if err != nil {
+		return h, err
+	}
+	defer clear(encoded)
+	if h.TrustConfig != id.Trust {
+		return h, fmt.Errorf("the parts are of the shard with trust config %v, the request was for %v", h.TrustConfig, id.Trust)
+	}
+	material, err := enclave.DecodeKeyMaterial(encoded)
+	if err != nil {
+		return h, err
+	}
+	if hash, err := publicHash(material); err != nil || hash != h.Keys {
+		return h, errors.New("the keys are not those that the parts name")
+	}
+	if err := saveKeys(d, p, &ownKeys{status: keysRestored, trust: h.TrustConfig, material: material}); err != nil {
+		return h, err
+	}
+	return h, d.remove(restoreFile)
+}
