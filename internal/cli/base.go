@@ -100,7 +100,7 @@ func (a *app) transfer() *cobra.Command {
 		} else if legacy {
 			name = "transfer"
 		}
-		at, err := a.transact(ctx, chain, from, name, transferArgs{keyring.AddressOf(to), scale.CompactU128(value)})
+		at, err := a.transact(ctx, chain, from, "Balances", name, transferArgs{keyring.AddressOf(to), scale.CompactU128(value)})
 		if err != nil {
 			return err
 		}
@@ -118,9 +118,9 @@ func (a *app) transfer() *cobra.Command {
 	})
 }
 
-// transact calls the pallet Balances and waits until a block holds the call.
-func (a *app) transact(ctx context.Context, chain *client.Chain, from *keyring.Pair, name string, args transferArgs) (*client.Inclusion, error) {
-	call, err := chain.Compose(ctx, "Balances", name, args)
+// transact calls a pallet and waits until a block holds the call.
+func (a *app) transact(ctx context.Context, chain *client.Chain, from *keyring.Pair, pallet, name string, args any) (*client.Inclusion, error) {
+	call, err := chain.Compose(ctx, pallet, name, args)
 	if err != nil {
 		return nil, err
 	}

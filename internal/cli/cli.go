@@ -247,7 +247,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.sealed, "sealed", false, "encrypt what the worker is asked to its enclave, for a worker behind a proxy that ends TLS")
 	f.StringVar((*string)(&a.envelope), "envelope", "rsa", "how calls are encrypted: rsa, x25519 or x25519-mlkem768 (only rsa to workers of integritee-network)")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after this time, 0 for never")
-	root.AddCommand(a.balance(), a.newAccount(), a.listAccounts(), a.faucet(), a.transfer(), a.listWorkers(), a.listen(), a.shieldFunds(), a.trustedGroup())
+	root.AddCommand(a.balance(), a.newAccount(), a.listAccounts(), a.faucet(), a.transfer(), a.listWorkers(), a.unregisterWorker(), a.listen(), a.shieldFunds(), a.trustedGroup())
 	return root
 }
 

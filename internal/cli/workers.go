@@ -9,6 +9,7 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/keystore"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/spf13/cobra"
 )
@@ -36,6 +37,29 @@ func (a *app) listWorkers() *cobra.Command {
 		}
 		if a.json {
 			a.printJSON(map[string]any{"workers": list})
+		}
+		return nil
+	})
+}
+
+func (a *app) unregisterWorker() *cobra.Command {
+	return a.command("unregister-worker <FROM> <WORKER>", "have the parentchain forget a worker that has not renewed its registration for 48 hours", exactly(2), func(ctx context.Context, args []string) error {
+		from, err0 := signer(args[0], keystore.New(keystoreDir), keystoreDir)
+		who, err1 := recipient(args[1])
+		if err := each(err0, err1); err != nil {
+			return err
+		}
+		chain, err := a.chain(ctx)
+		if err != nil {
+			return err
+		}
+		at, err := a.transact(ctx, chain, from, "Teerex", "unregister_sovereign_enclave", integritee.UnregisterSovereignEnclaveArgs{EnclaveSigner: who})
+		if err != nil {
+			return err
+		}
+		a.say("worker %v is unregistered in block %d", who, at.Number)
+		if a.json {
+			a.printJSON(map[string]any{"outcome": "success", "extrinsicHash": at.Extrinsic, "blockHash": at.Block, "blockNumber": at.Number, "account": who})
 		}
 		return nil
 	})
