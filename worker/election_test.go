@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -158,9 +160,9 @@ func TestOtherKeysGiven(t *testing.T) {
 	first := n.start(n.config("1", t.TempDir()))
 	n.ready(first)
 	right := &ownKeys{material: first.keys.Load()}
-	wrong, err := newKeys(first.trustHash)
+	wrong, err := enclave.NewKeyMaterial(right.material.Shielding, rand.Reader)
 	if err == nil {
-		err = first.serveKeys(wrong)
+		err = first.serveKeys(&ownKeys{material: wrong})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +181,40 @@ func TestOtherKeysGiven(t *testing.T) {
 	n.ready(second)
 	if n.keysOf(second) != n.keysOf(first) {
 		t.Error("other keys")
+	}
+}
+
+// TestLyingElection has a joiner's node show other events of the blocks in which
+// keys can have been published, or another state as to whether there is a shard:
+// it believes neither, and makes and takes no keys meanwhile.
+func TestLyingElection(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	first := n.start(n.config("1", t.TempDir()))
+	n.ready(first)
+	for name, about := range map[string][]byte{"events": eventsKey, "trace": shardStatusKey(n.shard())} {
+		p := newProxy(t, n.url)
+		p.tell(onProof(func(method string, params json.RawMessage) bool {
+			return method == "state_getReadProof" && strings.Contains(string(params), hexOf(about))
+		}, func(items []string) []string {
+			if i := longest(items); len(items) > 0 {
+				items[i] = items[i][:2] + flipDigit(items[i][2:])
+			}
+			return items
+		}))
+		cfg := n.config(name, t.TempDir())
+		cfg.NodeURL = p.url
+		errs := watchErrors(cfg.Logger)
+		cfg.Logger = slogOf(errs)
+		w := n.start(cfg)
+		n.until(w, name+" were believed", func() bool { return p.lies.Load() > 0 && errs.find(refused("", lightclient.ErrStateProof)) != nil })
+		if exists(w.dir.file(materialFile)) {
+			t.Errorf("%s: there are keys", name)
+		}
+		p.tell(nil)
+		n.ready(w)
+		if n.keysOf(w) != n.keysOf(first) {
+			t.Errorf("%s: other keys", name)
+		}
 	}
 }
 

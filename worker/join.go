@@ -287,9 +287,19 @@ func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(cont
 	if err != nil {
 		return nil, err
 	}
-	values, _, err := w.chain.prove(ctx, shardStatusKey(integritee.ShardID(w.fingerprint())))
+	values, at, err := w.chain.prove(ctx, shardStatusKey(integritee.ShardID(w.fingerprint())), shardConfigKey(w.shard))
 	if err != nil {
 		return nil, err
+	}
+	config := new(integritee.UpgradableShardConfig)
+	if ok, err := decodeProven(values[1], config); err != nil {
+		return nil, fmt.Errorf("shard configuration: %w", err)
+	} else if !ok {
+		config = nil
+	}
+	if f := integritee.FingerprintAt(w.shard, config, at.header.Number+1); f != w.fingerprint() {
+		return nil, fmt.Errorf("nobody has published the keys of shard %s yet, and what this worker publishes does not count: the program in force is %s, "+
+			"this one is %s. A worker of that program has to", w.shard, f, w.fingerprint())
 	}
 	remark, err := takesNoMore(values[0], w.account.AccountID())
 	if err != nil {
