@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"crypto/rand"
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -62,7 +64,8 @@ func TestLegacyChain(t *testing.T) {
 	}
 
 	// The second worker finds the first in the registry and gets its keys.
-	two := n.start(n.config("two", t.TempDir()))
+	dir := t.TempDir()
+	two := n.start(n.config("two", dir))
 	n.ready(two)
 	s2 := n.session(two)
 	enclaves, err := s.Chain.Enclaves(n.ctx)
@@ -101,4 +104,17 @@ func TestLegacyChain(t *testing.T) {
 		}
 	}
 	n.sameState(one, two)
+
+	// Nothing can be published here: keys are compared with those of the first.
+	stopped(t, two)
+	wrong, err := enclave.NewKeyMaterial(two.keys.Load().Shielding, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := saveKeys(two.dir, two.platform, &ownKeys{status: keysConfirmed, trust: two.trustHash, material: wrong}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := n.config("two", dir)
+	cfg.CleanReset = true
+	n.startFailing(cfg, "are not those of shard", "its first worker")
 }
