@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -257,4 +258,30 @@ func (a *attestation) checkClass(c enclave.Class) error {
 		refuse(d.Debug(), "its own enclave can be read by its host")
 	}
 	return errors.Join(errs...)
+}
+
+// checkPrograms refuses a policy that has more programs than this one and those
+// that are approved, in a shard of class production: a host writes the policy, and
+// must not choose who gets the keys.
+func (a *attestation) checkPrograms(c enclave.Class, approved []tee.Measurement) error {
+	if c != enclave.Production {
+		return nil
+	}
+	var errs []error
+	for _, m := range a.policy.Measurements {
+		if m != a.Measurement() && !slices.Contains(approved, m) {
+			errs = append(errs, fmt.Errorf("%w: its policy accepts program %s, which is not its own, and which the upgrade keys have not approved (--approvals)", errClass, m))
+		}
+	}
+	if len(a.policy.SGX)+len(a.policy.TDX)+len(a.policy.SNP) > 0 {
+		errs = append(errs, fmt.Errorf("%w: its policy accepts programs by signer or registers, and not by measurement, which alone can be approved", errClass))
+	}
+	return errors.Join(errs...)
+}
+
+// peerPolicy is what the evidence of other workers is appraised by.
+func (w *Worker) peerPolicy() tee.Policy {
+	p := w.platform.policy
+	p.Measurements = append(slices.Clip(p.Measurements), w.approvals.measurements()...)
+	return p
 }

@@ -249,10 +249,10 @@ func (w *Worker) checkShardConfig(s shardState) error {
 	if s.config == nil {
 		return nil
 	}
-	own := integritee.Fingerprint(w.platform.Measurement())
-	if f := integritee.FingerprintAt(w.shard, s.config, s.at.header.Number+1); f != own {
+	own := w.fingerprint()
+	if f := integritee.FingerprintAt(w.shard, s.config, s.at.header.Number+1); f != own && !w.approvals.has(f) {
 		return fatal("shard %s is configured on chain for the program (fingerprint) %s, this one is %s: "+
-			"somebody else uses this shard. Run that program, or choose another shard", w.shard, f, own)
+			"somebody else uses this shard, or the upgrade keys have to approve that program (--approvals). Run that program, or choose another shard", w.shard, f, own)
 	}
 	return nil
 }
@@ -403,6 +403,9 @@ func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerSta
 		return nil, err
 	}
 	defer clear(got.Payload)
+	if err := w.authorize(ctx, got.Peer); err != nil {
+		return nil, err
+	}
 	m, err := enclave.DecodeKeyMaterial(got.Payload)
 	if err != nil {
 		return nil, err
@@ -454,7 +457,7 @@ func (w *Worker) muRaAddress(ctx context.Context, peer keyring.AccountID) (strin
 // terms is what this worker asks of the other side of a hand-over: the same
 // trust config and shard, and what the policy says of program and platform.
 func (w *Worker) terms() ratls.Terms {
-	return ratls.Terms{TrustConfig: w.trustHash, Shard: w.shard, Policy: w.platform.policy,
+	return ratls.Terms{TrustConfig: w.trustHash, Shard: w.shard, Policy: w.platform.policy, Approved: w.approvals.measurements,
 		Verifiers: w.platform.verifiers, Recent: w.chain.recentBlock, CheckRecent: w.chain.checkRecent}
 }
 
@@ -471,16 +474,38 @@ func (w *Worker) provider() *ratls.Provider {
 		Authorize: w.authorize, Snapshot: w.sharedSnapshot}
 }
 
+// maxRegistrationAge is how long ago a peer may have registered: workers do it
+// again after less than renewAfter.
+const maxRegistrationAge = renewAfter * 3 / 2
+
+// authorize looks at how the other side of a hand-over, whose evidence is accepted,
+// is registered by the proven state. The error is what it may be told.
 func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
-	e, at, err := w.enrolled(ctx, peer.Account)
+	unreadable := errors.New("the parentchain cannot be read now")
+	at, ok := w.chain.latest()
+	if !ok {
+		return unreadable
+	}
+	e, values, err := w.lookup(ctx, at, peer.Account, timestampKey)
+	var now uint64
+	if err == nil {
+		_, err = decodeProven(values[0], &now)
+	}
 	if err != nil {
-		return errors.New("the parentchain cannot be read now")
+		return unreadable
 	}
-	if e == nil {
-		return fmt.Errorf("not in the enclave registry at block %d", at.header.Number)
+	refuse := func(reason ratls.Reason, format string, args ...any) error {
+		return &ratls.Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 	}
-	if e.fingerprint != integritee.Fingerprint(peer.Claims.Measurement) {
-		return errors.New("registered with another fingerprint")
+	switch {
+	case e == nil:
+		return refuse(ratls.ReasonPeer, "not in the enclave registry at block %d", at.header.Number)
+	case e.fingerprint != integritee.Fingerprint(peer.Claims.Measurement):
+		return refuse(ratls.ReasonPeer, "registered with another fingerprint")
+	case e.attested && (e.status == integritee.SgxInvalid || e.status == integritee.SgxGroupRevoked):
+		return refuse(ratls.ReasonRevoked, "at block %d its status is %d", at.header.Number, e.status)
+	case now > e.timestamp && now-e.timestamp > uint64(maxRegistrationAge.Milliseconds()):
+		return refuse(ratls.ReasonExpired, "%s before block %d, at most %s are accepted", time.Duration(now-e.timestamp)*time.Millisecond, at.header.Number, maxRegistrationAge)
 	}
 	return nil
 }

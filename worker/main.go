@@ -210,7 +210,7 @@ type runFlags struct {
 	receiptBlocks                       uint32
 	boundGettersOnly                    bool
 	fastJoin                            int
-	policy                              string
+	policy, approvals                   string
 	finality                            finalityFlags
 	archive                             archiveFlags
 }
@@ -272,6 +272,8 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.Uint16Var(&r.plainPort, "insecure-ws-port", 0, "development of web pages, which cannot accept a self-signed certificate: serve the trusted RPC without TLS too,\n"+
 		"to this machine only, on this `port`; needs --dev; 0 does not")
 	o.StringVar(&r.policy, "policy", "", "JSON `file` with the policy for the evidence of other workers (default: this program on this kind of platform)")
+	o.StringVar(&r.approvals, "approvals", "", "`file` with a program that the shard's upgrade keys have approved (ocw approve), or a folder with files *.json:\n"+
+		"workers that run it may have the keys, too, and hand them out")
 	r.finality.register(o)
 	r.archive.register(o)
 	return cmd
@@ -327,7 +329,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
 		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
 		PublishInterval: r.publishInterval, NoPublications: r.publishInterval == 0, ReceiptBlocks: r.receiptBlocks,
-		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, SimMeasurement: f.simMeasurement, Attestation: f.attestation}
+		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, Approvals: r.approvals, SimMeasurement: f.simMeasurement, Attestation: f.attestation}
 	c.Attestation.Policy = r.policy
 	r.finality.into(&c)
 	r.archive.into(&c)

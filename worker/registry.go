@@ -42,9 +42,10 @@ var legacyCountKey = hashing.StoragePrefix("Teerex", "EnclaveCount")
 // enrolled is a registered enclave.
 type enrolled struct {
 	fingerprint integritee.Fingerprint
-	url         string // "" if it has none
-	timestamp   uint64 // of its evidence, in ms
-	attested    bool   // by a quote
+	url         string               // "" if it has none
+	timestamp   uint64               // of its evidence, in ms
+	attested    bool                 // by a quote
+	status      integritee.SgxStatus // what the chain says of that
 	reportData  tee.ReportData
 }
 
@@ -103,6 +104,7 @@ func todaysEnclave(v trie.ProofValue) (*enrolled, error) {
 		return e, nil
 	}
 	e.timestamp, e.attested, e.reportData = m.Sgx.Timestamp, m.Sgx.AttestationMethod.Dcap != nil, m.Sgx.ReportData.D
+	e.status = m.Sgx.Status
 	if m.Sgx.URL != nil {
 		e.url = string(*m.Sgx.URL)
 	}

@@ -63,6 +63,7 @@ type Worker struct {
 	// Set once by live, before anything that reads them is started.
 	trust     enclave.TrustConfig
 	trustHash hashing.Hash
+	approvals *approvals // nil without Config.Approvals
 	sender    *sender
 	gate      *access.Gate
 	election  *election

@@ -49,7 +49,7 @@ type journal struct {
 }
 
 func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
-	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: m, Fingerprint: w.fingerprint(), Account: w.account.AccountID(),
+	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: m, Fingerprint: w.fingerprint(), Approved: w.approvals.has, Account: w.account.AccountID(),
 		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval,
 		PublishInterval: w.cfg.publishInterval(), ReceiptBlocks: w.cfg.ReceiptBlocks, Watch: w.metrics.watch}
 }

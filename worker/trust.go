@@ -93,6 +93,12 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 			"it for its own. Choose one with --sim-measurement", "name", w.cfg.SimMeasurement)
 	}
 	w.trust, w.trustHash = t, t.Hash()
+	if w.approvals, err = openApprovals(w.cfg.Approvals, &w.trust, w.log); err != nil {
+		return fatal("%w", err)
+	}
+	if err := w.platform.checkPrograms(t.Class, w.approvals.measurements()); err != nil {
+		return fatal("%w", err)
+	}
 	return nil
 }
 

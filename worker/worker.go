@@ -96,6 +96,9 @@ type Config struct {
 	// TrustConfig is a JSON file with the trust config of the shard; "" with
 	// Dev is block 0 of the connected chain, and an error without.
 	TrustConfig string
+	// Approvals is a file that the upgrade keys have signed (ocw approve), or a
+	// folder with such files *.json, to which some may be added later; "" for none.
+	Approvals string
 	// SimMeasurement names the simulated measurement; "" is the app's name.
 	SimMeasurement string
 

@@ -29,7 +29,7 @@ func approveCommand() *cobra.Command {
 		Use:   "approve",
 		Short: "Have the upgrade keys of a shard approve a program, or who holds a backup of its keys",
 		Long: "A shard's trust config names upgrade keys, and how many of them have to sign. What they have signed is a file for the\n" +
-			"workers. It says nothing secret, holds for this one shard, and cannot be taken back.\n\n" +
+			"workers (run --approvals). It says nothing secret, holds for this one shard, and cannot be taken back.\n\n" +
 			"  ocw approve measurement MEASUREMENT --trust-config trust.json --note 1.2.0 > 1.2.0.json\n" +
 			"  ocw approve sign 1.2.0.json --trust-config trust.json --key my-key      each owner of a key, one after the other\n" +
 			"  ocw approve show 1.2.0.json --trust-config trust.json",

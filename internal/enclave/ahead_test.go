@@ -83,7 +83,7 @@ func lookAheadReplay(t *testing.T, w *world, rt *Runtime, depth, goroutines int,
 // runtime change, with every reach of the look-ahead, and gets the same commits.
 func TestLookAhead(t *testing.T) {
 	renewed := integritee.Fingerprint{9, 9}
-	w := newWorld(t, func(c *Config) { c.Approved = []integritee.Fingerprint{renewed} })
+	w := newWorld(t, func(c *Config) { c.Approved = func(f integritee.Fingerprint) bool { return f == renewed } })
 	commits, _ := history(t, w, 8, 7)
 	run := func(b *builder, want ...stf.Code) {
 		t.Helper()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave/internal/envelope"
@@ -42,9 +41,10 @@ type Config struct {
 	// Fingerprint is this enclave's measurement. A block at which the shard's
 	// configuration names another one, not approved either, is refused.
 	Fingerprint integritee.Fingerprint
-	// Approved are further measurements whose signatures and envelopes this
-	// enclave may accept because the upgrade keys said so.
-	Approved []integritee.Fingerprint
+	// Approved tells of a further measurement whether this enclave may accept its
+	// signatures and envelopes because the upgrade keys said so; nil for none. No
+	// byte depends on it, only whether the enclave goes on.
+	Approved func(integritee.Fingerprint) bool
 	// Account is this worker's account on the parentchain; zero for a core
 	// that never confirms.
 	Account keyring.AccountID
@@ -296,7 +296,7 @@ func (c *Core) Registered() (header.Number, bool) {
 func (c *Core) nextFingerprint() (integritee.Fingerprint, error) {
 	n := c.tip.Number + 1
 	f := integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, n)
-	if c.tip.ShardConfig != nil && f != c.cfg.Fingerprint && !slices.Contains(c.cfg.Approved, f) {
+	if c.tip.ShardConfig != nil && f != c.cfg.Fingerprint && (c.cfg.Approved == nil || !c.cfg.Approved(f)) {
 		return f, &FingerprintError{Block: n, InForce: f, Own: c.cfg.Fingerprint}
 	}
 	return f, nil

@@ -511,7 +511,7 @@ func TestFingerprintInForce(t *testing.T) {
 	}
 	// An enclave for which it was approved goes on, and checks signatures
 	// against it.
-	w2 := newWorld(t, func(c *Config) { c.Approved = []integritee.Fingerprint{foreign} })
+	w2 := newWorld(t, func(c *Config) { c.Approved = func(f integritee.Fingerprint) bool { return f == foreign } })
 	b = w2.block()
 	b.block.Storage = map[string][]byte{key: config(foreign, nil, 0)}
 	b.run()

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -33,12 +34,14 @@ const (
 const sessionTimeout = 20 * time.Second
 
 // Terms is what both sides of a hand-over have to agree on, and how each
-// judges the other. All fields are needed.
+// judges the other. All fields but Approved are needed.
 type Terms struct {
 	TrustConfig hashing.Hash // hash of the trust config (RULES 1)
 	Shard       [32]byte
 	Policy      tee.Policy // for the peer
-	Verifiers   []tee.Verifier
+	// Approved are programs that count as if Policy listed them; nil for none.
+	Approved  func() []tee.Measurement
+	Verifiers []tee.Verifier
 	// Recent returns a recent finalized block, which own evidence names.
 	Recent func() (hashing.Hash, header.Number)
 	// CheckRecent refuses the block that the peer's evidence names if it is
@@ -73,7 +76,8 @@ type Provider struct {
 	// asked for once a peer was authorized.
 	Material func() ([]byte, error)
 	// Authorize decides by the provider's own view of the chain whether an
-	// appraised peer may have the keys: registered, with this measurement.
+	// appraised peer may have the keys: registered, with this measurement. An error
+	// that is no Refusal is one for ReasonPeer.
 	Authorize func(ctx context.Context, peer Peer) error
 	// Snapshot returns the snapshot to hand out, ErrNoSnapshot while there is
 	// none; nil never hands out any. It is asked for once a peer was authorized.
@@ -110,8 +114,8 @@ func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err err
 	if peer.Claims, err = p.Terms.fresh(req.Evidence, want, st.Account, g.claims); err != nil {
 		return peer, err
 	}
-	if err := p.Authorize(ctx, peer); err != nil {
-		return peer, refuse(ReasonPeer, "%v", err)
+	if err := p.authorize(ctx, peer); err != nil {
+		return peer, err
 	}
 
 	payload, err := p.Material()
@@ -131,6 +135,15 @@ func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err err
 	}
 	_, err = send(conn, &material{Keys: keys, Block: own.Block, BlockNumber: own.BlockNumber, Sealed: sealed, Evidence: evidence})
 	return peer, err
+}
+
+func (p *Provider) authorize(ctx context.Context, peer Peer) error {
+	err := p.Authorize(ctx, peer)
+	var r *Refusal
+	if err == nil || errors.As(err, &r) {
+		return err
+	}
+	return refuse(ReasonPeer, "%v", err)
 }
 
 // Request obtains the key material from the provider at addr (host:port),
@@ -302,6 +315,15 @@ func (t *Terms) binding(purpose tee.Purpose, keys hashing.Hash) tee.Binding {
 	return b
 }
 
+// policy is Policy with what is Approved now.
+func (t *Terms) policy() tee.Policy {
+	p := t.Policy
+	if t.Approved != nil {
+		p.Measurements = append(slices.Clip(p.Measurements), t.Approved()...)
+	}
+	return p
+}
+
 // certificate appraises what the peer showed in the handshake. It runs after
 // the handshake and before anything else, so that the peer can be told why.
 func (t *Terms) certificate(cs tls.ConnectionState, purpose tee.Purpose) (*Statement, *tee.Claims, error) {
@@ -321,7 +343,7 @@ func (t *Terms) certificate(cs tls.ConnectionState, purpose tee.Purpose) (*State
 	if err := t.CheckRecent(b.Block, b.BlockNumber); err != nil {
 		return nil, nil, refuse(ReasonStale, "%v", err)
 	}
-	claims, err := st.Appraise(t.Policy, t.Verifiers...)
+	claims, err := st.Appraise(t.policy(), t.Verifiers...)
 	if err != nil {
 		return nil, nil, refuse(reasonOf(err), "%v", err)
 	}
@@ -335,7 +357,7 @@ func (t *Terms) fresh(e tee.Evidence, want tee.Binding, account keyring.AccountI
 	}
 	claims, err := tee.Verify(e, t.Verifiers...)
 	if err == nil {
-		err = t.Policy.Appraise(claims, want.ReportData(account))
+		err = t.policy().Appraise(claims, want.ReportData(account))
 	}
 	if err != nil {
 		return nil, refuse(reasonOf(err), "%v", err)

@@ -33,6 +33,8 @@ const (
 	ReasonInternal    Reason = 17
 	ReasonPlatform    Reason = 18 // a machine, or a security state of it, that the policy does not accept
 	ReasonNoSnapshot  Reason = 19 // the provider has no snapshot to hand out
+	ReasonExpired     Reason = 20 // registered on chain too long ago
+	ReasonRevoked     Reason = 21 // the chain has found its evidence invalid or revoked
 )
 
 var reasonTexts = [...]string{
@@ -55,6 +57,8 @@ var reasonTexts = [...]string{
 	ReasonInternal:    "internal error of the peer",
 	ReasonPlatform:    "platform not accepted",
 	ReasonNoSnapshot:  "the peer has no snapshot",
+	ReasonExpired:     "registration is too old",
+	ReasonRevoked:     "registration is revoked",
 }
 
 // Error returns the reason in a few words.

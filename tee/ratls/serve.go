@@ -31,7 +31,7 @@ const (
 	slotWait    = 5 * time.Second
 	// maxShares bounds the snapshots that are handed out at once.
 	maxShares = 1
-	// strangerLog is how often a failed greeting is logged at most.
+	// strangerLog is how often a failed greeting is logged at most, for each reason.
 	strangerLog = time.Minute
 )
 
@@ -46,7 +46,7 @@ type server struct {
 
 func newServer(p *Provider) *server {
 	return &server{Provider: p, greet: greetTimeout, wait: slotWait, slots: make(chan struct{}, maxSessions), shares: make(chan struct{}, maxShares),
-		strangers: quiet{every: strangerLog, now: time.Now}}
+		strangers: quiet{every: strangerLog, now: time.Now, causes: map[string]*cause{}}}
 }
 
 // Serve answers on ln until ctx ends, then closes ln, waits for the sessions
@@ -60,9 +60,11 @@ func (s *server) serveAll(ctx context.Context, ln net.Listener) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	ln = netlimit.New(ln, netlimit.Limits{Total: maxConnections, PerIP: maxPerIP, Loopback: maxLoopback,
-		Trouble: func(err error) { s.stranger("key hand-over cannot accept connections, will retry", "error", err) },
+		Trouble: func(err error) {
+			s.stranger("accept", "key hand-over cannot accept connections, will retry", "error", err)
+		},
 		Refused: func(remote net.Addr) {
-			s.stranger("key hand-over refused: too many connections", "remote", remote.String())
+			s.stranger("limit", "key hand-over refused: too many connections", "remote", remote.String())
 		}})
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
@@ -80,7 +82,7 @@ func (s *server) serveAll(ctx context.Context, ln net.Listener) error {
 			case err == nil:
 			case ctx.Err() != nil:
 			case peer == Peer{}: // anybody can come so far
-				s.stranger("key hand-over failed before the peer was appraised", "remote", conn.RemoteAddr().String(), "error", err)
+				s.stranger(causeOf(err), "key hand-over failed before the peer was appraised", "remote", conn.RemoteAddr().String(), "error", err)
 			default:
 				s.Log.Warn("key hand-over failed", "remote", conn.RemoteAddr().String(), "account", peer.Account, "error", err)
 			}
@@ -88,31 +90,51 @@ func (s *server) serveAll(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// stranger logs what anybody can bring about, but not as often as they like.
-func (s *server) stranger(msg string, args ...any) {
-	if ok, unlogged := s.strangers.allow(); ok {
+// stranger logs what anybody can bring about, but each cause not as often as they
+// like.
+func (s *server) stranger(cause, msg string, args ...any) {
+	if ok, unlogged := s.strangers.allow(cause); ok {
 		s.Log.Warn(msg, append(args, "unlogged_before", unlogged)...)
 	}
 }
 
-// quiet lets one event through in a while and counts the others.
+// causeOf returns why this side has refused a greeting; all else is one cause.
+func causeOf(err error) string {
+	var r *Refusal
+	if errors.As(err, &r) && !r.Remote {
+		return r.Reason.Error()
+	}
+	return "connection"
+}
+
+// quiet lets one event of each cause through in a while and counts the others.
+// There are few causes.
 type quiet struct {
 	every time.Duration
 	now   func() time.Time
 
-	mu       sync.Mutex // guards what follows
+	mu     sync.Mutex // guards what follows
+	causes map[string]*cause
+}
+
+type cause struct {
 	last     time.Time
 	unlogged int
 }
 
-func (q *quiet) allow() (ok bool, unlogged int) {
+func (q *quiet) allow(name string) (ok bool, unlogged int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if t := q.now(); q.last.IsZero() || t.Sub(q.last) >= q.every {
-		unlogged, q.unlogged, q.last = q.unlogged, 0, t
+	c := q.causes[name]
+	if c == nil {
+		c = new(cause)
+		q.causes[name] = c
+	}
+	if t := q.now(); c.last.IsZero() || t.Sub(c.last) >= q.every {
+		unlogged, c.unlogged, c.last = c.unlogged, 0, t
 		return true, unlogged
 	}
-	q.unlogged++
+	c.unlogged++
 	return false, 0
 }
 

@@ -126,13 +126,14 @@ func TestStrangersLog(t *testing.T) {
 		p.Log = slog.New(slog.NewTextHandler(&log, nil))
 		s := newServer(p)
 		for range 1000 {
-			s.stranger("it failed")
+			s.stranger("a", "it failed")
+			s.stranger("b", "something else")
 		}
-		if n := strings.Count(log.String(), "it failed"); n != 1 {
-			t.Fatalf("logged %d times", n)
+		if n, m := strings.Count(log.String(), "it failed"), strings.Count(log.String(), "something else"); n != 1 || m != 1 {
+			t.Fatalf("logged %d and %d times", n, m)
 		}
 		time.Sleep(strangerLog)
-		s.stranger("it failed")
+		s.stranger("a", "it failed")
 		if !strings.Contains(log.String(), "unlogged_before=999") {
 			t.Errorf("got %s", log.String())
 		}

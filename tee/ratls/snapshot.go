@@ -49,8 +49,8 @@ func (s *server) share(ctx context.Context, raw net.Conn, g greeting, leave func
 	if peer.Claims, err = s.Terms.fresh(req.Evidence, want, g.st.Account, g.claims); err != nil {
 		return peer, err
 	}
-	if err := s.Authorize(ctx, peer); err != nil {
-		return peer, refuse(ReasonPeer, "%v", err)
+	if err := s.authorize(ctx, peer); err != nil {
+		return peer, err
 	}
 	if s.Snapshot == nil {
 		return peer, refuse(ReasonNoSnapshot, "")
