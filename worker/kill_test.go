@@ -25,21 +25,23 @@ import (
 )
 
 // workerEnv makes the test binary run a worker instead of tests: the
-// arguments, separated by unit separators.
+// arguments, separated by unit separators, or none beside machineArg.
 const workerEnv = "OCW_TEST_WORKER_ARGS"
 
 func TestMain(m *testing.M) {
+	args, ok := os.LookupEnv(workerEnv)
+	if ok {
+		go func() { // the tests hold the other end: no worker outlives them
+			io.Copy(io.Discard, os.Stdin)
+			os.Exit(3)
+		}()
+	}
 	if len(os.Args) > 1 && os.Args[1] == machineArg {
 		os.Exit(runOnMachine(os.Args[2:]))
 	}
-	args, ok := os.LookupEnv(workerEnv)
 	if !ok {
 		os.Exit(m.Run())
 	}
-	go func() { // the tests hold the other end: no worker outlives them
-		io.Copy(io.Discard, os.Stdin)
-		os.Exit(3)
-	}()
 	app, err := spawnedApp()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -82,8 +84,15 @@ func (n *network) spawnWith(dir string, says func(level, line string), env ...st
 	n.t.Helper()
 	host, port, _ := strings.Cut(strings.TrimPrefix(n.url, "ws://"), ":")
 	args := []string{"-u", "ws://" + host, "-p", port, "-d", dir, "-P", "0", "-r", "0", "-h", "0", "--log-format", "json", "run", "--dev", "--skip-ra"}
-	p := &process{cmd: exec.Command(os.Args[0]), url: make(chan string, 1)}
-	p.cmd.Env = append(append(os.Environ(), workerEnv+"="+strings.Join(args, "\x1f")), env...)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), workerEnv+"="+strings.Join(args, "\x1f")), env...)
+	return n.launch(cmd, says)
+}
+
+// launch starts the command of a worker.
+func (n *network) launch(cmd *exec.Cmd, says func(level, line string)) *process {
+	n.t.Helper()
+	p := &process{cmd: cmd, url: make(chan string, 1)}
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		n.t.Fatal(err)
