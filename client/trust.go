@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
@@ -41,6 +42,11 @@ type Trust struct {
 	// the shard, on machines that the zero [tee.TCBPolicy] accepts; and where
 	// nobody has collateral to verify a quote of SGX with, the chain's word for it.
 	Policy *tee.Policy
+	// Approvals are programs for which the shard's upgrade keys have signed: those
+	// for which enough have are accepted beside those of Policy and Fingerprint, and
+	// without these instead of the program that the chain has. They need TrustConfig,
+	// of which the keys are part.
+	Approvals []*Approval
 	// Verifiers check evidence; nil are those of Intel's and AMD's roots, for the
 	// present time, without collateral but that which comes with the evidence.
 	Verifiers []tee.Verifier
@@ -132,6 +138,14 @@ func (b Basis) String() string {
 	return "nothing"
 }
 
+// Approval is a statement of a shard's upgrade keys, as ocw approve makes it.
+type Approval = approval.File
+
+// ParseApproval reads the JSON form; unknown keys are refused.
+func ParseApproval(b []byte) (*Approval, error) { return approval.Parse(b) }
+
+var errApprovals = errors.New("client: Trust.Approvals needs Trust.TrustConfig, of which the upgrade keys are part")
+
 var errNoRegistry = errors.New("client: Trust needs a Registry, or InsecureDev")
 
 // check refuses what cannot work before a connection is made.
@@ -147,6 +161,8 @@ func (t Trust) check(worker string) error {
 		return nil
 	case t.Registry == nil:
 		return errNoRegistry
+	case len(t.Approvals) > 0 && t.TrustConfig == nil:
+		return errApprovals
 	case u.Scheme == "ws" && !t.Sealed:
 		return fmt.Errorf("%w: %s: %w", ErrNotTrusted, worker, ErrNoTLS)
 	}

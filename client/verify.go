@@ -329,7 +329,7 @@ func (t Trust) judgeEvidence(ctx context.Context, r *Report, d *binding.Document
 	claims, err := tee.Verify(statement.Evidence, t.verifiers()...)
 	if onChain && t.Policy == nil && errors.Is(err, dcap.ReasonNoCollateral) {
 		if m := tee.Measurement(r.Enclave.Fingerprint); !slices.Contains(policy.Measurements, m) {
-			r.refuse(ErrOtherFingerprint, "registered is %v, want %v", m, policy.Measurements[0])
+			r.refuse(ErrOtherFingerprint, "registered is %v, want %v", m, policy.Measurements)
 		}
 		r.Basis = ByRegistration
 		return nil
@@ -341,6 +341,9 @@ func (t Trust) judgeEvidence(ctx context.Context, r *Report, d *binding.Document
 	r.Claims, r.Basis = claims, ByEvidence
 	for _, reason := range reasons(policy.Appraise(claims, r.Binding.ReportData(*r.Account))) {
 		r.refuse(ErrEvidence, "%w", reason)
+		if errors.Is(reason, tee.ErrMeasurement) {
+			t.explainApprovals(r, claims.Measurement)
+		}
 	}
 	if e := r.Enclave; e != nil && Fingerprint(claims.Measurement) != e.Fingerprint {
 		r.refuse(ErrOtherFingerprint, "its evidence is of %v, registered is %v", claims.Measurement, e.Fingerprint)
@@ -398,16 +401,37 @@ func (r *Report) judgeRegistration(d *binding.Document) {
 }
 
 // policy returns what evidence is appraised by.
-func (t Trust) policy(ctx context.Context, r *Report) (tee.Policy, error) {
-	if t.Policy != nil {
-		return *t.Policy, nil
-	}
-	p := tee.Policy{Kinds: []tee.Kind{tee.SGX, tee.TDX}}
-	if t.Fingerprint != nil {
+func (t Trust) policy(ctx context.Context, r *Report) (p tee.Policy, err error) {
+	p.Kinds = []tee.Kind{tee.SGX, tee.TDX}
+	switch {
+	case t.Policy != nil:
+		p = *t.Policy
+	case t.Fingerprint != nil:
 		p.Measurements = []tee.Measurement{tee.Measurement(*t.Fingerprint)}
-		return p, nil
+	case len(t.Approvals) == 0:
+		var program Fingerprint
+		program, err = t.Registry.InForce(ctx, ShardID(r.Binding.Shard))
+		p.Measurements = []tee.Measurement{tee.Measurement(program)}
 	}
-	program, err := t.Registry.InForce(ctx, ShardID(r.Binding.Shard))
-	p.Measurements = []tee.Measurement{tee.Measurement(program)}
+	for _, a := range t.Approvals {
+		if r.TrustConfig == nil || a.Measurement == nil {
+			continue
+		}
+		if _, err := a.Check(r.TrustConfig); err == nil {
+			p.Measurements = append(slices.Clip(p.Measurements), a.Measurement.Measurement)
+		}
+	}
 	return p, err
+}
+
+// explainApprovals says why the approvals of a program do not count.
+func (t Trust) explainApprovals(r *Report, program tee.Measurement) {
+	for _, a := range t.Approvals {
+		if r.TrustConfig == nil || a.Measurement == nil || a.Measurement.Measurement != program {
+			continue
+		}
+		if _, err := a.Check(r.TrustConfig); err != nil {
+			r.refuse(ErrEvidence, "%w", err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -10,15 +11,18 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/cli/fake"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 	"github.com/offchain-worker/sdk/tee/dcap/dcaptest"
@@ -188,6 +192,11 @@ func TestAcceptedWorkers(t *testing.T) {
 			h := s.identity.Trust.Hash()
 			s.trust.TrustConfig = &h
 		}, client.ByEvidence},
+		"a program that the upgrade keys have approved": {func(s *scene) { s.trust.Policy = nil; s.approve(tee.Measurement(s.entry.MrEnclave), 2) }, client.ByEvidence},
+		"an approved program beside those of a policy": {func(s *scene) {
+			s.trust.Policy.Measurements = []tee.Measurement{{1}}
+			s.approve(tee.Measurement(s.entry.MrEnclave), 2)
+		}, client.ByEvidence},
 		"as old as may be": {func(s *scene) { s.blocks(3); s.trust.MaxAge = 3 }, client.ByEvidence},
 		"simulated": {func(s *scene) {
 			p := tee.InsecureDev(tee.Measurement(s.entry.MrEnclave))
@@ -230,6 +239,24 @@ func TestAcceptedWorkers(t *testing.T) {
 			s.quiet(w)
 		})
 	}
+}
+
+// approve has so many of two upgrade keys approve a program, in the trust config
+// that the client pins.
+func (s *scene) approve(m tee.Measurement, signatures int) {
+	s.t.Helper()
+	keys := []*keyring.Pair{fake.Pair(s.t, "//Upgrade1"), fake.Pair(s.t, "//Upgrade2")}
+	slices.SortFunc(keys, func(a, b *keyring.Pair) int { return bytes.Compare(a.Public(), b.Public()) })
+	config := &s.identity.Trust
+	config.Upgrade = trustconfig.UpgradeKeys{Threshold: 2, Keys: []client.AccountID{keys[0].AccountID(), keys[1].AccountID()}}
+	hash := config.Hash()
+	a := &client.Approval{Statement: approval.Statement{TrustConfig: hash, Measurement: &approval.Measurement{Measurement: m}}}
+	for _, k := range keys[:signatures] {
+		if err := a.Sign(config, k); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.trust.TrustConfig, s.trust.Approvals = &hash, []*client.Approval{a}
 }
 
 // on moves the worker to a machine whose program the policy accepts.
@@ -403,6 +430,12 @@ func TestLyingWorkers(t *testing.T) {
 		"another program": {func(s *scene) {
 			s.identity.Platform = intel(tee.SGX, func(k *dcaptest.Kit) { k.SGX.MREnclave[0]++ })
 		}, client.ErrEvidence, tee.ErrMeasurement},
+		"a program that too few upgrade keys have approved": {func(s *scene) { s.trust.Policy = nil; s.approve(tee.Measurement(s.entry.MrEnclave), 1) }, client.ErrEvidence, approval.ErrTooFew},
+		"a program that is not the approved one":            {func(s *scene) { s.trust.Policy = nil; s.approve(tee.Measurement{1}, 2) }, client.ErrEvidence, tee.ErrMeasurement},
+		"a program approved by keys of a host": {func(s *scene) {
+			s.approve(tee.Measurement(s.entry.MrEnclave), 2)
+			s.trust.TrustConfig = &client.Hash{1} // which is demanded
+		}, client.ErrOtherTrustConfig, nil},
 		"another program than is registered": {func(s *scene) { s.entry.MrEnclave[0]++ }, client.ErrOtherFingerprint, nil},
 		"another program than the shard's": {func(s *scene) {
 			s.trust.Policy = nil // the shard's bytes are the program, where nothing is configured

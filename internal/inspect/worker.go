@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -22,13 +25,14 @@ import (
 
 // TrustFlags are the flags that say what a worker has to show.
 type TrustFlags struct {
-	policy, trustConfig, collateral, root string
+	policy, trustConfig, approvals, collateral, root string
 }
 
 // Register adds the flags.
 func (f *TrustFlags) Register(to *pflag.FlagSet) {
 	to.StringVar(&f.policy, "policy", "", "JSON `file` with the policy for the worker's evidence (default: the shard's program, in no debug enclave, on a machine that is up to date)")
 	to.StringVar(&f.trustConfig, "trust-config", "", "the shard's trust config: its `file`, or its hash as 0x and hex")
+	to.StringVar(&f.approvals, "approvals", "", "`file` with a program that the shard's upgrade keys have approved (ocw approve), or a folder with files *.json; needs --trust-config")
 	to.StringVar(&f.collateral, "collateral", "", "`folder` with what Intel and AMD publish about their platforms")
 	to.StringVar(&f.root, "dcap-root", "", "development: `file` with a certificate in PEM in place of Intel's root")
 }
@@ -52,6 +56,11 @@ func (f *TrustFlags) Trust() (t client.Trust, err error) {
 		}
 		t.TrustConfig = &hash
 	}
+	if f.approvals != "" {
+		if t.Approvals, err = readApprovals(f.approvals); err != nil {
+			return t, fmt.Errorf("--approvals: %w", err)
+		}
+	}
 	c := verifiers.Config{Dir: f.collateral}
 	if f.root != "" {
 		if c.Root, err = verifiers.Root(f.root); err != nil {
@@ -60,6 +69,36 @@ func (f *TrustFlags) Trust() (t client.Trust, err error) {
 	}
 	t.Verifiers = verifiers.All(c)
 	return t, nil
+}
+
+// maxApprovals is how many files in a folder of approvals are read.
+const maxApprovals = 256
+
+// readApprovals reads a file, or the files *.json of a folder.
+func readApprovals(path string) (out []*client.Approval, err error) {
+	files := []string{path}
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(path, "*.json")); err != nil {
+			return nil, err
+		}
+	}
+	if len(files) > maxApprovals {
+		return nil, fmt.Errorf("%s has more than %d files", path, maxApprovals)
+	}
+	for _, file := range files {
+		b, err := verifiers.ReadFile(file, approval.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		a, err := client.ParseApproval(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 // maxTrustConfig bounds a file with a trust config in bytes.
