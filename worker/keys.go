@@ -41,8 +41,9 @@ const (
 	// keysCandidate: made here for a shard that nobody had, not yet known to
 	// be the shard's. Nothing may be executed with them.
 	keysCandidate keyStatus = 1
-	// keysConfirmed: the shard's, because this worker is proven to be the
-	// first of the shard, or because an attested worker of the shard gave them.
+	// keysConfirmed: the shard's, because they are proven to be those that were
+	// published first, whether they were made here or given by an attested worker.
+	// Chains of 2022 know no publication: there the first of the shard has them.
 	keysConfirmed keyStatus = 2
 	// keysRestored: out of parts of a backup, whatever these held. They are the
 	// shard's if the chain says so, and are never made known as such.

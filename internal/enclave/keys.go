@@ -75,7 +75,8 @@ func DecodeKeyMaterial(b []byte) (*KeyMaterial, error) {
 }
 
 // Hash identifies the key material without disclosing it: BLAKE2b-256 of a
-// label and the encoding. It is what is published and compared (RULES 5).
+// label and the encoding. The hash of the public keys, which is published and
+// compared (RULES 5), has it inside.
 func (k *KeyMaterial) Hash() hashing.Hash {
 	return hashing.Blake2b256([]byte(labelKeyMaterial), k.Encode())
 }
