@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ type network struct {
 	app    *stf.App
 	log    *slog.Logger
 	id     integritee.ShardID // the shard; zero: the measurement
+	payer  *keyring.Pair      // of the extrinsics of invoke; nil for //Alice
 }
 
 // newNetwork starts a chain that makes a block for each extrinsic.
@@ -212,7 +214,7 @@ func (n *network) shard() integritee.ShardID {
 func (n *network) invoke(s *client.Session, signer *keyring.Pair, nonce uint32, call []byte) *client.Outcome {
 	n.t.Helper()
 	out, err := s.Invoke(n.ctx, client.Invocation{Shard: n.shard(), Fingerprint: integritee.Fingerprint(sim.Measurement(n.app.Name())), Call: call, Nonce: nonce,
-		Sender: signer.AccountID(), Signer: signer, Payer: alice})
+		Sender: signer.AccountID(), Signer: signer, Payer: cmp.Or(n.payer, alice)})
 	if err != nil {
 		n.t.Fatalf("invoke: %+v, %v", out, err)
 	}
