@@ -17,6 +17,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -37,6 +38,9 @@ type App struct {
 	// New declares the app. It is called in each command, also where the app does not
 	// agree with its lock.
 	New func() (*stf.App, error)
+	// Dir is the folder of the package with New and its calls.lock, from the
+	// program's own; "" is that one.
+	Dir string
 	// Measurement names the simulated measurement of the app's workers (RULES
 	// 3), "" is the app's name. Two projects must not share it on one chain.
 	Measurement string
@@ -49,8 +53,8 @@ type program struct {
 }
 
 // Main runs a command line (without the program's name) and returns the exit
-// code, like [worker.Main]. Which folder the app's source is in decides the
-// working directory.
+// code, like [worker.Main]. The working directory is the folder of the
+// program's source.
 func Main(app App, args []string, stdout, stderr io.Writer) int {
 	p := &program{app, stdout, stderr}
 	root := p.command()
@@ -66,6 +70,9 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 	}
 	return 0
 }
+
+// source returns the folder of the app's package.
+func (p *program) source() string { return cmp.Or(p.Dir, ".") }
 
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{Use: filepath.Base(os.Args[0]), SilenceErrors: true, SilenceUsage: true,

@@ -40,7 +40,7 @@ func (p *program) lockCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", ".", "`folder` of the package that declares the app")
+	cmd.Flags().StringVar(&dir, "dir", p.source(), "`folder` of the package that declares the app")
 	return cmd
 }
 

@@ -121,7 +121,7 @@ func (p *program) dev(ctx context.Context, cfg demo.NetworkConfig, watch bool, o
 	checker.start(ctx)
 	defer checker.stop()
 	if watch {
-		return (&watcher{net: net, dir: cfg.Dir, program: exe, out: out, checker: checker, run: quietly}).watch(ctx)
+		return (&watcher{net: net, source: p.source(), dir: cfg.Dir, program: exe, out: out, checker: checker, run: quietly}).watch(ctx)
 	}
 	return net.Wait(ctx)
 }

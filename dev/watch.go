@@ -27,6 +27,7 @@ const pollSources = 200 * time.Millisecond
 // keeps running until the new program is built and agrees with calls.lock.
 type watcher struct {
 	net     *demo.Network
+	source  string // folder of the app's package
 	dir     string // for programs
 	program string // that runs
 	out     io.Writer
@@ -116,6 +117,7 @@ func (w *watcher) update(ctx context.Context, began time.Time) error {
 	// What build has written is no change; what was saved meanwhile is one.
 	if now, lerr := look(); lerr == nil {
 		for _, name := range []string{gosource.DocsFile, stf.LockFile} {
+			name = filepath.Join(w.source, name)
 			if s, ok := now[name]; ok {
 				w.seen[name] = s
 			}
@@ -154,7 +156,7 @@ func (w *watcher) restart(ctx context.Context, program string, began time.Time) 
 
 // build builds the program, with what is new in it added to calls.lock.
 func (w *watcher) build(ctx context.Context) (program string, err error) {
-	if _, err := writeDocs("."); err != nil {
+	if _, err := writeDocs(w.source); err != nil {
 		return "", err
 	}
 	w.builds++
@@ -163,17 +165,18 @@ func (w *watcher) build(ctx context.Context) (program string, err error) {
 	compile := func() error { return w.run(ctx, "go", "build", "-ldflags=-s -w", "-o", program, ".") }
 	// What is compared is the lock from before: ocw add may write it meanwhile, and
 	// then it is not what was embedded.
-	before, _ := os.ReadFile(stf.LockFile)
+	lock := filepath.Join(w.source, stf.LockFile)
+	before, _ := os.ReadFile(lock)
 	if err := compile(); err != nil {
 		return "", err
 	}
-	if err := w.run(ctx, program, "lock"); err != nil {
+	if err := w.run(ctx, program, "lock", "--dir", w.source); err != nil {
 		return "", err
 	}
-	if after, err := os.ReadFile(stf.LockFile); err != nil || bytes.Equal(before, after) {
+	if after, err := os.ReadFile(lock); err != nil || bytes.Equal(before, after) {
 		return program, err
 	}
-	fmt.Fprintln(w.out, "added to", stf.LockFile)
+	fmt.Fprintln(w.out, "added to", lock)
 	return program, compile() // it is embedded
 }
 

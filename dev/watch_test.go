@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 // TestBuildBesideAdd: a lock that is written by another program, such as `ocw
 // add call`, while the app is compiled is not the one that is in the binary.
 func TestBuildBesideAdd(t *testing.T) {
+	lock := filepath.Join("logic", stf.LockFile)
 	for name, c := range map[string]struct {
 		during map[string]string // what is in the lock after a command
 		want   []string
@@ -24,23 +26,26 @@ func TestBuildBesideAdd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			for file, content := range map[string]string{"go.mod": "module x\n", "main.go": "package main\n", stf.LockFile: "old"} {
+			if err := os.Mkdir("logic", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, content := range map[string]string{"go.mod": "module x\n", "main.go": "package main\n", filepath.Join("logic", "logic.go"): "package logic\n", lock: "old"} {
 				if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
 			var ran []string
-			w := &watcher{dir: t.TempDir(), out: &bytes.Buffer{}, run: func(_ context.Context, name string, args ...string) error {
+			w := &watcher{source: "logic", dir: t.TempDir(), out: &bytes.Buffer{}, run: func(_ context.Context, name string, args ...string) error {
 				ran = append(ran, args[0])
 				if text, ok := c.during[args[0]]; ok {
-					return os.WriteFile(stf.LockFile, []byte(text), 0o644)
+					return os.WriteFile(lock, []byte(text), 0o644)
 				}
 				return nil
 			}}
 			if _, err := w.build(t.Context()); err != nil || !slices.Equal(ran, c.want) {
 				t.Errorf("%v, %v, want %v", ran, err, c.want)
 			}
-			if _, err := os.Stat(gosource.DocsFile + ".tmp"); err == nil {
+			if _, err := os.Stat(filepath.Join("logic", gosource.DocsFile+".tmp")); err == nil {
 				t.Error("a temporary file was left")
 			}
 		})

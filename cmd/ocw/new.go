@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-
-	"os/exec"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -49,24 +47,14 @@ func addCommand() *cobra.Command {
 	call := &cobra.Command{
 		Use:   "call 'MODULE.NAME(args)'",
 		Short: "Add a call to a module: 'Counter.Reset(to uint64)'",
-		Long: "Adds a method without a body and its index, the next that is free, and runs go generate, which freezes it in calls.lock.\n" +
-			"Arguments are written as in Go; AccountID, Balance, BlockNumber, Moment and Hash are those of package stf.",
+		Long: "Adds a method without a body and its index, the next that is free, and runs go generate, which freezes it in calls.lock. A call that\n" +
+			"does not compile or that the app refuses changes nothing. Arguments are written as in Go; AccountID, Balance, BlockNumber, Moment and Hash are those of package stf.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			changed, err := scaffold.AddCall(dir, args[0])
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "written:", changed)
-			generate := exec.CommandContext(cmd.Context(), "go", "generate", "./...")
-			generate.Dir, generate.Stdout, generate.Stderr = dir, cmd.OutOrStdout(), cmd.ErrOrStderr()
-			if err := generate.Run(); err != nil {
-				return fmt.Errorf("go generate: %w", err)
-			}
-			return nil
+			return scaffold.AddCall(cmd.Context(), dir, args[0], cmd.OutOrStdout())
 		},
 	}
-	call.Flags().StringVar(&dir, "dir", ".", "`folder` of the package that declares the module")
+	call.Flags().StringVar(&dir, "dir", ".", "`folder` of the project, or of the package that declares the module")
 	add.AddCommand(call)
 	return add
 }

@@ -9,6 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/examples/auction/auction"
 )
 
-//go:generate go run . lock --dir auction
+//go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: auction.New}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(dev.Main(dev.App{New: auction.New, Dir: "auction"}, os.Args[1:], os.Stdout, os.Stderr)) }

@@ -9,6 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/examples/gate/gate"
 )
 
-//go:generate go run . lock --dir gate
+//go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: gate.New}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(dev.Main(dev.App{New: gate.New, Dir: "gate"}, os.Args[1:], os.Stdout, os.Stderr)) }

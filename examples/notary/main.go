@@ -9,6 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/examples/notary/notary"
 )
 
-//go:generate go run . lock --dir notary
+//go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: notary.New}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(dev.Main(dev.App{New: notary.New, Dir: "notary"}, os.Args[1:], os.Stdout, os.Stderr)) }

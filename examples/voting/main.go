@@ -9,6 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/examples/voting/voting"
 )
 
-//go:generate go run . lock --dir voting
+//go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: voting.New}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(dev.Main(dev.App{New: voting.New, Dir: "voting"}, os.Args[1:], os.Stdout, os.Stderr)) }

@@ -8,6 +8,7 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,52 +19,96 @@ import (
 
 var callPattern = regexp.MustCompile(`^([A-Za-z]\w*)\.([A-Z]\w*)\s*(?:\((.*)\))?$`)
 
-// AddCall adds a call to a module in the package in dir: a method without a
-// body, and its index, the next that is free, in stf.Calls. spec is like
-// "Counter.Reset(to uint64, note string)", with types of Go; AccountID and
-// Balance mean those of package stf. It returns the file that it changed.
-func AddCall(dir, spec string) (changed string, err error) {
+// planCall adds a call to a module in the package in dir, or in one below it: a
+// method without a body, and its index, the next that is free, in stf.Calls. It
+// writes nothing. spec is like "Counter.Reset(to uint64, note string)", with
+// types of Go; AccountID and Balance mean those of package stf.
+func planCall(dir, spec string) (file string, source []byte, err error) {
 	m := callPattern.FindStringSubmatch(strings.TrimSpace(spec))
 	if m == nil {
-		return "", fmt.Errorf("%q is no call: write MODULE.NAME(args) like 'Counter.Reset(to uint64)', NAME with a capital first", spec)
+		return "", nil, fmt.Errorf("%q is no call: write MODULE.NAME(args) like 'Counter.Reset(to uint64)', NAME with a capital first", spec)
 	}
-	module, method := m[1], m[2]
 	params, err := parameters(m[3])
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	e, err := findModule(dir, m[1])
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	var modules []string
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+	file = e.name()
+	if source, err = e.add(m[2], params); err != nil {
+		return "", nil, fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	return file, source, nil
+}
+
+// findModule finds where a module is declared.
+func findModule(dir, module string) (*edit, error) {
+	folders, err := packages(dir)
+	if err != nil {
+		return nil, err
+	}
+	var have []string
+	var found []*edit
+	for _, folder := range folders {
+		if len(found) > 0 && folder != dir && filepath.Dir(found[0].name()) == dir {
+			break // what is in the folder itself is meant
 		}
-		source, err := os.ReadFile(name)
+		names, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			return "", err
-		}
-		for _, decl := range declarations(f) {
-			modules = append(modules, decl.name)
-			if !strings.EqualFold(decl.name, module) {
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
 				continue
 			}
-			e := &edit{fset: fset, file: f, source: source, decl: decl}
-			out, err := e.add(method, params)
+			source, err := os.ReadFile(name)
 			if err != nil {
-				return "", fmt.Errorf("%s: %w", filepath.Base(name), err)
+				return nil, err
 			}
-			return name, os.WriteFile(name, out, 0o644)
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil {
+				return nil, err
+			}
+			for _, decl := range declarations(f) {
+				have = append(have, decl.name)
+				if strings.EqualFold(decl.name, module) {
+					found = append(found, &edit{fset: fset, file: f, source: source, decl: decl})
+				}
+			}
 		}
 	}
-	return "", fmt.Errorf("no module %s is declared by stf.Module in %s; there are: %s", module, dir, strings.Join(modules, ", "))
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("no module %s is declared by stf.Module in %s; there are: %s", module, dir, strings.Join(have, ", "))
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("a module %s is declared in %s and in %s: say with --dir which folder is meant", module, found[0].name(), found[1].name())
+}
+
+// packages returns dir and the folders of the module below it.
+func packages(dir string) (folders []string, err error) {
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		switch base := d.Name(); {
+		case err != nil:
+			return err
+		case !d.IsDir():
+			return nil
+		case name != dir && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "node_modules" || exists(filepath.Join(name, "go.mod"))):
+			return fs.SkipDir
+		}
+		folders = append(folders, name)
+		return nil
+	})
+	return folders, err
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // parameters checks the parameters of a call and returns them as source.
@@ -162,6 +207,9 @@ type edit struct {
 	source []byte
 	decl   declaration
 }
+
+// name is that of the file.
+func (e *edit) name() string { return e.fset.File(e.file.Package).Name() }
 
 func (e *edit) offset(p token.Pos) int { return e.fset.Position(p).Offset }
 

@@ -22,6 +22,10 @@ import (
 	sdk "github.com/offchain-worker/sdk"
 )
 
+// logicFolder is the folder of the package with the business logic. It is no
+// part of the program, so that clients can import it.
+const logicFolder = "logic"
+
 const sdkModule = "github.com/offchain-worker/sdk"
 
 //go:embed files
@@ -29,7 +33,10 @@ var files embed.FS
 
 // targets are the files of a project by the names of their templates, where
 // the two differ.
-var targets = map[string]string{"gitignore": ".gitignore", "dockerignore": ".dockerignore", "ci.yml": ".github/workflows/ci.yml"}
+var targets = map[string]string{
+	"gitignore": ".gitignore", "dockerignore": ".dockerignore", "ci.yml": ".github/workflows/ci.yml",
+	"counter.go": logicFolder + "/counter.go", "counter_test.go": logicFolder + "/counter_test.go", "docs_gen.go": logicFolder + "/docs_gen.go", "calls.lock": logicFolder + "/calls.lock",
+}
 
 // Options of a project.
 type Options struct {
@@ -56,6 +63,8 @@ func New(o Options) (err error) {
 		return fmt.Errorf("%q is no name for an app: use up to 39 small letters, digits, - and _, a letter first", o.Name)
 	case slices.Contains(reserved, o.Name):
 		return fmt.Errorf("%s is a name of Go's own packages; choose another", o.Name)
+	case o.Name == logicFolder:
+		return fmt.Errorf("%s is the folder of a project's business logic; choose another name", o.Name)
 	}
 	mod, sum, err := requirements(o.SDK)
 	if err != nil {
