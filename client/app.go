@@ -43,6 +43,7 @@ type Account struct {
 	Module string
 
 	described *stf.Description
+	theirs    *theirs
 	calling   *sync.Mutex
 }
 
@@ -74,7 +75,7 @@ func Open(ctx context.Context, at Target, app *stf.App, signer *keyring.Pair) (a
 	}
 	var problems []error
 	for _, url := range urls {
-		a := &Account{App: app, Signer: signer, Payer: signer, Sender: signer.AccountID(), described: described, calling: new(sync.Mutex)}
+		a := &Account{App: app, Signer: signer, Payer: signer, Sender: signer.AccountID(), described: described, theirs: new(theirs), calling: new(sync.Mutex)}
 		w, err := a.dial(ctx, url, at)
 		if err == nil {
 			a.Session = &Session{Chain: chain, Worker: w}
@@ -166,7 +167,7 @@ func (a *Account) value(ctx context.Context, g stf.GetterBytes) ([]byte, error) 
 	if !g.Public {
 		q.Owner, q.Signer = g.Owner, a.Signer
 	}
-	value, some, err := a.Worker.Ask(ctx, a.Shard, q)
+	value, some, err := a.Ask(ctx, q)
 	if err == nil && !some {
 		err = stf.ErrNone
 	}
@@ -210,10 +211,13 @@ var ErrUnknownOutcome = errors.New("client: the outcome is not known")
 // Send makes an encoded call with the account's next nonce and waits like
 // [Session.Invoke]. That it failed inside is a [*CallError]. With an error, too,
 // the Outcome is not nil if the call is in a final block: then it must not be
-// sent again.
+// sent again. The error wraps [ErrOtherLogic] if the worker has no such call.
 func (a *Account) Send(ctx context.Context, call []byte) (*Outcome, error) {
 	a.calling.Lock()
 	defer a.calling.Unlock()
+	if err := a.knows(ctx, calls, false, call); err != nil {
+		return nil, err
+	}
 	nonce, err := a.Nonce(ctx)
 	if err != nil {
 		return nil, err

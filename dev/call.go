@@ -2,6 +2,7 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -140,7 +141,19 @@ func (p *program) withClient(ctx context.Context, uri string, run func(context.C
 		return err
 	}
 	defer a.Close()
-	return run(ctx, &session{appcli.Session{App: described, Worker: a.Worker, Shard: a.Shard, Owner: a.ID(), Signer: signer}, a})
+	ask := func(ctx context.Context, _ client.ShardID, q client.Question) ([]byte, bool, error) {
+		return a.Ask(ctx, q)
+	}
+	err = run(ctx, &session{appcli.Session{App: described, Worker: a.Worker, Shard: a.Shard, Owner: a.ID(), Signer: signer, Ask: ask}, a})
+	return remedy(err)
+}
+
+// remedy says what to do about a network that was started before the app changed.
+func remedy(err error) error {
+	if errors.Is(err, client.ErrOtherLogic) {
+		return fmt.Errorf("%w; the network was started with another state of the source: end it and start go run . dev again, with --watch to follow the source", err)
+	}
+	return err
 }
 
 // call makes a call. One that does not succeed is an error that says why.

@@ -54,7 +54,7 @@ var codeTexts = [...]struct{ name, reason string }{
 	Success:       {"Success", "executed"},
 	Undecryptable: {"Undecryptable", "not encrypted to a key of this shard"},
 	TooLong:       {"TooLong", "longer than 16 chunks"},
-	Invalid:       {"Invalid", "no valid call: not encrypted to this shard, malformed, or with a wrong signature, enclave or shard"},
+	Invalid:       {"Invalid", "no valid call: not encrypted to this shard, malformed, unknown to the logic that the worker runs, or with a wrong signature, enclave or shard"},
 	UnknownCall:   {"UnknownCall", "no such call"},
 	NoCiphertext:  {"NoCiphertext", "no ciphertext found for the event"},
 	NotMatched:    {"NotMatched", "calls and events of the extrinsic do not match"},

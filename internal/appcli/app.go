@@ -5,6 +5,8 @@
 package appcli
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -126,6 +128,23 @@ func pick(list []Method, kind string, args []string) (*Method, []string, error) 
 		}
 	}
 	return nil, nil, fmt.Errorf("the app has no such %s: %s", kind, names(list, module))
+}
+
+// LacksGetter returns an error if an app does not have the getter that encoded
+// bytes ask of another app, which has it.
+func (a *App) LacksGetter(other *App, public bool, encoded []byte) error {
+	of := func(a *App) *Method {
+		i := slices.IndexFunc(a.Getters, func(m Method) bool { return m.Public == public && bytes.HasPrefix(encoded, m.path) })
+		if i < 0 {
+			return nil
+		}
+		return &a.Getters[i]
+	}
+	want, have := of(other), of(a)
+	if want == nil || have != nil && have.FullName() == want.FullName() {
+		return nil
+	}
+	return fmt.Errorf("the app of this worker has no getter %s; it has %s, which 'trusted query' asks", want.FullName(), cmp.Or(names(a.Getters, ""), "none"))
 }
 
 // names lists the methods of a module, or all if it has none.

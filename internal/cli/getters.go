@@ -92,10 +92,7 @@ func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
 		return err
 	}
 	some, err := get(ctx, t.getter(worker), shard, client.Question{Getter: getter}, out)
-	if err == nil && !some {
-		return errNoValue
-	}
-	return err
+	return t.noValue(ctx, worker, true, getter, some, err)
 }
 
 func (t *trusted) getTotalIssuance() *cobra.Command {

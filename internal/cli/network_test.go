@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/examples/counter/counter"
 	"github.com/offchain-worker/sdk/internal/cli"
 	"github.com/offchain-worker/sdk/internal/cli/fake"
 	"github.com/offchain-worker/sdk/internal/devchain"
@@ -136,6 +137,28 @@ func TestOriginalWorker(t *testing.T) {
 		return integritee.OkValue(scale.AppendBytes([]byte{1}, info))
 	}})
 	testscript.Run(t, params("testdata/original", address(t, node.URL, w.URL)))
+}
+
+// TestOtherApp runs scripts against a worker whose app has not what the sample app
+// has.
+func TestOtherApp(t *testing.T) {
+	app, err := counter.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := fake.NewNode(t)
+	cert, account := fake.OriginalCertificate(t)
+	node.Store("Teerex", "SovereignEnclaves", account, integritee.MultiEnclave{Sgx: &integritee.SgxEnclave{
+		BuildMode: integritee.SgxProduction, AttestationMethod: integritee.DcapAttestation(), Status: integritee.SgxOk}})
+	w := fake.NewWorker(t, fake.Options{Certificate: cert, App: app, Getter: func(r integritee.Request) integritee.ReturnValue {
+		return integritee.ErrorValue("undecodable")
+	}})
+	t.Run("scripts", func(t *testing.T) { testscript.Run(t, params("testdata/otherapp", address(t, node.URL, w.URL))) })
+	select {
+	case <-node.Submitted():
+		t.Error("something was submitted")
+	default:
+	}
 }
 
 // enclave is a platform with SGX of a synthetic Intel.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/internal/keystore"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -196,11 +197,48 @@ func (t *trusted) private(ctx context.Context, account, proxy string, getter fun
 	if err != nil {
 		return err
 	}
-	some, err := get(ctx, t.getter(worker), shard, p.question(getter(p.account)), out)
+	asked := getter(p.account)
+	some, err := get(ctx, t.getter(worker), shard, p.question(asked), out)
+	return t.noValue(ctx, worker, false, asked, some, err)
+}
+
+// noValue is the error of an answer that is none.
+func (t *trusted) noValue(ctx context.Context, w *client.Worker, public bool, getter []byte, some bool, err error) error {
+	if lacks := t.lacks(ctx, w, public, getter, some, err); lacks != nil {
+		return lacks
+	}
 	if err == nil && !some {
 		return errNoValue
 	}
 	return err
+}
+
+// lacks returns an error if a getter of the sample app got no answer because the
+// worker runs another app, which has no such getter. A worker that does not tell
+// what it has, such as a Rust worker, is believed to have it.
+func (t *trusted) lacks(ctx context.Context, w *client.Worker, public bool, getter []byte, some bool, err error) error {
+	var refused *client.RequestError
+	if some || err != nil && !errors.As(err, &refused) {
+		return nil
+	}
+	raw, err := w.MetadataAt(ctx, metadataVersion)
+	if err != nil {
+		return nil
+	}
+	have, err := appcli.Parse(raw, recipient)
+	if err != nil {
+		return err
+	}
+	ours, err := sample.New()
+	if err != nil {
+		return err
+	}
+	raw, _ = ours.MetadataAt(metadataVersion)
+	known, err := appcli.Parse(raw, recipient)
+	if err != nil {
+		return err
+	}
+	return have.LacksGetter(known, public, getter)
 }
 
 func sessionProxy(cmd *cobra.Command, proxy *string) {
@@ -208,7 +246,7 @@ func sessionProxy(cmd *cobra.Command, proxy *string) {
 }
 
 // query prints one number about an account. What the worker refuses counts as
-// 0, as with the Rust client.
+// 0, as with the Rust client, unless its app has no such getter.
 func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token string, object map[string]any)) *cobra.Command {
 	var proxy string
 	cmd := t.command(use, short, exactly(1), func(ctx context.Context, args []string) error {
@@ -217,6 +255,9 @@ func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token 
 			return err
 		}
 		info, some, err := accountInfo(ctx, t.getter(worker), shard, p)
+		if lacks := t.lacks(ctx, worker, false, sample.GetterAccountInfo(p.account), some, err); lacks != nil {
+			return lacks
+		}
 		var refused *client.RequestError
 		switch {
 		case errors.As(err, &refused):
@@ -318,6 +359,9 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy string, compose func
 		return err
 	}
 	info, some, err := accountInfo(ctx, worker.Ask, shard, p)
+	if lacks := t.lacks(ctx, worker, false, sample.GetterAccountInfo(p.account), some, err); lacks != nil {
+		return lacks
+	}
 	if err != nil {
 		return fmt.Errorf("the nonce of %v is not known: %w", p.account, err)
 	}

@@ -44,6 +44,8 @@ type Options struct {
 	Getter func(integritee.Request) integritee.ReturnValue
 	// Receipt answers ocw_getReceipt; nil has none.
 	Receipt func(*stf.ReceiptQuery) *stf.Receipt
+	// App is what ocw_getMetadata tells of; nil does not tell.
+	App *stf.App
 	// Methods replaces methods; a string is the result as it is.
 	Methods map[string]string
 }
@@ -193,6 +195,16 @@ func (w *Worker) register(rpc *rpcserver.Server) {
 		}
 		return w.shown.Document, nil
 	})
+	if w.opts.App != nil {
+		rpc.Handle("ocw_getMetadata", func(_ context.Context, params json.RawMessage) (any, error) {
+			var version uint8
+			if err := rpcserver.Params(params, 0, &version); err != nil {
+				return nil, err
+			}
+			raw, _ := w.opts.App.MetadataAt(version)
+			return integritee.OkValue(raw).Hex(), nil
+		})
+	}
 	handle("ocw_status", func([]byte) any {
 		w.mu.Lock()
 		defer w.mu.Unlock()
