@@ -24,11 +24,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/worker"
 )
@@ -53,11 +55,14 @@ type program struct {
 }
 
 // Main runs a command line (without the program's name) and returns the exit
-// code, like [worker.Main]. The working directory is the folder of the
+// code, like [worker.Main]: 0 done, 1 failed, 2 wrong usage. The working directory is the folder of the
 // program's source.
 func Main(app App, args []string, stdout, stderr io.Writer) int {
 	p := &program{app, stdout, stderr}
 	root := p.command()
+	if len(args) == 2 && args[0] == "help" && slices.ContainsFunc(p.workerCommands(args[1]), func(line string) bool { return strings.HasPrefix(line, args[1]+"\t") }) {
+		args = []string{args[1], "--help"}
+	}
 	if len(args) > 0 && forWorker(root, args) {
 		return p.worker(args)
 	}
@@ -66,7 +71,7 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, err)
-		return 1
+		return usage.ExitCode(err)
 	}
 	return 0
 }
@@ -76,14 +81,27 @@ func (p *program) source() string { return cmp.Or(p.Dir, ".") }
 
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{Use: filepath.Base(os.Args[0]), SilenceErrors: true, SilenceUsage: true,
-		Long: "Develops this app. All other commands are those of its worker: run, mrenclave, trust-config, …",
+		Long: "Develops this app: a chain and workers on this machine, calls, checks, clients. All other commands are those of its worker.",
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return p.workerCommands(typed), cobra.ShellCompDirectiveNoFileComp
 		}}
 	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.docsCommand(), p.vetCommand(), p.tsCommand())
+	plain := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		plain(cmd, args)
+		if list := p.workerCommands(""); cmd == root && len(list) > 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "\nCommands of the worker:")
+			for _, line := range list {
+				name, about, _ := strings.Cut(line, "\t")
+				if name != "help" {
+					fmt.Fprintf(cmd.OutOrStdout(), "  %-15s %s\n", name, about)
+				}
+			}
+		}
+	})
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.InitDefaultCompletionCmd() // which keeps where to write
+	usage.Prepare(root)
 	return root
 }
 
@@ -91,6 +109,9 @@ func (p *program) command() *cobra.Command {
 // completes behind its first word.
 func forWorker(root *cobra.Command, args []string) bool {
 	word := args[0]
+	if len(args) == 1 && (word == "--help" || word == "-h") { // the worker's -h has a value
+		return false
+	}
 	if asksShell(word) {
 		if len(args) < 2 || len(args) == 2 && !strings.HasPrefix(args[1], "-") {
 			return false // the first word, which may be of both

@@ -10,6 +10,33 @@ import (
 	"github.com/offchain-worker/sdk/examples/counter/counter"
 )
 
+// TestHelp: help lists all that the program has, and wrong usage ends with 2.
+func TestHelp(t *testing.T) {
+	run := func(args ...string) (code int, said string) {
+		var out, errs bytes.Buffer
+		code = Main(App{New: counter.New, Measurement: "x"}, args, &out, &errs)
+		return code, out.String() + errs.String()
+	}
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
+		code, said := run(args...)
+		for _, want := range []string{"dev", "call", "query", "lock", "docs", "vet", "ts", "completion", "run", "mrenclave", "trust-config", "archive"} {
+			if code != 0 || !strings.Contains(said, "\n  "+want+" ") {
+				t.Errorf("%v (%d) lacks %s:\n%s", args, code, want, said)
+			}
+		}
+	}
+	for line, want := range map[string]string{"help call": "Counter.increment(by: u32)", "help run": "--skip-ra", "run --help": "--skip-ra", "call --help": "--as URI"} {
+		if code, said := run(strings.Fields(line)...); code != 0 || !strings.Contains(said, want) {
+			t.Errorf("%s (%d) lacks %s:\n%s", line, code, want, said)
+		}
+	}
+	for _, line := range []string{"", "frobnicate", "dev --bogus", "dev more", "run --bogus", "completion ksh", "lock more", "ts", "help frobnicate"} {
+		if code, said := run(strings.Fields(line)...); code != 2 {
+			t.Errorf("%q ends with %d: %s", line, code, said)
+		}
+	}
+}
+
 // TestCompletion asks as a shell does when somebody presses tab.
 func TestCompletion(t *testing.T) {
 	run := func(args ...string) string {

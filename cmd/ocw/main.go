@@ -16,6 +16,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/devchain/nodecmd"
 	"github.com/offchain-worker/sdk/internal/doctor"
 	"github.com/offchain-worker/sdk/internal/inspect"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/worker"
 )
 
@@ -30,11 +31,13 @@ func main() {
 		os.Exit(runWorker(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := rootCommand().ExecuteContext(ctx)
+	root := rootCommand()
+	usage.Prepare(root)
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ocw:", err)
-		os.Exit(inspect.ExitCode(err))
+		os.Exit(usage.ExitCode(err))
 	}
 }
 

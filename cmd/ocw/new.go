@@ -42,7 +42,7 @@ func newCommand() *cobra.Command {
 }
 
 func addCommand() *cobra.Command {
-	add := &cobra.Command{Use: "add", Short: "Add to the project in this folder", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	add := &cobra.Command{Use: "add", Short: "Add to the project in this folder"}
 	var dir string
 	call := &cobra.Command{
 		Use:   "call 'MODULE.NAME(args)'",

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/internal/words"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -117,7 +118,7 @@ func pick(list []Method, kind string, args []string) (*Method, []string, error) 
 	module, method, dotted := strings.Cut(name, ".")
 	if !dotted {
 		if len(rest) == 0 {
-			return nil, nil, fmt.Errorf("want a module and one of its %ss: %s", kind, names(list, module))
+			return nil, nil, misuse("want a module and one of its %ss: %s", kind, names(list, module))
 		}
 		method, rest = rest[0], rest[1:]
 	}
@@ -127,7 +128,7 @@ func pick(list []Method, kind string, args []string) (*Method, []string, error) 
 			return m, rest, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("the app has no such %s: %s", kind, names(list, module))
+	return nil, nil, misuse("the app has no such %s: %s", kind, names(list, module))
 }
 
 // LacksGetter returns an error if an app does not have the getter that encoded
@@ -147,6 +148,9 @@ func (a *App) LacksGetter(other *App, public bool, encoded []byte) error {
 	return fmt.Errorf("the app of this worker has no getter %s; it has %s, which 'trusted query' asks", want.FullName(), cmp.Or(names(a.Getters, ""), "none"))
 }
 
+// misuse is an error of the command line.
+func misuse(format string, args ...any) error { return &usage.Error{Err: fmt.Errorf(format, args...)} }
+
 // names lists the methods of a module, or all if it has none.
 func names(list []Method, module string) string {
 	var all, own []string
@@ -165,11 +169,11 @@ func names(list []Method, module string) string {
 // arguments encodes the arguments of a method behind what precedes them.
 func (a *App) arguments(to []byte, m *Method, args []string) (_ []byte, err error) {
 	if len(args) != len(m.Args) {
-		return nil, fmt.Errorf("%s takes %d arguments, and was given %d", a.Signature(m), len(m.Args), len(args))
+		return nil, misuse("%s takes %d arguments, and was given %d", a.Signature(m), len(m.Args), len(args))
 	}
 	for i, arg := range m.Args {
 		if to, err = a.words.Append(to, arg.Type, args[i]); err != nil {
-			return nil, fmt.Errorf("argument %s of %s: %w", arg.Name, m.FullName(), err)
+			return nil, misuse("argument %s of %s: %w", arg.Name, m.FullName(), err)
 		}
 	}
 	return to, nil

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
 // Options are what the user may choose.
@@ -142,7 +144,7 @@ func byName(names []string) ([]Benchmark, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(b Benchmark) bool { return b.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no benchmark %q: ocw bench --list names them", name)
+			return nil, &usage.Error{Err: fmt.Errorf("there is no benchmark %q: ocw bench --list names them", name)}
 		}
 		out = append(out, all[i])
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/keystore"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
@@ -88,7 +89,7 @@ func address(arg string) (client.AccountID, error) {
 func amount(arg string) (client.Balance, error) {
 	v, err := scale.ParseU128(arg)
 	if err != nil {
-		return v, &usageError{fmt.Errorf("invalid value '%s' for '<AMOUNT>': want a whole number of planck below 2^128", arg)}
+		return v, &usage.Error{Err: fmt.Errorf("invalid value '%s' for '<AMOUNT>': want a whole number of planck below 2^128", arg)}
 	}
 	return v, nil
 }

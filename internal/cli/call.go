@@ -13,6 +13,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/internal/keystore"
 	"github.com/offchain-worker/sdk/internal/roots"
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
 // metadataVersion is the version of metadata that describes getters, too.
@@ -66,7 +67,7 @@ func (t *trusted) generic(make func(appcli.Loader, func(context.Context, []strin
 // getters can be, unless one is needed.
 func (t *trusted) session(ctx context.Context, account, proxy string, needed bool) (*appcli.Session, error) {
 	if account == "" && needed {
-		return nil, usage("--as ACCOUNT is missing")
+		return nil, invalid("--as ACCOUNT is missing")
 	}
 	fp, shard, err := t.identifiers(ctx)
 	if err != nil {
@@ -95,7 +96,7 @@ func (t *trusted) queryAny() *cobra.Command {
 		}
 		m, value, err := s.Query(ctx, args)
 		if errors.Is(err, appcli.ErrNoAccount) {
-			return &usageError{err}
+			return &usage.Error{Err: err}
 		}
 		if err != nil {
 			return err

@@ -24,13 +24,14 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/inspect"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/spf13/cobra"
 )
 
 // Exit codes.
 const (
-	exitUsage      = 2
+	exitUsage      = usage.Wrong
 	exitCallFailed = 3
 	exitError      = 101 // of a Rust program that panics
 )
@@ -70,6 +71,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	usage.Prepare(root)
 	root.SetArgs(append([]string{}, args...)) // never nil: cobra would take those of the process
 	return a.exit(root.ExecuteContext(ctx))
 }
@@ -94,26 +96,21 @@ type callFailed struct{ reason string }
 
 func (e *callFailed) Error() string { return e.reason }
 
-// usageError is an argument that has no form that could ever be right.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-
-// usage says what an argument has to be, without repeating it.
-func usage(what string) error { return &usageError{errors.New("invalid value: " + what)} }
+// invalid says what an argument has to be, without repeating it.
+func invalid(what string) error { return &usage.Error{Err: errors.New("invalid value: " + what)} }
 
 // exit prints the error, if any, and returns the exit code.
 func (a *app) exit(err error) int {
 	var run *runError
 	var failed *callFailed
-	var usage *usageError
+	var wrong *usage.Error
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &failed):
 		a.notice("error: " + failed.reason)
 		return exitCallFailed
-	case errors.As(err, &usage) || !errors.As(err, &run):
+	case errors.As(err, &wrong) || !errors.As(err, &run):
 		// Cobra's own errors are all about usage.
 		a.notice("error: " + oneLine(err.Error()) + "\n\nFor more information try --help")
 		return exitUsage
@@ -209,7 +206,7 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, run func(ctx
 // errors as such.
 func (a *app) run(ctx context.Context, run func(context.Context) error) error {
 	if err := a.envelope.Check(); err != nil {
-		return &usageError{err}
+		return &usage.Error{Err: err}
 	}
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
@@ -218,8 +215,8 @@ func (a *app) run(ctx context.Context, run func(context.Context) error) error {
 	}
 	err := run(ctx)
 	var failed *callFailed
-	var usage *usageError
-	if err == nil || errors.As(err, &failed) || errors.As(err, &usage) {
+	var wrong *usage.Error
+	if err == nil || errors.As(err, &failed) || errors.As(err, &wrong) {
 		return err
 	}
 	return &runError{err}

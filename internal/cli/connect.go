@@ -8,6 +8,7 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/inspect"
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
 // policyVariable selects how workers are judged.
@@ -76,7 +77,7 @@ func (a *app) trust(ctx context.Context, want *client.Fingerprint, shard *client
 	}
 	if a.insecure {
 		if a.demands.Given() {
-			return client.Trust{}, &usageError{errNoPolicy}
+			return client.Trust{}, &usage.Error{Err: errNoPolicy}
 		}
 		a.notice("warning: --insecure: the worker at %s is not checked", a.workerAddress())
 		return client.Trust{AcceptUnattested: true, Sealed: a.sealed}, nil

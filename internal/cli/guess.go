@@ -29,7 +29,7 @@ func (t *trusted) guessTheNumberGroup() *cobra.Command {
 		t.gameCall("guess <PLAYER> <GUESS>", "submit a guess as a player", 2, func(args []string) (composer, error) {
 			guess, err := strconv.ParseUint(args[1], 10, 32)
 			if err != nil {
-				err = usage("GUESS is a number below 2^32")
+				err = invalid("GUESS is a number below 2^32")
 			}
 			return func(who client.AccountID, _ client.ShardID) (string, []byte) {
 				return fmt.Sprintf("guess-the-number. sender %v, guess %d", who, guess), sample.GuessTheNumberGuess(who, uint32(guess))

@@ -50,7 +50,7 @@ func (t *trusted) getNotesCommand() *cobra.Command {
 	cmd := t.command("get-notes <ACCOUNT> <BUCKET_INDEX>", "get notes for account", exactly(2), func(ctx context.Context, args []string) error {
 		bucket, err := strconv.ParseUint(args[1], 10, 32)
 		if err != nil {
-			return usage("BUCKET_INDEX is a number below 2^32")
+			return invalid("BUCKET_INDEX is a number below 2^32")
 		}
 		var notes []sample.TimestampedTrustedNote
 		if err := t.private(ctx, args[0], proxy, func(who client.AccountID) []byte { return sample.GetterNotesFor(who, uint32(bucket)) }, &notes); err != nil {

@@ -28,7 +28,7 @@ func proxyRole(name string) (r sample.SessionProxyRole, err error) {
 	case "ReadBalance":
 		r.ReadBalance = yes
 	default:
-		err = usage("ROLE is Any, NonTransfer, ReadAny or ReadBalance")
+		err = invalid("ROLE is Any, NonTransfer, ReadAny or ReadBalance")
 	}
 	return r, err
 }
@@ -53,10 +53,10 @@ func roleText(r sample.SessionProxyRole) string {
 // owner.
 func proxySeed(arg string) (seed [32]byte, pair *keyring.Pair, err error) {
 	if !strings.HasPrefix(arg, "0x") || len(arg) != 2+2*len(seed) {
-		return seed, nil, usage("SEED is 0x and 64 hex digits")
+		return seed, nil, invalid("SEED is 0x and 64 hex digits")
 	}
 	if _, err := hex.Decode(seed[:], []byte(arg[2:])); err != nil {
-		return seed, nil, usage("SEED is 0x and 64 hex digits")
+		return seed, nil, invalid("SEED is 0x and 64 hex digits")
 	}
 	pair, err = keyring.FromURI(keyring.Sr25519, arg)
 	return seed, pair, err

@@ -10,6 +10,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/cli"
 	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/internal/scripttest"
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
 // TestMain lets the scripts run the real program, as a process of its own.
@@ -21,8 +22,9 @@ func TestMain(m *testing.M) {
 		"verify": func() { // ocw verify
 			verify := inspect.VerifyCommand()
 			verify.SilenceErrors, verify.SilenceUsage = true, true
+			usage.Prepare(verify)
 			verify.SetArgs(os.Args[1:])
-			os.Exit(inspect.ExitCode(verify.Execute()))
+			os.Exit(usage.ExitCode(verify.Execute()))
 		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/internal/roots"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -54,7 +55,7 @@ Exits 0 if all that is there verifies, 1 if not, 2 on wrong usage.`,
 			}
 			v, err := judgeAnswer(raw, want)
 			if err != nil {
-				return &usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+				return &usage.Error{Err: fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
 			}
 			print := v.print
 			if asJSON {

@@ -11,6 +11,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/state"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -53,7 +54,8 @@ func verifyAnswer(t *testing.T, content any, args ...string) (code int, out stri
 	cmd := VerifyCommand()
 	cmd.SetArgs(append([]string{"answer", file}, args...))
 	cmd.SetOut(&stdout)
-	return ExitCode(cmd.Execute()), stdout.String()
+	usage.Prepare(cmd)
+	return usage.ExitCode(cmd.Execute()), stdout.String()
 }
 
 // TestVerifyAnswer: what verifies is shown and exits 0; what does not exits 1
@@ -119,7 +121,7 @@ func TestVerifyAnswer(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"--account", "x"}, {"--state-root", "0x00"}, {"--nonsense"}} {
-		if code, _ := verifyAnswer(t, answer, args...); code != exitUsage {
+		if code, _ := verifyAnswer(t, answer, args...); code != usage.Wrong {
 			t.Errorf("%q: exit code %d", args, code)
 		}
 	}

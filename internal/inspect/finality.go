@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -23,9 +24,9 @@ func VerifyCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return &usageError{fmt.Errorf("verify what?\nusage: %s", cmd.UseLine())}
+				return &usage.Error{Err: fmt.Errorf("verify what?\nusage: %s", cmd.UseLine())}
 			}
-			return &usageError{fmt.Errorf("cannot verify %q\nusage: %s", args[0], cmd.UseLine())}
+			return &usage.Error{Err: fmt.Errorf("cannot verify %q\nusage: %s", args[0], cmd.UseLine())}
 		},
 	})
 	cmd.AddCommand(answerCommand(), finalityCommand(), quoteCommand(), workerCommand())

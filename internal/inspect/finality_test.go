@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/grandpa"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -41,8 +42,9 @@ func run(cmd *cobra.Command, input []byte, args ...string) (code int, stdout str
 	cmd.SetIn(bytes.NewReader(input))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
+	usage.Prepare(cmd)
 	err = cmd.Execute()
-	return ExitCode(err), out.String(), err
+	return usage.ExitCode(err), out.String(), err
 }
 
 // block is a header with keys that finalize it.
@@ -281,7 +283,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: exit code %d, %v, %s", cmd.Name(), exit, err, out)
 		}
 	}
-	if got := ExitCode(nil); got != 0 {
+	if got := usage.ExitCode(nil); got != 0 {
 		t.Error(got)
 	}
 }

@@ -12,7 +12,6 @@ package inspect
 import (
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,39 +19,16 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
-// Exit codes.
-const (
-	exitRefused = 1 // the file is not what it should be, or cannot be read
-	exitUsage   = 2 // the command line is wrong
-)
-
-// usageError is a wrong command line.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-// ExitCode returns the exit code for the error of a command: 0 for nil, 2 for a
-// wrong command line of one of this package's commands, else 1.
-func ExitCode(err error) int {
-	var usage *usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		return exitUsage
-	}
-	return exitRefused
-}
-
-// prepare makes cmd report a wrong command line as a usageError, without
+// prepare makes cmd report a wrong command line as a usage.Error, without
 // printing anything.
 func prepare(cmd *cobra.Command) *cobra.Command {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+		return &usage.Error{Err: fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
 	})
 	return cmd
 }
@@ -60,7 +36,7 @@ func prepare(cmd *cobra.Command) *cobra.Command {
 // oneFile accepts one argument, the name of a file.
 func oneFile(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return &usageError{fmt.Errorf("want one FILE, got %d arguments\nusage: %s", len(args), cmd.UseLine())}
+		return &usage.Error{Err: fmt.Errorf("want one FILE, got %d arguments\nusage: %s", len(args), cmd.UseLine())}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 	"github.com/offchain-worker/sdk/tee/snp"
@@ -105,14 +106,14 @@ func (f *quoteFlags) judge(cmd *cobra.Command, name string) (*quoteVerdict, erro
 	var err error
 	if f.at != "" {
 		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
-			return nil, &usageError{fmt.Errorf("--at: %w", err)}
+			return nil, &usage.Error{Err: fmt.Errorf("--at: %w", err)}
 		}
 	}
 	var want *tee.ReportData
 	if f.reportData != "" {
 		b, err := decodeHex(f.reportData)
 		if err != nil || len(b) != len(want) {
-			return nil, &usageError{fmt.Errorf("--report-data: want %d hex digits", 2*len(want))}
+			return nil, &usage.Error{Err: fmt.Errorf("--report-data: want %d hex digits", 2*len(want))}
 		}
 		want = (*tee.ReportData)(b)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/tee"
@@ -172,7 +173,7 @@ or with --insecure-dev.
 Exits 0 if the worker is accepted, 1 if not, 2 on wrong usage.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &usageError{fmt.Errorf("want one URL, got %d arguments\nusage: %s", len(args), cmd.UseLine())}
+				return &usage.Error{Err: fmt.Errorf("want one URL, got %d arguments\nusage: %s", len(args), cmd.UseLine())}
 			}
 			return nil
 		},
@@ -216,19 +217,19 @@ func (f *workerFlags) verify(ctx context.Context, url string) (*WorkerReport, er
 	if f.shard != "" {
 		s, err := client.ParseShardID(f.shard)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("--shard: %w", err)}
+			return nil, &usage.Error{Err: fmt.Errorf("--shard: %w", err)}
 		}
 		t.Shard = &s
 	}
 	if f.fingerprint != "" {
 		m, err := client.ParseFingerprint(f.fingerprint)
 		if err != nil {
-			return nil, &usageError{fmt.Errorf("--fingerprint: %w", err)}
+			return nil, &usage.Error{Err: fmt.Errorf("--fingerprint: %w", err)}
 		}
 		t.Fingerprint = &m
 	}
 	if f.simulated && f.Given() {
-		return nil, &usageError{errors.New("--insecure-dev demands no evidence: leave out --policy and the like, or it")}
+		return nil, &usage.Error{Err: errors.New("--insecure-dev demands no evidence: leave out --policy and the like, or it")}
 	}
 	chain, err := client.DialChain(ctx, f.node)
 	if err != nil {

@@ -83,6 +83,7 @@ var table = map[string]int{
 	"internal/scripttest":         command,
 	"internal/cli":                command,
 	"internal/appcli":             command,
+	"internal/usage":              command,
 	"internal/words":              protocol,
 	"internal/docs":               command,
 	"examples":                    command,
