@@ -11,4 +11,6 @@ import (
 //go:generate go run . lock
 
 // In production this is worker.Main: package dev has the dev chain in it.
-func main() { os.Exit(dev.Main(dev.App{New: counter.New, Dir: "counter"}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(dev.Main(dev.App{New: counter.New, Dir: "counter"}, os.Args[1:], os.Stdout, os.Stderr))
+}

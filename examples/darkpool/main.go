@@ -13,7 +13,9 @@ import (
 
 //go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: newApp, Dir: "darkpool"}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(dev.Main(dev.App{New: newApp, Dir: "darkpool"}, os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func newApp() (*stf.App, error) {
 	alice, err := keyring.FromURI(keyring.Sr25519, "//Alice")

@@ -11,4 +11,6 @@ import (
 
 //go:generate go run . lock
 
-func main() { os.Exit(dev.Main(dev.App{New: voting.New, Dir: "voting"}, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(dev.Main(dev.App{New: voting.New, Dir: "voting"}, os.Args[1:], os.Stdout, os.Stderr))
+}
