@@ -92,7 +92,11 @@ var _ Registry = (*Chain)(nil)
 // keys. Its JSON form is the file that workers are given as --trust-config.
 type TrustConfig = trustconfig.Config
 
-// ParseTrustConfig reads the JSON form; unknown keys are refused.
+// ErrTrustConfig means that a trust config cannot be used.
+var ErrTrustConfig = trustconfig.ErrInvalid
+
+// ParseTrustConfig reads the JSON form; unknown keys are refused. Errors wrap
+// [ErrTrustConfig].
 func ParseTrustConfig(b []byte) (TrustConfig, error) { return trustconfig.Parse(b) }
 
 // Subject is what is known of a worker after [DialWorker]. With

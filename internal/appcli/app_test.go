@@ -1,6 +1,7 @@
 package appcli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -170,4 +171,24 @@ func FuzzParse(f *testing.F) {
 		}
 		a.complete(a.Calls, nil)
 	})
+}
+
+// TestNegative: a number below zero is no flag, and the error says how it is given.
+func TestNegative(t *testing.T) {
+	a := declare(t)
+	for line, want := range map[string]string{
+		"Walker.go -5 null":           "-5 is taken for a flag: write -- before the arguments, and flags before that: call [flags] MODULE METHOD -- -5",
+		"Walker.go --scale -15 null":  "-15 is taken for a flag",
+		"Walker.go --bogus 5":         "unknown flag: --bogus",
+		"--scale Walker.go -- -5 nil": "ran Walker.go -5 nil true",
+	} {
+		cmd := CallCommand(func(context.Context) (*App, error) { return a, nil }, func(_ context.Context, args []string, scale bool) error {
+			return fmt.Errorf("ran %s %v", strings.Join(args, " "), scale)
+		})
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetArgs(strings.Fields(line))
+		if err := cmd.Execute(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/usage"
 )
 
 // completionTimeout is how long somebody who presses tab waits for a worker.
@@ -28,6 +31,9 @@ func QueryCommand(load Loader, run func(ctx context.Context, args []string, scal
 		func(a *App) []Method { return a.Getters }, run)
 }
 
+// negative is a number in the error about a flag that there is not.
+var negative = regexp.MustCompile(`-[0-9][0-9.]*$`)
+
 func command(name, short, scaleHelp string, load Loader, methods func(*App) []Method, run func(context.Context, []string, bool) error) *cobra.Command {
 	var asSCALE bool
 	cmd := &cobra.Command{
@@ -35,7 +41,7 @@ func command(name, short, scaleHelp string, load Loader, methods func(*App) []Me
 		Short: short,
 		Long: strings.ToUpper(short[:1]) + short[1:] + ". Without a method, those that there are are listed.\n\n" +
 			"MODULE.METHOD is the same. Names are as in the list or as in Go. An argument is JSON, or plain text for accounts, numbers, strings and\n" +
-			"bytes (0x…). The account that it is about, or that makes the call, is no argument.",
+			"bytes (0x…). One that begins with a minus stands behind --. The account that it is about, or that makes the call, is no argument.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return run(cmd.Context(), args, asSCALE)
@@ -60,6 +66,12 @@ func command(name, short, scaleHelp string, load Loader, methods func(*App) []Me
 			return a.complete(methods(a), args), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if m := negative.FindString(err.Error()); m != "" {
+			err = fmt.Errorf("%s is taken for a flag: write -- before the arguments, and flags before that: %s [flags] MODULE METHOD -- %s", m, cmd.CommandPath(), m)
+		}
+		return &usage.Error{Err: err}
+	})
 	cmd.Flags().BoolVar(&asSCALE, "scale", false, scaleHelp)
 	return cmd
 }

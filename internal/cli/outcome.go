@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"maps"
 
 	"github.com/offchain-worker/sdk/client"
@@ -25,6 +27,12 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 	if out == nil {
 		return err
 	}
+	// The receipt of a verified worker says how it ended. That the time was up
+	// before anybody had confirmed the block is no second outcome.
+	late := ""
+	if out.Known() && errors.Is(err, context.DeadlineExceeded) {
+		late, err = "; "+a.describe(err), nil
+	}
 	if a.proofFile != "" && err == nil {
 		err = a.saveReceipt(worker, out)
 	}
@@ -34,9 +42,9 @@ func (a *app) operate(chain *client.Chain, worker *client.Worker, title string, 
 	}
 	switch word {
 	case "success":
-		a.notice("the call succeeded")
+		a.notice("the call succeeded%s", late)
 	case "failed":
-		a.notice("the call FAILED: %s", reason)
+		a.notice("the call FAILED: %s%s", reason, late)
 	default:
 		a.notice("the outcome is not known: %s", reason)
 	}

@@ -21,7 +21,7 @@ var sources = map[string][]string{
 	"docs/storage.md":             {"internal/docs/shop/shop.go"},
 	"docs/rpc.md":                 {"internal/docs/shop/shop.go"},
 	"docs/testing.md":             {"internal/docs/shop/shop_test.go"},
-	"docs/clients.md":             {"examples/counter/call/main.go", "client/example_test.go", "internal/scaffold/testdata/client/main.go"},
+	"docs/clients.md":             {"examples/counter/call/main.go", "client/example_test.go", "internal/scaffold/testdata/client.go.txt"},
 	"docs/tutorial.md":            {"internal/scaffold/files/counter.go.tmpl", "internal/scaffold/files/counter_test.go.tmpl", "internal/scaffold/scaffold_test.go"},
 	"docs/upgrades.md":            {"internal/docs/shop/shop.go"},
 	"docs/determinism.md":         {"stf/vet/testdata/docs/docs.go"},

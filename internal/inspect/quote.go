@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/internal/usage"
+	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 	"github.com/offchain-worker/sdk/tee/snp"
@@ -58,6 +59,9 @@ Exits 0 if the quote is genuine and accepted, 1 if not, 2 on wrong usage.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := f.judge(cmd, args[0])
 			if err != nil {
+				if wrong := (*usage.Error)(nil); f.json && !errors.As(err, &wrong) {
+					err = errors.Join(printJSON(cmd.OutOrStdout(), &quoteVerdict{At: time.Now().UTC(), PolicyGiven: f.policy != "", Reasons: []*reason{failed(err)}}), err)
+				}
 				return err
 			}
 			print := v.print
@@ -162,11 +166,12 @@ func (f *quoteFlags) readPolicy(cmd *cobra.Command) (*tee.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := tee.ParsePolicy(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.policy, err)
-	}
-	return &p, nil
+	p := new(tee.Policy)
+	err = verifiers.Explain(f.policy, "a policy as in docs/attestation.md", b, func(b []byte) (err error) {
+		*p, err = tee.ParsePolicy(b)
+		return err
+	})
+	return p, err
 }
 
 func (f *quoteFlags) readRoot(cmd *cobra.Command) (*x509.Certificate, error) {
@@ -179,7 +184,7 @@ func (f *quoteFlags) readRoot(cmd *cobra.Command) (*x509.Certificate, error) {
 	}
 	root, err := dcap.ParseRoot(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.root, err)
+		return nil, fmt.Errorf("%s: want a certificate in PEM: %w", f.root, err)
 	}
 	return root, nil
 }
@@ -193,8 +198,12 @@ func (f *quoteFlags) readCollateral(cmd *cobra.Command) (*dcap.Collateral, error
 		if err != nil {
 			return nil, err
 		}
-		if c, err = dcap.DecodeCollateral(b); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.collateral, err)
+		err = verifiers.Explain(f.collateral, "collateral: a JSON object with tcb_info and so on", b, func(b []byte) (err error) {
+			c, err = dcap.DecodeCollateral(b)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	for _, part := range []struct {
@@ -242,6 +251,11 @@ var policyCodes = []struct {
 	{tee.ErrTCBStatus, "tcb-status"}, {tee.ErrAdvisory, "advisory"}, {tee.ErrEvaluationNumber, "evaluation-number"}, {tee.ErrCollateralAge, "collateral-age"},
 }
 
+// codeOf makes a code of the text of a verifier's reason.
+func codeOf(text string) string {
+	return strings.NewReplacer(" ", "-", "'", "").Replace(strings.ToLower(text))
+}
+
 // reasonsOf takes an error of a verifier or a policy apart.
 func reasonsOf(err error) (list []*reason) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && !errors.Is(err, tee.ErrNotGenuine) {
@@ -256,8 +270,7 @@ func reasonsOf(err error) (list []*reason) {
 	var intel dcap.Reason
 	var amd snp.Reason
 	if errors.As(err, &intel) || errors.As(err, &amd) {
-		code := strings.NewReplacer(" ", "-", "'", "").Replace(strings.ToLower(string(intel) + string(amd)))
-		return []*reason{{code, err.Error()}}
+		return []*reason{{codeOf(string(intel) + string(amd)), err.Error()}}
 	}
 	for _, c := range policyCodes {
 		if errors.Is(err, c.err) {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/tee"
+	"github.com/offchain-worker/sdk/tee/dcap"
 )
 
 // TrustFlags are the flags that say what a worker has to show.
@@ -61,6 +64,9 @@ func (f *TrustFlags) Trust() (t client.Trust, err error) {
 		if t.Approvals, err = readApprovals(f.approvals); err != nil {
 			return t, fmt.Errorf("--approvals: %w", err)
 		}
+	}
+	if err := verifiers.Folder(f.collateral); err != nil {
+		return t, fmt.Errorf("--collateral: %w", err)
 	}
 	c := verifiers.Config{Dir: f.collateral}
 	if f.root != "" {
@@ -116,11 +122,12 @@ func trustConfigHash(arg string) (h hashing.Hash, err error) {
 	if err != nil {
 		return h, fmt.Errorf("--trust-config: %w", err)
 	}
-	t, err := client.ParseTrustConfig(b)
-	if err != nil {
-		return h, fmt.Errorf("--trust-config %s: %w", arg, err)
-	}
-	return t.Hash(), nil
+	var t client.TrustConfig
+	err = verifiers.Explain("--trust-config "+arg, "a trust config, as the worker's command trust-config prints it", b, func(b []byte) (err error) {
+		t, err = client.ParseTrustConfig(b)
+		return err
+	})
+	return t.Hash(), err
 }
 
 // DevHere reports whether a node and a worker are on this machine and the chain is
@@ -149,6 +156,7 @@ type workerFlags struct {
 	node, shard, fingerprint  string
 	maxAge                    uint32
 	sealed, simulated, asJSON bool
+	aged                      bool // whether --max-age was given
 	timeout                   time.Duration
 }
 
@@ -167,8 +175,12 @@ What evidence is good enough, the policy says. Without one, the program must be
 is believed: use your own. Collateral for a quote comes with it, or out of the
 folder --collateral; nothing is fetched.
 
-Simulated workers are refused, but on this machine with the built-in dev chain,
-or with --insecure-dev.
+What is demanded by --policy, --trust-config, --fingerprint, --shard or --max-age
+is listed with whether it is met.
+
+Simulated workers are refused, but with --insecure-dev, or where nothing is
+demanded and worker and chain are on this machine, and the built-in dev chain.
+With --insecure-dev, --fingerprint, --shard and --max-age count, but prove nothing.
 
 Exits 0 if the worker is accepted, 1 if not, 2 on wrong usage.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -180,8 +192,12 @@ Exits 0 if the worker is accepted, 1 if not, 2 on wrong usage.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := context.WithTimeout(cmd.Context(), f.timeout)
 			defer stop()
+			f.aged = cmd.Flags().Changed("max-age")
 			v, err := f.verify(ctx, args[0])
 			if err != nil {
+				if wrong := (*usage.Error)(nil); f.asJSON && !errors.As(err, &wrong) {
+					err = errors.Join(printJSON(cmd.OutOrStdout(), &WorkerReport{URL: args[0], Basis: client.ByNothing.String(), Reasons: []*reason{failed(err)}}), err)
+				}
 				return err
 			}
 			if f.asJSON {
@@ -213,7 +229,12 @@ func (f *workerFlags) verify(ctx context.Context, url string) (*WorkerReport, er
 	if err != nil {
 		return nil, err
 	}
-	t.Sealed, t.MaxAge = f.sealed, client.BlockNumber(f.maxAge)
+	t.Sealed = f.sealed
+	if f.aged {
+		if t.MaxAge = client.BlockNumber(f.maxAge); t.MaxAge == 0 {
+			return nil, &usage.Error{Err: errors.New("--max-age: want at least 1 block")}
+		}
+	}
 	if f.shard != "" {
 		s, err := client.ParseShardID(f.shard)
 		if err != nil {
@@ -237,7 +258,8 @@ func (f *workerFlags) verify(ctx context.Context, url string) (*WorkerReport, er
 	}
 	defer chain.Close()
 	t.Registry = chain
-	t.AcceptUnattested = f.simulated || !f.Given() && DevHere(chain, url)
+	demanded := f.Given() || f.shard != "" || f.fingerprint != "" || f.aged
+	t.AcceptUnattested = f.simulated || !demanded && DevHere(chain, url)
 	return ReportWorker(ctx, url, t)
 }
 
@@ -255,7 +277,51 @@ type WorkerReport struct {
 	Evidence     *claimsView         `json:"evidence,omitempty"` // of genuine evidence
 	Bound        *boundView          `json:"bound,omitempty"`
 	TrustConfig  *client.TrustConfig `json:"trustConfig,omitempty"`
+	Checks       []check             `json:"checks,omitempty"`  // what was demanded
 	Reasons      []*reason           `json:"reasons,omitempty"` // absent if accepted
+}
+
+// check is something that was demanded of the worker.
+type check struct {
+	What   string `json:"what"` // the flag
+	Want   string `json:"want"`
+	Result string `json:"result"` // met, not-met, or not-checked
+}
+
+// checks compares what was demanded with what was found. What the worker shows
+// nothing for is not met either.
+func checks(t client.Trust, r *client.Report, reasons []*reason) (list []check) {
+	add := func(what, want string, checked bool, codes ...string) {
+		c := check{what, want, "met"}
+		switch {
+		case slices.ContainsFunc(reasons, func(r *reason) bool { return slices.Contains(codes, r.Code) }):
+			c.Result = "not-met"
+		case !checked:
+			c.Result = "not-checked"
+		}
+		list = append(list, c)
+	}
+	bound := r.Binding != nil
+	if t.Policy != nil {
+		codes := []string{"refused"}
+		for _, c := range policyCodes {
+			codes = append(codes, c.code)
+		}
+		add("policy", "as given", r.Claims != nil, codes...)
+	}
+	if t.TrustConfig != nil {
+		add("trust-config", t.TrustConfig.String(), bound, "trust-config")
+	}
+	if t.Fingerprint != nil {
+		add("fingerprint", t.Fingerprint.String(), r.Enclave != nil, "fingerprint", "measurement")
+	}
+	if t.Shard != nil {
+		add("shard", t.Shard.String(), bound, "shard")
+	}
+	if t.MaxAge != 0 {
+		add("max-age", fmt.Sprintf("%d blocks", t.MaxAge), bound, "stale")
+	}
+	return list
 }
 
 type registrationView struct {
@@ -308,7 +374,29 @@ func ReportWorker(ctx context.Context, url string, trust client.Trust) (*WorkerR
 	for _, err := range r.Reasons {
 		v.Reasons = append(v.Reasons, workerReason(err))
 	}
+	v.Checks = checks(trust, r, v.Reasons)
+	for _, c := range v.Checks {
+		if v.Accepted && c.Result != "met" {
+			v.Accepted, v.Basis = false, client.ByNothing.String()
+			v.Reasons = append(v.Reasons, &reason{"not-checked", "it shows nothing to check " + c.What + " by"})
+		}
+	}
 	return v, nil
+}
+
+// failed names an error for which there is nobody to report on, or no file to
+// judge by.
+func failed(err error) *reason {
+	code := "failed"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		code = "timeout"
+	case errors.Is(err, client.ErrUnavailable):
+		code = "unreachable"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, tee.ErrPolicy), errors.Is(err, client.ErrTrustConfig), errors.Is(err, dcap.ReasonCollateral):
+		code = "file"
+	}
+	return &reason{code, err.Error()}
 }
 
 // workerCodes names the errors of package client.
@@ -393,6 +481,9 @@ func (v *WorkerReport) Text() string {
 		if t.Insecure != 0 {
 			line("", "INSECURE FLAGS %d", t.Insecure)
 		}
+	}
+	for _, c := range v.Checks {
+		line("demanded", "%s %s: %s", c.What, c.Want, c.Result)
 	}
 	for _, r := range v.Reasons {
 		line("reason", "%s: %s", r.Code, r.Message)

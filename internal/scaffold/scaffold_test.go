@@ -176,7 +176,7 @@ func otherModule(t *testing.T, dir string) {
 	if err := os.Mkdir(client, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("testdata/client/main.go")
+	source, err := os.ReadFile("testdata/client.go.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

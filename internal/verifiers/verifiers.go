@@ -80,7 +80,7 @@ func Root(path string) (*x509.Certificate, error) {
 		root, err = dcap.ParseRoot(b)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("root of trust for quotes: %w", err)
+		return nil, fmt.Errorf("root of trust for quotes, %s: want a certificate in PEM: %w", path, err)
 	}
 	return root, nil
 }
@@ -88,13 +88,27 @@ func Root(path string) (*x509.Certificate, error) {
 // Policy reads a policy from a file.
 func Policy(path string) (p tee.Policy, err error) {
 	b, err := ReadFile(path, tee.MaxPolicy)
-	if err == nil {
-		p, err = tee.ParsePolicy(b)
-	}
 	if err != nil {
-		return tee.Policy{}, fmt.Errorf("policy %s: %w", path, err)
+		return p, fmt.Errorf("policy: %w", err)
 	}
-	return p, nil
+	err = Explain("policy "+path, "a policy as in docs/attestation.md", b, func(b []byte) (err error) {
+		p, err = tee.ParsePolicy(b)
+		return err
+	})
+	return p, err
+}
+
+// Folder refuses a path that is there to be read from and is no folder. "" is none
+// that was given.
+func Folder(path string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", path)
+	}
+	return err
 }
 
 // ReadFile reads a file of at most so many bytes.
