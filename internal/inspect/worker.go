@@ -127,7 +127,10 @@ func trustConfigHash(arg string) (h hashing.Hash, err error) {
 		t, err = client.ParseTrustConfig(b)
 		return err
 	})
-	return t.Hash(), err
+	if err != nil {
+		return h, err
+	}
+	return t.Hash(), nil
 }
 
 // DevHere reports whether a node and a worker are on this machine and the chain is
@@ -270,7 +273,7 @@ type WorkerReport struct {
 	Accepted bool   `json:"accepted"`
 	// Basis says by what: evidence, registration, account, or nothing.
 	Basis        string              `json:"basis"`
-	Policy       string              `json:"policy"` // given, default, or insecure-dev
+	Policy       string              `json:"policy,omitempty"` // given, default, or insecure-dev
 	Account      *client.AccountID   `json:"account,omitempty"`
 	Registration *registrationView   `json:"registration,omitempty"`
 	Platform     string              `json:"platform,omitempty"` // as it says; what is proven is in Evidence

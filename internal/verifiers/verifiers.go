@@ -89,7 +89,7 @@ func Root(path string) (*x509.Certificate, error) {
 func Policy(path string) (p tee.Policy, err error) {
 	b, err := ReadFile(path, tee.MaxPolicy)
 	if err != nil {
-		return p, fmt.Errorf("policy: %w", err)
+		return p, fmt.Errorf("policy %s: %w", path, err)
 	}
 	err = Explain("policy "+path, "a policy as in docs/attestation.md", b, func(b []byte) (err error) {
 		p, err = tee.ParsePolicy(b)
