@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/keybackup"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/tee"
 )
@@ -34,7 +35,7 @@ const maxIdentities = 64 << 10
 // openPart decrypts a part with the keys in a file.
 func openPart(part, identity string) (*keybackup.Share, error) {
 	if identity == "" {
-		return nil, &usageError{errors.New("--identity is needed: the file with the age key that the part is for")}
+		return nil, &usage.Error{Err: errors.New("--identity is needed: the file with the age key that the part is for")}
 	}
 	b, err := verifiers.ReadFile(identity, maxIdentities)
 	if err != nil {
@@ -97,11 +98,11 @@ taken from the request.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case request == "" || out == "":
-				return &usageError{errors.New("--request and --out are needed")}
+				return &usage.Error{Err: errors.New("--request and --out are needed")}
 			case f.trustConfig == "":
-				return &usageError{errors.New("--trust-config is needed: the part goes to workers of this shard only")}
+				return &usage.Error{Err: errors.New("--trust-config is needed: the part goes to workers of this shard only")}
 			case (f.policy == "") != dev:
-				return &usageError{errors.New("--policy is needed, or, for a simulated worker, which protects nothing, --insecure-dev; not both")}
+				return &usage.Error{Err: errors.New("--policy is needed, or, for a simulated worker, which protects nothing, --insecure-dev; not both")}
 			}
 			trust, err := f.Trust()
 			if err != nil {
