@@ -52,10 +52,18 @@ func badAt(content []byte) int64 {
 	}
 }
 
+// maxBlamed bounds what blame decodes again, in bytes all together.
+const maxBlamed = 16 << 20
+
 // blame finds the innermost field for which decode has the same error when the
-// rest of the file is left out, like "sgx[0].mrSigner"; "" if there is none.
+// rest of the file is left out, like "sgx[0].mrSigner"; "" if there is none, or
+// the file is too large to find out.
 func blame(content []byte, text string, decode func([]byte) error) string {
+	left := maxBlamed
 	alone := func(content []byte) bool {
+		if left -= len(content) + 1; left < 0 {
+			return false
+		}
 		err := decode(content)
 		return err != nil && err.Error() == text
 	}

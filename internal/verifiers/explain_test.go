@@ -1,10 +1,13 @@
 package verifiers
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/offchain-worker/sdk/tee"
 )
 
 // TestExplain: whoever wrote a policy learns which file, where in it, and what was
@@ -45,4 +48,24 @@ func TestFolder(t *testing.T) {
 			t.Errorf("%q: %v, want %q", path, err, want)
 		}
 	}
+}
+
+// FuzzExplain: whatever a file holds, it is explained, and the error stays wrapped.
+func FuzzExplain(f *testing.F) {
+	for _, s := range []string{"", "{", "[]", `{"kinds":["sgx"],"x":1}`, `{"sgx":[{"mrSigner":"00"}]}`, `{"sgx":[{"mrSigner":1}],"tcb":{}}`, "{}{}", strings.Repeat("[", 300)} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		var want error
+		err := Explain("policy.json", "a policy", content, func(b []byte) error {
+			_, err := tee.ParsePolicy(b)
+			if want == nil {
+				want = err
+			}
+			return err
+		})
+		if (err == nil) != (want == nil) || err != nil && (!errors.Is(err, want) || !strings.HasPrefix(err.Error(), "policy.json")) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	})
 }
