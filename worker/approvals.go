@@ -104,11 +104,7 @@ func (a *approvals) measurements() []tee.Measurement {
 
 // read takes one file, which may be any. Callers hold mu.
 func (a *approvals) read(path string) {
-	var f *approval.File
-	b, err := verifiers.ReadFile(path, approval.MaxFile)
-	if err == nil {
-		f, err = approval.Parse(b)
-	}
+	f, err := verifiers.Approval(path)
 	if err == nil {
 		_, err = f.Check(a.trust)
 	}

@@ -127,7 +127,7 @@ func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, erro
 	}
 	list, err := approvedRecipients(recipients, &trust)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", recipients, err)
+		return nil, err
 	}
 	to, err := keybackup.ParseRecipients(list.Recipients)
 	if err != nil {
@@ -145,19 +145,17 @@ func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, erro
 
 // approvedRecipients reads a list that the upgrade keys have signed.
 func approvedRecipients(path string, trust *enclave.TrustConfig) (*approval.Backup, error) {
-	b, err := verifiers.ReadFile(path, approval.MaxFile)
-	if err != nil {
-		return nil, err
-	}
-	file, err := approval.Parse(b)
+	file, err := verifiers.Approval(path)
 	if err != nil {
 		return nil, err
 	}
 	if file.Backup == nil {
-		return nil, errors.New("it does not say who may hold a backup")
+		return nil, fmt.Errorf("%s: it does not say who may hold a backup", path)
 	}
-	_, err = file.Check(trust)
-	return file.Backup, err
+	if _, err := file.Check(trust); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return file.Backup, nil
 }
 
 // writeParts writes share-1.age, share-2.age… into a new folder.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
+	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
 
@@ -104,7 +104,7 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 
 // readTrustConfig reads a trust config from a file.
 func readTrustConfig(path string) (t enclave.TrustConfig, err error) {
-	b, err := os.ReadFile(path)
+	b, err := verifiers.ReadFile(path, trustconfig.MaxJSON)
 	if err != nil {
 		return t, fmt.Errorf("trust config: %w", err)
 	}

@@ -125,17 +125,12 @@ func approveBackup(config func() (trustconfig.Config, error)) *cobra.Command {
 	return cmd
 }
 
-// readApproval reads a file with a statement.
-func readApproval(path string) (*approval.File, error) {
-	b, err := verifiers.ReadFile(path, approval.MaxFile)
-	if err != nil {
-		return nil, err
+// open reads the trust config, and a statement that is to be looked at by it.
+func open(config func() (trustconfig.Config, error), path string) (t trustconfig.Config, f *approval.File, err error) {
+	if t, err = config(); err == nil {
+		f, err = verifiers.Approval(path)
 	}
-	f, err := approval.Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
+	return t, f, err
 }
 
 func approveSign(config func() (trustconfig.Config, error)) *cobra.Command {
@@ -148,11 +143,7 @@ func approveSign(config func() (trustconfig.Config, error)) *cobra.Command {
 			"there signs. Whether it is ed25519, sr25519 or ecdsa, the trust config decides.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := config()
-			if err != nil {
-				return err
-			}
-			f, err := readApproval(args[0])
+			t, f, err := open(config, args[0])
 			if err != nil {
 				return err
 			}
@@ -257,11 +248,7 @@ func approveShow(config func() (trustconfig.Config, error)) *cobra.Command {
 		Short: "Print what an approval says and who has signed it; exits 0 only if enough upgrade keys have",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := config()
-			if err != nil {
-				return err
-			}
-			f, err := readApproval(args[0])
+			t, f, err := open(config, args[0])
 			if err != nil {
 				return err
 			}

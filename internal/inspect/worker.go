@@ -18,8 +18,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/offchain-worker/sdk/client"
-	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -95,21 +95,14 @@ func readApprovals(path string) (out []*client.Approval, err error) {
 		return nil, fmt.Errorf("%s has more than %d files", path, maxApprovals)
 	}
 	for _, file := range files {
-		b, err := verifiers.ReadFile(file, approval.MaxFile)
+		a, err := verifiers.Approval(file)
 		if err != nil {
 			return nil, err
-		}
-		a, err := client.ParseApproval(b)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		out = append(out, a)
 	}
 	return out, nil
 }
-
-// maxTrustConfig bounds a file with a trust config in bytes.
-const maxTrustConfig = 1 << 20
 
 func trustConfigHash(arg string) (h hashing.Hash, err error) {
 	if strings.HasPrefix(arg, "0x") {
@@ -118,7 +111,7 @@ func trustConfigHash(arg string) (h hashing.Hash, err error) {
 		}
 		return h, nil
 	}
-	b, err := verifiers.ReadFile(arg, maxTrustConfig)
+	b, err := verifiers.ReadFile(arg, trustconfig.MaxJSON)
 	if err != nil {
 		return h, fmt.Errorf("--trust-config: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 	"github.com/offchain-worker/sdk/tee/dcap/source"
@@ -96,6 +97,20 @@ func Policy(path string) (p tee.Policy, err error) {
 		return err
 	})
 	return p, err
+}
+
+// Approval reads what upgrade keys have signed from a file, and does not count who
+// has.
+func Approval(path string) (*approval.File, error) {
+	b, err := ReadFile(path, approval.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	f, err := approval.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
 }
 
 // Folder refuses a path that is there to be read from and is no folder. "" is none
