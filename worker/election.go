@@ -182,15 +182,9 @@ func (e *election) readStart(ctx context.Context) error {
 	return nil
 }
 
-func (e *election) configure(v trie.ProofValue) error {
-	var c integritee.UpgradableShardConfig
-	ok, err := decodeProven(v, &c)
-	if err != nil {
-		return fatal("shard configuration: %w", err)
-	}
-	e.config = nil
-	if ok {
-		e.config = &c
+func (e *election) configure(v trie.ProofValue) (err error) {
+	if e.config, err = shardConfig(v); err != nil {
+		return fatal("%w", err)
 	}
 	return nil
 }

@@ -87,15 +87,21 @@ func (w *Worker) shardState(ctx context.Context) (s shardState, err error) {
 	if _, err := decodeProven(values[0], &s.signers); err != nil {
 		return s, fmt.Errorf("shard status: %w", err)
 	}
-	var c integritee.UpgradableShardConfig
-	ok, err = decodeProven(values[1], &c)
-	if err != nil {
-		return s, fmt.Errorf("shard configuration: %w", err)
+	s.config, err = shardConfig(values[1])
+	return s, err
+}
+
+// shardConfig returns the proven configuration of a shard, nil if there is none.
+func shardConfig(v trie.ProofValue) (*integritee.UpgradableShardConfig, error) {
+	c := new(integritee.UpgradableShardConfig)
+	ok, err := decodeProven(v, c)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("shard configuration: %w", err)
+	case !ok:
+		return nil, nil
 	}
-	if ok {
-		s.config = &c
-	}
-	return s, nil
+	return c, nil
 }
 
 // current waits until the verified chain is at the node's finalized head and
@@ -291,11 +297,9 @@ func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(cont
 	if err != nil {
 		return nil, err
 	}
-	config := new(integritee.UpgradableShardConfig)
-	if ok, err := decodeProven(values[1], config); err != nil {
-		return nil, fmt.Errorf("shard configuration: %w", err)
-	} else if !ok {
-		config = nil
+	config, err := shardConfig(values[1])
+	if err != nil {
+		return nil, err
 	}
 	if f := integritee.FingerprintAt(w.shard, config, at.header.Number+1); f != w.fingerprint() {
 		return nil, fmt.Errorf("nobody has published the keys of shard %s yet, and what this worker publishes does not count: the program in force is %s, "+

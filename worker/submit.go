@@ -279,16 +279,14 @@ func (s *submitter) standing(ctx context.Context, at verified) (info system.Acco
 		return info, nil, err
 	}
 	var signers []integritee.ShardSignerStatus
-	var c integritee.UpgradableShardConfig
-	var present [3]bool
-	for i, v := range []any{&info, &signers, &c} {
-		if present[i], err = decodeProven(values[i], v); err != nil {
+	for i, v := range []any{&info, &signers} {
+		if _, err = decodeProven(values[i], v); err != nil {
 			return info, nil, err
 		}
 	}
-	var config *integritee.UpgradableShardConfig
-	if present[2] {
-		config = &c
+	config, err := shardConfig(values[2])
+	if err != nil {
+		return info, nil, err
 	}
 	inForce := integritee.FingerprintAt(shard, config, at.header.Number+1)
 	switch {
