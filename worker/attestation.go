@@ -278,10 +278,3 @@ func (a *attestation) checkPrograms(c enclave.Class, approved []tee.Measurement)
 	}
 	return errors.Join(errs...)
 }
-
-// peerPolicy is what the evidence of other workers is appraised by.
-func (w *Worker) peerPolicy() tee.Policy {
-	p := w.platform.policy
-	p.Measurements = append(slices.Clip(p.Measurements), w.approvals.measurements()...)
-	return p
-}

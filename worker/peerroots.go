@@ -72,7 +72,8 @@ func (w *Worker) appraise(cs *tls.ConnectionState, account keyring.AccountID) er
 	case st.Binding.TrustConfig != w.trustHash || st.Binding.Shard != w.shard:
 		return errors.New("its evidence is for another shard or trust config")
 	}
-	_, err = st.Appraise(w.peerPolicy(), w.platform.verifiers...)
+	terms := w.terms()
+	_, err = st.Appraise(terms.PeerPolicy(), terms.Verifiers...)
 	return err
 }
 

@@ -315,8 +315,8 @@ func (t *Terms) binding(purpose tee.Purpose, keys hashing.Hash) tee.Binding {
 	return b
 }
 
-// policy is Policy with what is Approved now.
-func (t *Terms) policy() tee.Policy {
+// PeerPolicy is Policy with what is Approved now.
+func (t *Terms) PeerPolicy() tee.Policy {
 	p := t.Policy
 	if t.Approved != nil {
 		p.Measurements = append(slices.Clip(p.Measurements), t.Approved()...)
@@ -343,7 +343,7 @@ func (t *Terms) certificate(cs tls.ConnectionState, purpose tee.Purpose) (*State
 	if err := t.CheckRecent(b.Block, b.BlockNumber); err != nil {
 		return nil, nil, refuse(ReasonStale, "%v", err)
 	}
-	claims, err := st.Appraise(t.policy(), t.Verifiers...)
+	claims, err := st.Appraise(t.PeerPolicy(), t.Verifiers...)
 	if err != nil {
 		return nil, nil, refuse(reasonOf(err), "%v", err)
 	}
@@ -357,7 +357,7 @@ func (t *Terms) fresh(e tee.Evidence, want tee.Binding, account keyring.AccountI
 	}
 	claims, err := tee.Verify(e, t.Verifiers...)
 	if err == nil {
-		err = t.policy().Appraise(claims, want.ReportData(account))
+		err = t.PeerPolicy().Appraise(claims, want.ReportData(account))
 	}
 	if err != nil {
 		return nil, refuse(reasonOf(err), "%v", err)
