@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -32,14 +33,7 @@ func (e Envelope) Check() error {
 }
 
 func (e Envelope) parse() (shielding.Envelope, error) {
-	if e == "" {
-		return shielding.RSA, nil
-	}
-	p, err := shielding.ParseEnvelope(string(e))
-	if err != nil {
-		return 0, fmt.Errorf("client: no envelope %q: there are %s, %s and %s", string(e), RSA, X25519, X25519MLKEM768)
-	}
-	return p, nil
+	return shielding.ParseEnvelope(string(cmp.Or(e, RSA)))
 }
 
 // encrypt encrypts plaintext to the shard that the session's worker serves.
@@ -104,8 +98,7 @@ func (w *Worker) hybridKey(ctx context.Context, e shielding.Envelope, shard Shar
 	if account := w.Subject().Account; account != nil && *account != k.Account || k.Shard != shard {
 		return nil, fmt.Errorf("%w: %s: it is about shard %v, by account %v", ErrProtocol, method, k.Shard, k.Account)
 	}
-	key, err := shielding.ParseHybridPublicKey(e, map[shielding.Envelope]roots.Bytes{
-		shielding.X25519: k.X25519, shielding.X25519MLKEM768: k.X25519MLKEM768}[e])
+	key, err := k.Parse(e)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrProtocol, method, err)
 	}

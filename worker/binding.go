@@ -7,6 +7,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
@@ -111,8 +112,8 @@ func (w *Worker) registerBinding(s *rpcserver.Server) {
 // publicKeys are the keys that evidence vouches for.
 func publicKeys(m *enclave.KeyMaterial) (binding.Keys, error) {
 	public, err := m.Shielding.Public().MarshalJSON()
-	return binding.Keys{Epoch: m.Epoch, ShieldingKey: string(public), Material: m.Hash(),
-		X25519: m.Hybrid(shielding.X25519).Public().Bytes(), X25519MLKEM768: m.Hybrid(shielding.X25519MLKEM768).Public().Bytes()}, err
+	hybrid := roots.HybridKeys{X25519: m.Hybrid(shielding.X25519).Public().Bytes(), X25519MLKEM768: m.Hybrid(shielding.X25519MLKEM768).Public().Bytes()}
+	return binding.Keys{Epoch: m.Epoch, ShieldingKey: string(public), HybridKeys: hybrid, Material: m.Hash()}, err
 }
 
 // publicHash is the hash of publicKeys.

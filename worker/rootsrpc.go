@@ -50,7 +50,7 @@ func (w *Worker) registerShieldingKey(s *rpcserver.Server) {
 		}
 		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number()}
 		k.N, k.E = keys.Shielding.Public().Parts()
-		k.X25519, k.X25519MLKEM768 = now.document.Keys.X25519, now.document.Keys.X25519MLKEM768
+		k.HybridKeys = now.document.Keys.HybridKeys
 		k.Sign(w.account)
 		return k, nil
 	})

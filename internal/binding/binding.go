@@ -40,10 +40,8 @@ type Keys struct {
 	Epoch uint32 `json:"epoch"`
 	// ShieldingKey is the text of author_getShieldingKey, {"n":[…],"e":[…]}.
 	ShieldingKey string `json:"shieldingKey" doc:"as of author_getShieldingKey"`
-	// X25519 and X25519MLKEM768 are the keys of the hybrid envelopes.
-	X25519         roots.Bytes  `json:"x25519"`
-	X25519MLKEM768 roots.Bytes  `json:"x25519mlkem768"`
-	Material       hashing.Hash `json:"material" doc:"hash that names the secret keys"`
+	roots.HybridKeys
+	Material hashing.Hash `json:"material" doc:"hash that names the secret keys"`
 }
 
 // ErrMalformed means a document that cannot be read.
@@ -61,18 +59,14 @@ const (
 func (k Keys) Hash() hashing.Hash {
 	b := scale.AppendString(scale.AppendU32([]byte(labelPublicKeys), k.Epoch), k.ShieldingKey)
 	for _, e := range shielding.Hybrids {
-		b = scale.AppendBytes(b, k.hybrid(e))
+		b = scale.AppendBytes(b, k.Of(e))
 	}
 	return hashing.Blake2b256(b, k.Material[:])
 }
 
-func (k Keys) hybrid(e shielding.Envelope) roots.Bytes {
-	return map[shielding.Envelope]roots.Bytes{shielding.X25519: k.X25519, shielding.X25519MLKEM768: k.X25519MLKEM768}[e]
-}
-
 // Hybrid returns the key of a hybrid envelope. Errors wrap ErrMalformed.
 func (k Keys) Hybrid(e shielding.Envelope) (*shielding.HybridPublicKey, error) {
-	key, err := shielding.ParseHybridPublicKey(e, k.hybrid(e))
+	key, err := k.Parse(e)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrMalformed, err)
 	}

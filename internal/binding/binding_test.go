@@ -18,7 +18,7 @@ import (
 
 func document() *Document {
 	d := &Document{TrustConfig: trustconfig.Dev(hashing.Hash{1}, integritee.ShardID{2}, "app").Encode(),
-		Keys: Keys{Epoch: 3, ShieldingKey: `{"n":[],"e":[]}`, X25519: roots.Bytes{7}, X25519MLKEM768: roots.Bytes{8, 9}, Material: hashing.Hash{4}}, Statement: roots.Bytes{5}}
+		Keys: Keys{Epoch: 3, ShieldingKey: `{"n":[],"e":[]}`, HybridKeys: roots.HybridKeys{X25519: roots.Bytes{7}, X25519MLKEM768: roots.Bytes{8, 9}}, Material: hashing.Hash{4}}, Statement: roots.Bytes{5}}
 	d.Register(&tee.Binding{Purpose: tee.PurposeServe, Shard: [32]byte{2}, BlockNumber: 6})
 	return d
 }

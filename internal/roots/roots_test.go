@@ -68,7 +68,7 @@ func TestSignedRoots(t *testing.T) {
 // TestShieldingKey: every part of the statement is signed.
 func TestShieldingKey(t *testing.T) {
 	key := ShieldingKey{Genesis: example().Genesis, Shard: example().Shard, Number: 7, N: bytes.Repeat([]byte{9}, 384), E: Bytes{1, 0, 1, 0},
-		X25519: bytes.Repeat([]byte{7}, 32), X25519MLKEM768: bytes.Repeat([]byte{6}, 1216)}
+		HybridKeys: HybridKeys{X25519: bytes.Repeat([]byte{7}, 32), X25519MLKEM768: bytes.Repeat([]byte{6}, 1216)}}
 	key.Sign(worker(t, "//worker"))
 	if err := key.Verify(); err != nil {
 		t.Fatal(err)

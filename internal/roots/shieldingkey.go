@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -19,11 +20,31 @@ type ShieldingKey struct {
 	Number  header.Number      `json:"number"` // the worker's last block
 	N       Bytes              `json:"n"`      // modulus, 384 bytes, little-endian
 	E       Bytes              `json:"e"`      // exponent, 4 bytes, little-endian
-	// X25519 and X25519MLKEM768 are the keys of the hybrid envelopes, of 32 and
-	// 1,216 bytes.
-	X25519         Bytes `json:"x25519"`
-	X25519MLKEM768 Bytes `json:"x25519-mlkem768"`
+	HybridKeys
 	Signature
+}
+
+// HybridKeys are a shard's public keys for the hybrid envelopes, under the
+// envelopes' names.
+type HybridKeys struct {
+	X25519         Bytes `json:"x25519"`          // 32 bytes
+	X25519MLKEM768 Bytes `json:"x25519-mlkem768"` // 1,216 bytes
+}
+
+// Of returns the key for an envelope, nil if it is not hybrid.
+func (k *HybridKeys) Of(e shielding.Envelope) Bytes {
+	switch e {
+	case shielding.X25519:
+		return k.X25519
+	case shielding.X25519MLKEM768:
+		return k.X25519MLKEM768
+	}
+	return nil
+}
+
+// Parse returns the key for an envelope. Errors wrap [shielding.ErrInvalidKey].
+func (k *HybridKeys) Parse(e shielding.Envelope) (*shielding.HybridPublicKey, error) {
+	return shielding.ParseHybridPublicKey(e, k.Of(e))
 }
 
 // payload returns what is signed: "ocw/shielding-key/2", genesis, shard, block

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/internal/binding"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/scale"
@@ -61,7 +62,7 @@ func (i *Identity) Keys(t testing.TB) binding.Keys {
 		}
 		return key.Public().Bytes()
 	}
-	return binding.Keys{ShieldingKey: string(text), X25519: hybrid(shielding.X25519), X25519MLKEM768: hybrid(shielding.X25519MLKEM768), Material: Hash{8}}
+	return binding.Keys{ShieldingKey: string(text), HybridKeys: roots.HybridKeys{X25519: hybrid(shielding.X25519), X25519MLKEM768: hybrid(shielding.X25519MLKEM768)}, Material: Hash{8}}
 }
 
 // Show makes certificate and document, with a TLS key of its own.

@@ -130,7 +130,7 @@ export interface Bound {
 export function verifyBinding(answer: unknown): Bound {
   const method = 'ocw_getBinding';
   return protocol(method, () => {
-    const o = answer as { trustConfig: Hex; statement: Hex; registration?: Hex; keys: { epoch: number; shieldingKey: string; x25519: Hex; x25519mlkem768: Hex; material: Hex } };
+    const o = answer as { trustConfig: Hex; statement: Hex; registration?: Hex; keys: { epoch: number; shieldingKey: string; x25519: Hex; 'x25519-mlkem768': Hex; material: Hex } };
     const from = new Reader(fromHex(o.statement));
     if (from.byte() !== 1) {
       throw new RangeError('a statement of an unknown version');
@@ -148,7 +148,7 @@ export function verifyBinding(answer: unknown): Bound {
       encode(u32, k.epoch),
       encode(text, k.shieldingKey),
       encode(bytes, fromHex(k.x25519)),
-      encode(bytes, fromHex(k.x25519mlkem768)),
+      encode(bytes, fromHex(k['x25519-mlkem768'])),
       encode(h256, k.material),
     );
     if (toHex(keys) !== b.keys) {
