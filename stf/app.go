@@ -48,7 +48,8 @@ type Config struct {
 	// Shield credits funds that arrived on the parentchain. The context's
 	// sender is the enclave account. Nil refuses them. Whether it fails is told
 	// to whoever paid, so that should not depend on the credited account or
-	// anything else that is private. Its events are dropped.
+	// anything else that is private. Its events are dropped. If it is a method that
+	// is a call of the app as well, [Call.Encoded] in it is that call.
 	Shield func(ctx Call, who AccountID, amount Balance) error
 	// Refund credits an unshield that the parentchain will never pay to whom
 	// it was taken from (RULES 22). The context is like that of Shield, and
@@ -108,6 +109,7 @@ type App struct {
 	metadata [2][]byte   // V14, V15
 	nested   [256]bool   // first bytes of paths of two bytes in a flat app
 
+	shieldPath  []byte // of the call that Config.Shield is; nil if it is none
 	hasTriggers bool
 	hasHooks    bool
 	chainCalls  map[callName]listedCall

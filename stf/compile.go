@@ -79,6 +79,11 @@ func NewApp(cfg Config) (*App, error) {
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
 	}
+	if cfg.Shield != nil {
+		if m, err := a.find(callType, cfg.Shield); err == nil {
+			a.shieldPath = a.pathBytes(m.path)
+		}
+	}
 	if cfg.Lock != "" {
 		if err := a.checkLock(cfg.Lock); err != nil {
 			return nil, err

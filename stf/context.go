@@ -193,7 +193,8 @@ func (c Call) Delegate() (AccountID, bool) {
 }
 
 // Encoded returns the call as it was signed: path, sender and arguments in
-// SCALE; empty in what the framework does itself. It must not be changed.
+// SCALE. In what the framework does itself it is empty, but for a [Config].Shield
+// that is a call. It must not be changed.
 func (c Call) Encoded() []byte { return c.f.op.Call.Raw }
 
 // Query returns the context for helpers that only read.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -211,6 +212,10 @@ func (a *App) Shield(o *state.Overlay, env Env, who AccountID, amount Balance, i
 		return refusal(NotCredited, nil)
 	}
 	op := &Operation{Call: DecodedCall{Sender: env.EnclaveAccount}, Identity: id}
+	if a.shieldPath != nil {
+		raw := scale.AppendU128(slices.Concat(a.shieldPath, env.EnclaveAccount[:], who[:]), amount)
+		op.Call = a.DecodeCall(scale.NewDecoder(raw))
+	}
 	r := a.runOn(o, &env, op, a.cfg.GasPerCall, func(ctx Call) error { return a.cfg.Shield(ctx, who, amount) })
 	return Result{Outcome: r.Outcome, Effects: r.Effects, Err: r.Err}
 }

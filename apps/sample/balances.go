@@ -79,7 +79,7 @@ func (b *Balances) BalanceTransfer(ctx stf.Call, to stf.AccountID, amount stf.Ba
 		return err
 	}
 	ctx.Emit(Transfer{ctx.Sender(), to, amount})
-	return b.notes.record(ctx, ctx.Encoded(), ctx.Sender(), to)
+	return b.notes.record(ctx, ctx.Sender(), to)
 }
 
 // BalanceTransferWithNote is a transfer that carries a text for the two, which
@@ -107,7 +107,7 @@ func (b *Balances) BalanceShieldThroughEnclaveBridgePallet(ctx stf.Call, who stf
 	if err := b.mint(ctx, who, credit); err != nil {
 		return err
 	}
-	return b.notes.record(ctx, BalanceShield(ctx.Sender(), who, amount), who)
+	return b.notes.record(ctx, who)
 }
 
 // BalanceUnshieldThroughEnclaveBridgePallet takes amount from the sender and
@@ -124,7 +124,7 @@ func (b *Balances) BalanceUnshieldThroughEnclaveBridgePallet(ctx stf.Call, benef
 	}
 	ctx.Unshield(beneficiary, amount)
 	ctx.Emit(Unshielded{ctx.Sender(), beneficiary, amount})
-	return b.notes.record(ctx, ctx.Encoded(), ctx.Sender(), beneficiary)
+	return b.notes.record(ctx, ctx.Sender(), beneficiary)
 }
 
 // giveBack credits an unshield that the parentchain will never pay, in full.

@@ -108,7 +108,7 @@ func (g *GuessTheNumber) SetWinnings(ctx stf.Call, winnings stf.Balance) error {
 		return ErrNotGameMaster
 	}
 	g.Winnings.Set(ctx, winnings)
-	return g.notes.record(ctx, ctx.Encoded(), GameMaster)
+	return g.notes.record(ctx, GameMaster)
 }
 
 // PushByOneDay has the round last a day longer. Only the game master may.
@@ -122,7 +122,7 @@ func (g *GuessTheNumber) PushByOneDay(ctx stf.Call) error {
 	}
 	round.EndsAt += day
 	g.Round.Set(ctx, round)
-	return g.notes.record(ctx, ctx.Encoded(), GameMaster)
+	return g.notes.record(ctx, GameMaster)
 }
 
 // Guess makes a guess. The nearest ones win.
@@ -153,7 +153,7 @@ func (g *GuessTheNumber) Guess(ctx stf.Call, guess uint32) error {
 		}
 		g.Round.Set(ctx, round)
 	}
-	return g.notes.record(ctx, ctx.Encoded(), who)
+	return g.notes.record(ctx, who)
 }
 
 // GuessAttempts answers with the owner's guesses in this round.

@@ -38,7 +38,7 @@ type Notes struct {
 
 // SendNote leaves a note for two accounts and does nothing else.
 func (n *Notes) SendNote(ctx stf.Call, to stf.AccountID, _ []byte) error {
-	return n.record(ctx, ctx.Encoded(), ctx.Sender(), to)
+	return n.record(ctx, ctx.Sender(), to)
 }
 
 // NotesFor answers with the owner's notes in a bucket.
@@ -59,8 +59,9 @@ func (n *Notes) NoteBucketsInfo(q stf.Query) (r BucketRange, err error) {
 	return r, nil
 }
 
-// record keeps a call for the accounts that it concerns.
-func (n *Notes) record(ctx stf.Call, call []byte, links ...stf.AccountID) error {
+// record keeps the call for the accounts that it concerns.
+func (n *Notes) record(ctx stf.Call, links ...stf.AccountID) error {
+	call := ctx.Encoded()
 	note := TimestampedTrustedNote{ctx.Now(), noteVersion, TrustedNote{SuccessfulTrustedCall: &call}}
 	size := uint32(len(scale.MustMarshal(note)))
 	if size > maxNoteSize {

@@ -50,7 +50,7 @@ func (s *SessionProxies) AddSessionProxy(ctx stf.Call, delegate stf.AccountID, c
 	}
 	p.Credentials = credentials
 	s.Proxies.Set(ctx, owner, delegate, p)
-	return s.notes.record(ctx, ctx.Encoded(), owner)
+	return s.notes.record(ctx, owner)
 }
 
 // AccountInfoAndSessionProxies answers like AccountEssentials without assets.
