@@ -127,6 +127,7 @@ type callEntry struct {
 	call   *pallet.Call
 	reads  *pallet.Call // declares what call reads; nil if nothing
 	since  BlockNumber
+	price  uint64
 }
 
 type getterEntry struct {
@@ -150,6 +151,7 @@ type DecodedCall struct {
 	Sender AccountID
 	Args   []byte
 	Name   string // "Balances.balance_transfer"
+	Price  uint64 // as [MethodDecl.Price] says
 }
 
 func (a *App) readPath(d *scale.Decoder) (p path) {
@@ -184,7 +186,7 @@ func (a *App) DecodeCallAt(d *scale.Decoder, n BlockNumber) DecodedCall {
 		d.Fail(fmt.Errorf("%w: %#x", ErrUnknownCall, c.Path))
 		return DecodedCall{}
 	}
-	c.Name = e.name
+	c.Name, c.Price = e.name, e.price
 	d.Read(c.Sender[:])
 	args := d.Offset()
 	if err := e.call.Skip(d); err != nil {

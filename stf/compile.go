@@ -183,6 +183,9 @@ func (c *compiler) module(d ModuleDecl) {
 		}
 	}
 	for _, md := range slices.Concat(d.getters, d.public) {
+		if md.price > 0 {
+			c.problem("getter %s of module %s has a Price, which is for calls: getters are free; remove it", md.method, d.name)
+		}
 		if md.since > 0 {
 			c.problem("getter %s of module %s has Since, which is for calls: getters always ask the newest logic; remove it", md.method, d.name)
 		}
@@ -245,7 +248,8 @@ func (c *compiler) dispatch(m *module, d ModuleDecl) {
 			c.problem("calls %s and %s both have index %d; give each its own", other.name, name, call.Index)
 			continue
 		}
-		a.calls[p] = &callEntry{name: name, module: m, call: call, since: d.calls[find(d.calls, call.Method)].since}
+		md := d.calls[find(d.calls, call.Method)]
+		a.calls[p] = &callEntry{name: name, module: m, call: call, since: md.since, price: md.price}
 	}
 	for _, q := range desc.Queries {
 		p, name := at(q.Index), desc.Name+"."+q.Name

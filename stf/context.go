@@ -1,6 +1,7 @@
 package stf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -169,11 +170,19 @@ type Query struct{ base }
 
 // Random returns 32 bytes that nobody outside the enclaves can predict: the
 // same for a label within a block, others in the next.
-func (q Query) Random(label string) [32]byte {
+func (q Query) Random(label string) Random {
 	q.f.charge(GasRandom)
 	q.f.root.randoms++
-	return q.f.env.random(label)
+	return Random(q.f.env.random(label))
 }
+
+// Random is what the contexts' methods of this name return.
+type Random [32]byte
+
+// Below returns a number below n, which must not be 0: the first 8 bytes, as a
+// little-endian number, modulo n, so that none is
+// likelier than another by more than n/2^64.
+func (r Random) Below(n uint64) uint64 { return binary.LittleEndian.Uint64(r[:]) % n }
 
 // Call is the context of a trusted call. It ends with the call.
 type Call struct{ base }
@@ -203,14 +212,14 @@ func (c Call) Query() Query { return Query(c) }
 // Random returns 32 bytes that nobody outside the enclaves can predict, other
 // ones at each use. In a call that a hook makes ([Hook.As]) they are those of
 // [Hook.Random].
-func (c Call) Random(label string) [32]byte {
+func (c Call) Random(label string) Random {
 	r := c.f.root
 	if r.op == nil {
 		return c.Query().Random(label)
 	}
 	c.f.charge(GasRandom)
 	r.randoms++
-	return c.f.env.operationRandom(r.op.Identity, r.randoms, label)
+	return Random(c.f.env.operationRandom(r.op.Identity, r.randoms, label))
 }
 
 // Emit deposits an event, a value of a type that a module lists in [Events].
@@ -260,7 +269,7 @@ func (h Hook) StorageWriter() pallet.KV { return writeMeter{meter(h.base)} }
 func (h Hook) Query() Query { return Query(h) }
 
 // Random returns 32 bytes like [Query.Random].
-func (h Hook) Random(label string) [32]byte { return h.Query().Random(label) }
+func (h Hook) Random(label string) Random { return h.Query().Random(label) }
 
 // Unshield asks the parentchain to pay amount to beneficiary from the shard's
 // funds, like [Call.Unshield]. from is credited ([Config].Refund) if the payout

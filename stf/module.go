@@ -46,6 +46,7 @@ type MethodDecl struct {
 	index  uint8
 	params []string
 	since  BlockNumber
+	price  uint64
 
 	provable bool
 }
@@ -62,6 +63,14 @@ func Method(name string, index uint8, params ...string) MethodDecl {
 // rules change ask [Call.BlockNumber].
 func (m MethodDecl) Since(n BlockNumber) MethodDecl {
 	m.since = n
+	return m
+}
+
+// Price is what [DecodedCall] tells [Config].Fee of a call, in a unit of the app's; 0
+// if it is not set. A price that is not the same in all blocks of a shard is one that
+// Fee works out by the block's number.
+func (m MethodDecl) Price(n uint64) MethodDecl {
+	m.price = n
 	return m
 }
 
