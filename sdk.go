@@ -9,5 +9,5 @@ import "embed"
 // Tests are among them; see internal/scaffold for what a copy is made of.
 //
 //go:embed go.mod go.sum LICENSE sdk.go
-//go:embed */*.go */*/*.go */*/*/*.go */*/*/*/*.go apps/sample/*.lock tee/dcap/*.pem internal/tsclient/package
+//go:embed */*.go */*/*.go */*/*/*.go */*/*/*/*.go apps/*/*.lock tee/dcap/*.pem internal/tsclient/package
 var Source embed.FS

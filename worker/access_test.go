@@ -24,7 +24,7 @@ func TestBoundGettersOfARealWorker(t *testing.T) {
 	s := n.session(w)
 	n.shield(s, ferdie.AccountID(), 5*unit)
 	proxy := pair("//FerdiesPhone")
-	n.invoke(s, ferdie, 0, sample.AddSessionProxy(ferdie.AccountID(), proxy.AccountID(),
+	n.invoke(s, ferdie, 0, sample.Call((*sample.SessionProxies).AddSessionProxy, ferdie.AccountID(), proxy.AccountID(),
 		sample.SessionProxyCredentials{Role: sample.SessionProxyRole{ReadBalance: new(struct{})}}))
 
 	question := client.Question{Getter: sample.GetterAccountInfo(ferdie.AccountID()), Owner: ferdie.AccountID(), Signer: ferdie}

@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"testing"
 
-	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/apps/legacy"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
@@ -18,7 +18,7 @@ import (
 // legacyFree asks for a private balance in the form of 2022; -1 for None.
 func (n *network) legacyFree(s *client.Session, who *keyring.Pair) int64 {
 	n.t.Helper()
-	v, some, err := s.Worker.Get(n.ctx, n.shard(), client.SignLegacyGetter(sample.LegacyGetterFreeBalance(who.AccountID()), who))
+	v, some, err := s.Worker.Get(n.ctx, n.shard(), client.SignLegacyGetter(legacy.GetterFreeBalance(who.AccountID()), who))
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func (n *network) legacyFree(s *client.Session, who *keyring.Pair) int64 {
 func TestLegacyChain(t *testing.T) {
 	n := newNetwork(t, devchain.Config{Runtime: runtime.Options{Legacy: true}})
 	var err error
-	if n.app, err = sample.NewLegacy(); err != nil {
+	if n.app, err = legacy.New(); err != nil {
 		t.Fatal(err)
 	}
 	one := n.start(n.config("one", t.TempDir()))
@@ -55,10 +55,10 @@ func TestLegacyChain(t *testing.T) {
 		return out
 	}
 	n.shield(s, alice.AccountID(), 50*unit)
-	if out := invoke(alice, 0, sample.LegacyBalanceTransfer(alice.AccountID(), bob.AccountID(), scale.NewU128(25*unit))); !out.Succeeded() {
+	if out := invoke(alice, 0, legacy.BalanceTransfer(alice.AccountID(), bob.AccountID(), scale.NewU128(25*unit))); !out.Succeeded() {
 		t.Fatalf("transfer: %+v", out.Receipt)
 	}
-	tooMuch := sample.LegacyBalanceTransfer(bob.AccountID(), alice.AccountID(), scale.NewU128(26*unit))
+	tooMuch := legacy.BalanceTransfer(bob.AccountID(), alice.AccountID(), scale.NewU128(26*unit))
 	if out := invoke(bob, 0, tooMuch); out.Receipt.Outcome.Code != stf.ModuleError {
 		t.Errorf("too much: %+v", out.Receipt)
 	}
@@ -73,7 +73,7 @@ func TestLegacyChain(t *testing.T) {
 		t.Fatalf("registry: %+v, %v", enclaves, err)
 	}
 
-	unshield := sample.LegacyBalanceUnshield(bob.AccountID(), keyring.AccountID{7}, scale.NewU128(15*unit), n.shard())
+	unshield := legacy.BalanceUnshield(bob.AccountID(), keyring.AccountID{7}, scale.NewU128(15*unit), n.shard())
 	if out := invoke(bob, 0, unshield); !out.Succeeded() { // the failed one did not count its nonce
 		t.Fatalf("unshield: %+v", out.Receipt)
 	}

@@ -217,7 +217,7 @@ func TestRandomLosses(t *testing.T) {
 	fees := scale.U128{}
 	unshield := func(value uint64, to keyring.AccountID) {
 		call := sample.BalanceUnshield(user.AccountID(), to, amount(value), n.shard())
-		fees = fees.SaturatingAdd(sample.Fee(stf.Hash(n.chain.Genesis()), call))
+		fees = fees.SaturatingAdd(sample.Fee(stf.Hash(n.chain.Genesis()), n.app.DecodeCall(scale.NewDecoder(call))))
 		n.invokes(user, uint32(len(asked)), call)
 		asked = append(asked, amount(value))
 	}

@@ -5,20 +5,12 @@ import (
 	"iter"
 
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/balances"
+	"github.com/offchain-worker/sdk/stf/shardinfo"
 )
 
 // Name is the app's name.
 const Name = "integritee-sample"
-
-// Indexes of the modules, in events and errors.
-const (
-	balancesIndex       = 1
-	parentchainIndex    = 2
-	notesIndex          = 3
-	sessionProxyIndex   = 4
-	guessTheNumberIndex = 5
-	unsupportedIndex    = 6
-)
 
 //go:embed calls.lock
 var lock string
@@ -32,89 +24,80 @@ func New() (*stf.App, error) { return NewEndowed(func(func(stf.AccountID, stf.Ba
 // all workers need the same.
 func NewEndowed(endowed iter.Seq2[stf.AccountID, stf.Balance]) (*stf.App, error) {
 	notes := new(Notes)
-	balances := &Balances{notes: notes, endowed: endowed}
-	proxies := &SessionProxies{balances: balances, notes: notes}
-	balances.proxies = proxies
+	ledger := &Balances{Ledger: balances.Ledger{Deposit: ExistentialDeposit}, notes: notes, endowed: endowed}
+	proxies := &SessionProxies{balances: ledger, notes: notes}
+	ledger.proxies = proxies
+	// Prices are in ten thousandths of the parentchain's unit. What has none only the
+	// enclave, the game master or a maintainer may do.
 	return stf.NewApp(stf.Config{
 		Name:    Name,
 		Lock:    lock,
 		Flat:    true,
-		Fee:     balances.fee,
+		Fee:     ledger.fee,
 		Filter:  filter,
 		MayCall: proxies.mayCall,
 		MayRead: proxies.mayRead,
-		Shield:  balances.BalanceShieldThroughEnclaveBridgePallet,
-		Refund:  balances.giveBack,
+		Shield:  ledger.BalanceShieldThroughEnclaveBridgePallet,
+		Refund:  ledger.Refunder(),
 		Modules: []stf.ModuleDecl{
-			stf.Module("Balances", balances, stf.At(balancesIndex),
+			stf.Module("Balances", ledger, stf.At(1),
 				stf.Calls(
-					stf.Method("Noop", callNoop),
-					stf.Method("BalanceTransfer", callBalanceTransfer, "to", "amount"),
-					stf.Method("BalanceTransferWithNote", callBalanceTransferWithNote, "to", "amount", "note"),
-					stf.Method("BalanceShieldThroughEnclaveBridgePallet", callBalanceShieldThroughBridge, "who", "amount"),
-					stf.Method("BalanceUnshieldThroughEnclaveBridgePallet", callBalanceUnshieldThroughBridge, "beneficiary", "amount", "shard"),
+					stf.Method("Noop", 0).Price(100),
+					stf.Method("BalanceTransfer", 2, "to", "amount").Price(100),
+					stf.Method("BalanceTransferWithNote", 5, "to", "amount", "note").Price(100),
+					stf.Method("BalanceShieldThroughEnclaveBridgePallet", 6, "who", "amount"),
+					stf.Method("BalanceUnshieldThroughEnclaveBridgePallet", 7, "beneficiary", "amount", "shard").Price(300),
 				),
-				stf.Getters(stf.Method("AccountInfo", getterAccountInfo, "who").Provable()),
+				stf.Getters(stf.Method("AccountInfo", 0, "who").Provable()),
 				stf.Public(
-					stf.Method("SomeValue", publicSomeValue),
-					stf.Method("TotalIssuance", publicTotalIssuance).Provable(),
-					stf.Method("UndistributedFees", publicUndistributedFees, "asset_id"),
+					stf.Method("SomeValue", 0),
+					stf.Method("TotalIssuance", 1).Provable(),
+					stf.Method("UndistributedFees", 2, "asset_id"),
 				),
-				stf.Events(Transfer{}, Unshielded{}, Returned{}),
-				stf.Errors(ErrInsufficientBalance, ErrExistentialDeposit, ErrOverflow, ErrEnclaveOnly, ErrWrongShard, ErrMaintenance),
+				balances.Events(),
+				balances.Errors(),
+				stf.Errors(ErrEnclaveOnly, ErrWrongShard, ErrMaintenance),
 				stf.Constant("ExistentialDeposit", ExistentialDeposit, "an account with less is removed and its rest burned"),
 				stf.Constant("MaxNoteLen", uint32(MaxNoteLen), "longest note of a transfer in bytes"),
 			),
-			stf.Module("Parentchain", new(Parentchain), stf.At(parentchainIndex),
-				stf.Calls(stf.Method("TimestampSet", callTimestampSet, "now", "parentchain")),
-				stf.Public(
-					stf.Method("ParentchainsInfo", publicParentchainsInfo),
-					stf.Method("ShardInfo", publicShardInfo),
-				),
-				stf.Errors(ErrParentchainNotServed, ErrTimeForEnclaveOnly),
-			),
-			stf.Module("Notes", notes, stf.At(notesIndex),
-				stf.Calls(stf.Method("SendNote", callSendNote, "to", "note")),
-				stf.Getters(stf.Method("NotesFor", getterNotesFor, "who", "bucket")),
-				stf.Public(stf.Method("NoteBucketsInfo", publicNoteBucketsInfo)),
+			shardinfo.Module(2),
+			stf.Module("Notes", notes, stf.At(3),
+				stf.Calls(stf.Method("SendNote", 20, "to", "note").Price(100)),
+				stf.Getters(stf.Method("NotesFor", 10, "who", "bucket")),
+				stf.Public(stf.Method("NoteBucketsInfo", 11)),
 				stf.Errors(ErrNoteTooLong),
 			),
-			stf.Module("SessionProxy", proxies, stf.At(sessionProxyIndex),
-				stf.Calls(stf.Method("AddSessionProxy", callAddSessionProxy, "delegate", "credentials")),
+			stf.Module("SessionProxy", proxies, stf.At(4),
+				stf.Calls(stf.Method("AddSessionProxy", 30, "delegate", "credentials").Price(100)),
 				stf.Getters(
-					stf.Method("AccountInfoAndSessionProxies", getterAccountInfoAndSessionProxies, "who"),
-					stf.Method("AccountEssentials", getterAccountEssentials, "who"),
+					stf.Method("AccountInfoAndSessionProxies", 1, "who"),
+					stf.Method("AccountEssentials", 2, "who"),
 				),
 				stf.Errors(ErrSelfProxy, ErrTooManyProxies, ErrAllowanceExceeded),
 			),
-			stf.Module("GuessTheNumber", &GuessTheNumber{balances: balances, notes: notes}, stf.At(guessTheNumberIndex), stf.Nested(callGuessTheNumber),
+			stf.Module("GuessTheNumber", &GuessTheNumber{balances: ledger, notes: notes}, stf.At(5), stf.Nested(50),
 				stf.Calls(
-					stf.Method("SetWinnings", guessSetWinnings, "winnings"),
-					stf.Method("PushByOneDay", guessPushByOneDay),
-					stf.Method("Guess", guessGuess, "guess"),
+					stf.Method("SetWinnings", 0, "winnings"),
+					stf.Method("PushByOneDay", 1),
+					stf.Method("Guess", 2, "guess").Price(1000),
 				),
-				stf.Getters(stf.Method("GuessAttempts", getterGuessAttempts, "who")),
-				stf.Public(stf.Method("GuessTheNumberInfo", publicGuessTheNumberInfo)),
+				stf.Getters(stf.Method("GuessAttempts", 0, "who")),
+				stf.Public(stf.Method("GuessTheNumberInfo", 0)),
 				stf.Errors(ErrNoDrawYet, ErrTooManyAttempts, ErrTooManyWinners, ErrNotGameMaster),
 			),
-			unsupported(),
+			unsupported(6),
 		},
 	})
 }
 
 // Reason says in a few words why an operation ended as it did, with the names
 // of this app's errors.
-func Reason(o stf.Outcome) string {
-	if app, err := New(); err == nil {
-		return app.Reason(o)
-	}
-	return o.Code.Reason()
-}
+func Reason(o stf.Outcome) string { return app().Reason(o) }
 
 // filter admits only what the enclave does itself while the shard is in
 // maintenance.
 func filter(q stf.Query, c stf.DecodedCall) error {
-	if q.MaintenanceMode() && c.Path[0] != callTimestampSet && c.Path[0] != callBalanceShieldThroughBridge {
+	if q.MaintenanceMode() && c.Name != "Parentchain.timestamp_set" && c.Name != "Balances.balance_shield_through_enclave_bridge_pallet" {
 		return ErrMaintenance
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/balances"
 	"github.com/offchain-worker/sdk/stf/stftest"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
@@ -28,22 +29,22 @@ func allowance(amount uint64) SessionProxyRole {
 
 func (w world) notes(who stf.AccountID, bucket uint32) (notes []TimestampedTrustedNote) {
 	w.t.Helper()
-	w.Trusted(GetterNotesFor(who, bucket), &notes)
+	w.Trusted(getterNotesFor(who, bucket), &notes)
 	return notes
 }
 
 func TestNotes(t *testing.T) {
 	w := newWorld(t)
 	var none BucketRange
-	if w.Public(GetterNoteBucketsInfo(), &none); none != (BucketRange{}) {
+	if w.Public(getterNoteBucketsInfo(), &none); none != (BucketRange{}) {
 		t.Errorf("%+v before the first note", none)
 	}
 	w.Shield(alice, u(9*one))
 	calls := [][]byte{
-		BalanceShield(w.Env.EnclaveAccount, alice, u(9*one)), // what the framework did
+		balanceShield(w.Env.EnclaveAccount, alice, u(9*one)), // what the framework did
 		BalanceTransfer(alice, bob, u(one)),
-		SendNote(alice, bob, []byte("hello")),
-		BalanceTransferWithNote(alice, alice, u(1), []byte("me")),
+		sendNote(alice, bob, []byte("hello")),
+		balanceTransferWithNote(alice, alice, u(1), []byte("me")),
 		BalanceUnshield(alice, carol, u(5), w.Env.Shard),
 	}
 	for _, c := range calls[1:] {
@@ -54,7 +55,7 @@ func TestNotes(t *testing.T) {
 	// What fails, or says nothing of interest, is not noted.
 	w.Call(Noop(alice))
 	w.Call(BalanceTransfer(alice, bob, scale.MaxU128))
-	if r := w.Call(SendNote(alice, bob, make([]byte, maxNoteSize))); r.Outcome != moduleError(3, ErrNoteTooLong) {
+	if r := w.Call(sendNote(alice, bob, make([]byte, maxNoteSize))); r.Outcome != moduleError(3, ErrNoteTooLong) {
 		t.Errorf("a note that is too long: %v", r.Outcome)
 	}
 	noted := func(list []TimestampedTrustedNote) (out [][]byte) {
@@ -87,10 +88,10 @@ func TestNoteBuckets(t *testing.T) {
 	text := make([]byte, MaxNoteLen)
 	perBucket := maxBucketSize / maxNoteSize // a note of the longest text takes just as much
 	n := 0
-	info := func() (r BucketRange) { w.Public(GetterNoteBucketsInfo(), &r); return r }
+	info := func() (r BucketRange) { w.Public(getterNoteBucketsInfo(), &r); return r }
 	for info().First == nil || info().First.Index == 0 {
 		for range perBucket {
-			if r := w.Call(BalanceTransferWithNote(alice, bob, u(500), text)); !r.Outcome.OK() {
+			if r := w.Call(balanceTransferWithNote(alice, bob, u(500), text)); !r.Outcome.OK() {
 				t.Fatal(r.Outcome, r.Err)
 			}
 			n++
@@ -129,10 +130,10 @@ func TestSessionProxyRoles(t *testing.T) {
 	refused := stf.Outcome{Code: stf.NotAuthorized}
 	calls := func(w world) map[string][]byte {
 		return map[string][]byte{
-			"noop": Noop(alice), "note": SendNote(alice, bob, nil), "guess": GuessTheNumberGuess(alice, 5),
-			"transfer": BalanceTransfer(alice, bob, u(one)), "with note": BalanceTransferWithNote(alice, bob, u(one), nil),
+			"noop": Noop(alice), "note": sendNote(alice, bob, nil), "guess": guessTheNumberGuess(alice, 5),
+			"transfer": BalanceTransfer(alice, bob, u(one)), "with note": balanceTransferWithNote(alice, bob, u(one), nil),
 			"unshield": BalanceUnshield(alice, bob, u(one), w.Env.Shard),
-			"proxy":    AddSessionProxy(alice, carol, SessionProxyCredentials{Role: roleAny}),
+			"proxy":    addSessionProxy(alice, carol, SessionProxyCredentials{Role: roleAny}),
 		}
 	}
 	harmless := []string{"noop", "note", "guess"}
@@ -161,7 +162,7 @@ func TestSessionProxyRoles(t *testing.T) {
 					at := uint64(w.Env.Now) + c.expiry*uint64(stftest.BlockTime)
 					credentials.Expiry = &at
 				}
-				if r := w.Call(AddSessionProxy(alice, bob, credentials)); !r.Outcome.OK() {
+				if r := w.Call(addSessionProxy(alice, bob, credentials)); !r.Outcome.OK() {
 					t.Fatal(r.Outcome, r.Err)
 				}
 			}
@@ -176,7 +177,7 @@ func TestSessionProxyRoles(t *testing.T) {
 					t.Errorf("%s: %v, want %v", kind, got, want)
 				}
 			}
-			for i, getter := range [][]byte{GetterAccountInfo(alice), GetterAccountEssentials(alice)} {
+			for i, getter := range [][]byte{GetterAccountInfo(alice), getterAccountEssentials(alice)} {
 				g := integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: getter, Delegate: &bob}}
 				if _, some, err := app.Query(w.State(), w.Env, g); some != c.getters[i] || err != nil {
 					t.Errorf("getter %d: %v %v", i, some, err)
@@ -196,7 +197,7 @@ func ptr[T any](v T) *T { return &v }
 func TestAllowance(t *testing.T) {
 	w := newWorld(t)
 	w.Shield(alice, u(100*one))
-	w.Call(AddSessionProxy(alice, bob, SessionProxyCredentials{Role: allowance(3 * one)}))
+	w.Call(addSessionProxy(alice, bob, SessionProxyCredentials{Role: allowance(3 * one)}))
 	before := w.free(alice)
 	for _, c := range []struct {
 		call []byte
@@ -216,7 +217,7 @@ func TestAllowance(t *testing.T) {
 		t.Errorf("the proxy spent %d of %d", spent, uint64(3*one))
 	}
 	var e AccountEssentials
-	if w.Trusted(GetterAccountEssentials(alice), &e); *e.SessionProxies[0].Role.TransferAllowance != (stf.Balance{}) {
+	if w.Trusted(getterAccountEssentials(alice), &e); *e.SessionProxies[0].Role.TransferAllowance != (stf.Balance{}) {
 		t.Errorf("left: %v", e.SessionProxies[0])
 	}
 	// Its owner is not bound by it.
@@ -230,19 +231,19 @@ func TestAddSessionProxy(t *testing.T) {
 	w.give(alice, 2*one)
 	c := SessionProxyCredentials{Role: roleAny, Seed: [32]byte{7}}
 	deposit := uint64(one / 10)
-	if r := w.Call(AddSessionProxy(alice, alice, c)); r.Outcome != moduleError(4, ErrSelfProxy) {
+	if r := w.Call(addSessionProxy(alice, alice, c)); r.Outcome != moduleError(4, ErrSelfProxy) {
 		t.Error(r.Outcome)
 	}
 	for i := range MaxProxies {
-		if r := w.Call(AddSessionProxy(alice, stf.AccountID{byte(i + 1)}, c)); !r.Outcome.OK() {
+		if r := w.Call(addSessionProxy(alice, stf.AccountID{byte(i + 1)}, c)); !r.Outcome.OK() {
 			t.Fatal(i, r.Outcome, r.Err)
 		}
 	}
-	if r := w.Call(AddSessionProxy(alice, bob, c)); r.Outcome != moduleError(4, ErrTooManyProxies) {
+	if r := w.Call(addSessionProxy(alice, bob, c)); r.Outcome != moduleError(4, ErrTooManyProxies) {
 		t.Error(r.Outcome)
 	}
 	c.Role = roleReadAny
-	if r := w.Call(AddSessionProxy(alice, stf.AccountID{1}, c)); !r.Outcome.OK() { // changes it, for no deposit
+	if r := w.Call(addSessionProxy(alice, stf.AccountID{1}, c)); !r.Outcome.OK() { // changes it, for no deposit
 		t.Error(r.Outcome)
 	}
 	info := w.info(alice)
@@ -265,7 +266,7 @@ func TestAddSessionProxy(t *testing.T) {
 	}
 	// The deposit needs funds, and outlives what can be spent.
 	w.give(bob, deposit)
-	if r := w.Call(AddSessionProxy(bob, alice, c)); r.Outcome != moduleError(1, ErrInsufficientBalance) {
+	if r := w.Call(addSessionProxy(bob, alice, c)); r.Outcome != moduleError(1, balances.ErrInsufficientBalance) {
 		t.Error(r.Outcome)
 	}
 	if r := w.Call(BalanceTransfer(alice, carol, u(info.Data.Free.Lo-fee))); !r.Outcome.OK() {
@@ -279,8 +280,8 @@ func TestAddSessionProxy(t *testing.T) {
 // TestGuessTheNumber plays two rounds.
 func TestGuessTheNumber(t *testing.T) {
 	w := newWorld(t)
-	info := func() (i GuessTheNumberInfo) { w.Public(GetterGuessTheNumberInfo(), &i); return i }
-	attempts := func(who stf.AccountID) (n uint8) { w.Trusted(GetterGuessAttempts(who), &n); return n }
+	info := func() (i GuessTheNumberInfo) { w.Public(getterGuessTheNumberInfo(), &i); return i }
+	attempts := func(who stf.AccountID) (n uint8) { w.Trusted(getterGuessAttempts(who), &n); return n }
 	today := stftest.Start - stftest.Start%day
 	first := info()
 	if first.NextRoundTimestamp != today+roundDuration || len(first.LastWinners) != 0 || first.LastLuckyNumber != nil || first.LastWinningDistance != nil {
@@ -290,32 +291,32 @@ func TestGuessTheNumber(t *testing.T) {
 		w.Shield(who, u(100*one))
 	}
 	w.Shield(first.Account, u(one))
-	if r := w.Call(GuessTheNumberSetWinnings(alice, u(1))); r.Outcome != moduleError(5, ErrNotGameMaster) {
+	if r := w.Call(guessTheNumberSetWinnings(alice, u(1))); r.Outcome != moduleError(5, ErrNotGameMaster) {
 		t.Error(r.Outcome)
 	}
-	if r := w.Call(GuessTheNumberPushByOneDay(alice)); r.Outcome != moduleError(5, ErrNotGameMaster) {
+	if r := w.Call(guessTheNumberPushByOneDay(alice)); r.Outcome != moduleError(5, ErrNotGameMaster) {
 		t.Error(r.Outcome)
 	}
-	w.Call(GuessTheNumberSetWinnings(GameMaster, u(one/2)))
-	w.Call(GuessTheNumberPushByOneDay(GameMaster))
+	w.Call(guessTheNumberSetWinnings(GameMaster, u(one/2)))
+	w.Call(guessTheNumberPushByOneDay(GameMaster))
 	if i := info(); i.Winnings != u(one/2) || i.NextRoundTimestamp != first.NextRoundTimestamp+day {
 		t.Errorf("%+v", i)
 	}
 	before := w.free(alice)
 	for i := range maxAttempts {
-		if r := w.Call(GuessTheNumberGuess(alice, uint32(i)*1000)); !r.Outcome.OK() {
+		if r := w.Call(guessTheNumberGuess(alice, uint32(i)*1000)); !r.Outcome.OK() {
 			t.Fatal(r.Outcome, r.Err)
 		}
 	}
-	if r := w.Call(GuessTheNumberGuess(alice, 1)); r.Outcome != moduleError(5, ErrTooManyAttempts) {
+	if r := w.Call(guessTheNumberGuess(alice, 1)); r.Outcome != moduleError(5, ErrTooManyAttempts) {
 		t.Error(r.Outcome)
 	}
 	if cost := before - w.free(alice); cost != 11*one/10 || attempts(alice) != maxAttempts || attempts(bob) != 0 {
 		t.Errorf("cost %d, %d attempts", cost, attempts(alice))
 	}
-	w.Call(GuessTheNumberGuess(bob, ^uint32(0)))
+	w.Call(guessTheNumberGuess(bob, ^uint32(0)))
 	for i := range uint32(maxAttempts) {
-		w.Call(GuessTheNumberGuess(carol, i*1000)) // as well as alice
+		w.Call(guessTheNumberGuess(carol, i*1000)) // as well as alice
 	}
 	rich := w.free(alice)
 	end := func() {

@@ -1,12 +1,12 @@
 package sample
 
 import (
-	"encoding/binary"
-	"encoding/hex"
+	"cmp"
 	"slices"
 
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
 // Times of the game in ms, and its limits.
@@ -19,17 +19,10 @@ const (
 )
 
 // GameMaster is who may set winnings and push rounds, as in the original.
-var GameMaster = account("947557f2fc60a71d764557770f398e52d808d2660cd52e4cd60590999471595f")
+var GameMaster = must(keyring.ParseAccountID("0x947557f2fc60a71d764557770f398e52d808d2660cd52e4cd60590999471595f"))
 
 // pot is the account that winnings are paid from.
 var pot = stf.AccountID(hashing.Blake2b256([]byte("\x20gsstnmbr")))
-
-func account(digits string) (a stf.AccountID) {
-	if _, err := hex.Decode(a[:], []byte(digits)); err != nil {
-		panic("sample: " + err.Error())
-	}
-	return a
-}
 
 // Errors of the module GuessTheNumber.
 var (
@@ -62,6 +55,17 @@ type Round struct {
 	Winners  []stf.AccountID
 }
 
+// GuessTheNumberInfo is the answer of guess_the_number_info. The last three are
+// those of the round before.
+type GuessTheNumberInfo struct {
+	Account             stf.AccountID // of the pot
+	Balance, Winnings   stf.Balance
+	NextRoundTimestamp  stf.Moment
+	LastWinners         []stf.AccountID
+	LastLuckyNumber     *uint32
+	LastWinningDistance *uint32
+}
+
 // Attempts counts guesses in a round.
 type Attempts struct {
 	Round uint32
@@ -81,8 +85,7 @@ func (g *GuessTheNumber) BeginBlock(h stf.Hook) error {
 		g.pay(h, round.Winners)
 		g.Last.Set(h, round)
 	}
-	random := h.Random("guess the number")
-	g.Round.Set(h, Round{Index: round.Index + 1, EndsAt: round.EndsAt + roundDuration, Number: uint32(binary.LittleEndian.Uint64(random[:]) % luckyNumbers)})
+	g.Round.Set(h, Round{Index: round.Index + 1, EndsAt: round.EndsAt + roundDuration, Number: uint32(h.Random("guess the number").Below(luckyNumbers))})
 	return nil
 }
 
@@ -98,7 +101,7 @@ func (g *GuessTheNumber) pay(h stf.Hook, winners []stf.AccountID) {
 	}
 	share, _ = share.Div64(uint64(len(winners)))
 	for _, who := range winners {
-		_ = g.balances.transfer(h, pot, who, share)
+		_ = g.balances.Transfer(h, pot, who, share)
 	}
 }
 
@@ -169,11 +172,8 @@ func (g *GuessTheNumber) GuessTheNumberInfo(q stf.Query) (GuessTheNumberInfo, er
 	info := GuessTheNumberInfo{Account: pot, Balance: g.balances.Account.Get(q, pot).Free, Winnings: g.Winnings.Get(q),
 		NextRoundTimestamp: g.Round.Get(q).EndsAt}
 	if last, ok := g.Last.Lookup(q); ok {
-		info.LastWinners, info.LastLuckyNumber, info.LastWinningDistance = last.Winners, &last.Number, last.Distance
-		if last.Distance == nil {
-			none := ^uint32(0) // as the original has it
-			info.LastWinningDistance = &none
-		}
+		none := ^uint32(0) // as the original has it
+		info.LastWinners, info.LastLuckyNumber, info.LastWinningDistance = last.Winners, &last.Number, cmp.Or(last.Distance, &none)
 	}
 	return info, nil
 }

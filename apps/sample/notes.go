@@ -23,6 +23,35 @@ const MaxNoteLen = 416
 // ErrNoteTooLong is the error of a call that would leave too long a note.
 var ErrNoteTooLong = stf.NewError(0, "NoteTooLong", "the note would be longer than 512 bytes")
 
+// TrustedNote is what was noted. This app notes calls only: SCALE(TrustedCall).
+type TrustedNote struct {
+	_                     scale.Enum
+	SuccessfulTrustedCall *[]byte   `scale:"0"`
+	SgxRuntimeEvent       *[]byte   `scale:"1"`
+	String                *[]byte   `scale:"2"`
+	Ipfs                  *[46]byte `scale:"3"`
+}
+
+// TimestampedTrustedNote is a note with the parentchain's time.
+type TimestampedTrustedNote struct {
+	Timestamp stf.Moment
+	Version   uint16
+	Note      TrustedNote
+}
+
+// BucketInfo describes a bucket of notes: their bytes, and the times of the
+// first and the last.
+type BucketInfo struct {
+	Index            uint32
+	Bytes            uint32
+	BeginsAt, EndsAt stf.Moment
+}
+
+// BucketRange is the answer of note_buckets_info; nil while there are none.
+type BucketRange struct {
+	First, Last *BucketInfo
+}
+
 // Notes keeps the calls that succeeded, for those whom they concern. Notes lie
 // in buckets; when they take too much room, the oldest bucket goes.
 type Notes struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/shardinfo"
 	"github.com/offchain-worker/sdk/stf/stftest"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 )
@@ -120,7 +121,7 @@ func (s step) bytes(shard [32]byte) []byte {
 	case 1:
 		return BalanceTransfer(s.from, s.to, u(s.amount))
 	case 2:
-		return BalanceTransferWithNote(s.from, s.to, u(s.amount), make([]byte, s.note))
+		return balanceTransferWithNote(s.from, s.to, u(s.amount), make([]byte, s.note))
 	case 3:
 		return BalanceUnshield(s.from, s.to, u(s.amount), shard)
 	case 4:
@@ -276,7 +277,7 @@ func TestGoldenHistory(t *testing.T) {
 	block()
 	block(u(6 * one))
 	block(BalanceTransfer(alice, bob, u(2*one)), BalanceUnshield(alice, carol, u(one), s.Env.Shard), BalanceUnshield(alice, carol, u(one), s.Env.Shard))
-	block(BalanceTransfer(bob, carol, u(one/5)), BalanceTransfer(bob, carol, u(2*one)), BalanceTransferWithNote(bob, carol, u(one/5), []byte("note")))
+	block(BalanceTransfer(bob, carol, u(one/5)), BalanceTransfer(bob, carol, u(2*one)), balanceTransferWithNote(bob, carol, u(one/5), []byte("note")))
 	block(Noop(stftest.Account("nobody")), BalanceTransfer(carol, alice, u(4*one/10-3*fee)), []byte{200})
 	block()
 	want := []string{
@@ -304,9 +305,9 @@ func FuzzDecodeCall(f *testing.F) {
 	app := newApp(f)
 	base := stftest.New(f, app)
 	base.Shield(alice, u(100*one))
-	for _, b := range [][]byte{Noop(alice), TimestampSet(alice, 1, TargetB), BalanceTransfer(alice, bob, u(one)), BalanceTransferWithNote(alice, bob, u(1), []byte("note")),
-		BalanceShield(alice, bob, u(1)), BalanceUnshield(alice, bob, u(1), base.Env.Shard), SendNote(alice, bob, []byte("note")),
-		AddSessionProxy(alice, bob, SessionProxyCredentials{Role: roleAny}), GuessTheNumberGuess(alice, 7), {3}, {255}, {}} {
+	for _, b := range [][]byte{Noop(alice), timestampSet(alice, 1, shardinfo.TargetB), BalanceTransfer(alice, bob, u(one)), balanceTransferWithNote(alice, bob, u(1), []byte("note")),
+		balanceShield(alice, bob, u(1)), BalanceUnshield(alice, bob, u(1), base.Env.Shard), sendNote(alice, bob, []byte("note")),
+		addSessionProxy(alice, bob, SessionProxyCredentials{Role: roleAny}), guessTheNumberGuess(alice, 7), {3}, {255}, {}} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -339,11 +340,11 @@ func FuzzDecodeGetter(f *testing.F) {
 	app := newApp(f)
 	base := stftest.New(f, app)
 	asset := AssetID(20)
-	for _, b := range [][]byte{GetterSomeValue(), GetterTotalIssuance(), GetterUndistributedFees(nil), GetterUndistributedFees(&asset), GetterParentchainsInfo(), GetterShardInfo(),
-		GetterNoteBucketsInfo(), GetterGuessTheNumberInfo()} {
+	for _, b := range [][]byte{GetterSomeValue(), GetterTotalIssuance(), getterUndistributedFees(nil), getterUndistributedFees(&asset), getterParentchainsInfo(), getterShardInfo(),
+		getterNoteBucketsInfo(), getterGuessTheNumberInfo()} {
 		f.Add(append([]byte{0}, b...))
 	}
-	for _, b := range [][]byte{GetterAccountInfo(alice), GetterAccountEssentials(alice), GetterNotesFor(alice, 0), GetterGuessAttempts(alice)} {
+	for _, b := range [][]byte{GetterAccountInfo(alice), getterAccountEssentials(alice), getterNotesFor(alice, 0), getterGuessAttempts(alice)} {
 		f.Add(append(append([]byte{1}, b...), make([]byte, 66)...))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

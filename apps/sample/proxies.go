@@ -1,6 +1,9 @@
 package sample
 
-import "github.com/offchain-worker/sdk/stf"
+import (
+	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/stf"
+)
 
 // MaxProxies is how many session proxies an account may have.
 const MaxProxies = 10
@@ -11,6 +14,38 @@ var (
 	ErrTooManyProxies    = stf.NewError(1, "TooManyProxies", "the account has ten proxies already")
 	ErrAllowanceExceeded = stf.NewError(2, "AllowanceExceeded", "the proxy may not spend that much")
 )
+
+// SessionProxyRole is what a session proxy may do. The zero value is no role.
+type SessionProxyRole struct {
+	_                 scale.Enum
+	ReadBalance       *struct{}    `scale:"0"`
+	ReadAny           *struct{}    `scale:"1"`
+	NonTransfer       *struct{}    `scale:"2"`
+	Any               *struct{}    `scale:"3"`
+	TransferAllowance *stf.Balance `scale:"4"`
+}
+
+// SessionProxyCredentials describe a session proxy: its role, until when it has
+// it (ms since 1970, nil for ever), and the seed of its key, by which a wallet
+// finds it again.
+type SessionProxyCredentials struct {
+	Role   SessionProxyRole
+	Expiry *uint64
+	Seed   [32]byte
+}
+
+// AccountInfoAndSessionProxies is the answer of account_info_and_session_proxies.
+type AccountInfoAndSessionProxies struct {
+	AccountInfo    AccountInfo
+	SessionProxies []SessionProxyCredentials
+}
+
+// AccountEssentials is the answer of account_essentials. Assets are empty.
+type AccountEssentials struct {
+	AccountInfo    AccountInfo
+	SessionProxies []SessionProxyCredentials
+	AssetBalances  []AssetBalance
+}
 
 // SessionProxies lets other keys act for an account, within their role, until
 // they expire and up to their allowance.
@@ -43,8 +78,8 @@ func (s *SessionProxies) AddSessionProxy(ctx stf.Call, delegate stf.AccountID, c
 		if count >= MaxProxies {
 			return ErrTooManyProxies
 		}
-		p.Deposit = proxyDeposit(ctx.Genesis())
-		if err := s.balances.reserve(ctx, owner, p.Deposit); err != nil {
+		p.Deposit = unitParts(ctx.Genesis(), 1000)
+		if err := s.balances.Reserve(ctx, owner, p.Deposit); err != nil {
 			return err
 		}
 	}
@@ -82,10 +117,10 @@ func (s *SessionProxies) role(q stf.Query, owner, delegate stf.AccountID) Sessio
 // checked where it is spent.
 func (s *SessionProxies) mayCall(q stf.Query, c stf.DecodedCall, delegate stf.AccountID) bool {
 	role := s.role(q, c.Sender, delegate)
-	switch c.Path[0] {
-	case callNoop, callSendNote, callGuessTheNumber:
+	switch c.Name {
+	case "Balances.noop", "Notes.send_note", "GuessTheNumber.set_winnings", "GuessTheNumber.push_by_one_day", "GuessTheNumber.guess":
 		return role.Any != nil || role.NonTransfer != nil || role.TransferAllowance != nil
-	case callBalanceTransfer, callBalanceTransferWithNote, callBalanceUnshieldThroughBridge:
+	case "Balances.balance_transfer", "Balances.balance_transfer_with_note", "Balances.balance_unshield_through_enclave_bridge_pallet":
 		return role.Any != nil || role.TransferAllowance != nil
 	}
 	return role.Any != nil

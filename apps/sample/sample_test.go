@@ -14,7 +14,10 @@ import (
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/balances"
+	"github.com/offchain-worker/sdk/stf/shardinfo"
 	"github.com/offchain-worker/sdk/stf/stftest"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/metadata"
 )
 
@@ -143,33 +146,33 @@ func TestRules(t *testing.T) {
 		{"transfer of all", one, 0, BalanceTransfer(alice, bob, u(one-fee)), success, [2]uint64{0, one - fee}, fee, 0, 1},
 		{"transfer that leaves dust", one, 0, BalanceTransfer(alice, bob, u(one-fee-499)), success, [2]uint64{0, one - fee - 499}, fee, 499, 1},
 		{"transfer that leaves the deposit", one, 0, BalanceTransfer(alice, bob, u(one-fee-500)), success, [2]uint64{500, one - fee - 500}, fee, 0, 1},
-		{"transfer of too much", one, 0, BalanceTransfer(alice, bob, u(one-fee+1)), moduleError(1, ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
-		{"transfer of the maximum", one, 0, BalanceTransfer(alice, bob, scale.MaxU128), moduleError(1, ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
-		{"transfer of too little", one, 0, BalanceTransfer(alice, bob, u(499)), moduleError(1, ErrExistentialDeposit), [2]uint64{one - fee, 0}, fee, 0, 1},
+		{"transfer of too much", one, 0, BalanceTransfer(alice, bob, u(one-fee+1)), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
+		{"transfer of the maximum", one, 0, BalanceTransfer(alice, bob, scale.MaxU128), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
+		{"transfer of too little", one, 0, BalanceTransfer(alice, bob, u(499)), moduleError(1, balances.ErrExistentialDeposit), [2]uint64{one - fee, 0}, fee, 0, 1},
 		{"transfer of just enough", one, 0, BalanceTransfer(alice, bob, u(500)), success, [2]uint64{one - fee - 500, 500}, fee, 0, 1},
 		{"transfer of little to an account", one, 500, BalanceTransfer(alice, bob, u(1)), success, [2]uint64{one - fee - 1, 501}, fee, 0, 1},
 		{"transfer to oneself", one, 0, BalanceTransfer(alice, alice, u(one-fee)), success, [2]uint64{one - fee, 0}, fee, 0, 1},
-		{"transfer to oneself of too much", one, 0, BalanceTransfer(alice, alice, u(one)), moduleError(1, ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
-		{"the fee makes it too much", one, 0, BalanceTransfer(alice, bob, u(one)), moduleError(1, ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
-		{"nothing left after the fee", fee, 0, BalanceTransfer(alice, bob, u(500)), moduleError(1, ErrInsufficientBalance), [2]uint64{0, 0}, fee, 0, 1},
+		{"transfer to oneself of too much", one, 0, BalanceTransfer(alice, alice, u(one)), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
+		{"the fee makes it too much", one, 0, BalanceTransfer(alice, bob, u(one)), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{one - fee, 0}, fee, 0, 1},
+		{"nothing left after the fee", fee, 0, BalanceTransfer(alice, bob, u(500)), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{0, 0}, fee, 0, 1},
 
-		{"empty note", one, one, BalanceTransferWithNote(alice, bob, u(7), nil), success, [2]uint64{one - fee - 7, one + 7}, fee, 0, 1},
-		{"note", one, one, BalanceTransferWithNote(alice, bob, u(7), []byte("hello")), success, [2]uint64{one - fee - 5*one/10_000 - 7, one + 7}, fee + 5*one/10_000, 0, 1},
-		{"longest note", one, one, BalanceTransferWithNote(alice, bob, u(7), big[:MaxNoteLen]), success, [2]uint64{one - fee - MaxNoteLen*one/10_000 - 7, one + 7}, fee + MaxNoteLen*one/10_000, 0, 1},
-		{"note too long", one, one, BalanceTransferWithNote(alice, bob, u(7), big[:MaxNoteLen+1]), moduleError(3, ErrNoteTooLong),
+		{"empty note", one, one, balanceTransferWithNote(alice, bob, u(7), nil), success, [2]uint64{one - fee - 7, one + 7}, fee, 0, 1},
+		{"note", one, one, balanceTransferWithNote(alice, bob, u(7), []byte("hello")), success, [2]uint64{one - fee - 5*one/10_000 - 7, one + 7}, fee + 5*one/10_000, 0, 1},
+		{"longest note", one, one, balanceTransferWithNote(alice, bob, u(7), big[:MaxNoteLen]), success, [2]uint64{one - fee - MaxNoteLen*one/10_000 - 7, one + 7}, fee + MaxNoteLen*one/10_000, 0, 1},
+		{"note too long", one, one, balanceTransferWithNote(alice, bob, u(7), big[:MaxNoteLen+1]), moduleError(3, ErrNoteTooLong),
 			[2]uint64{one - fee - (MaxNoteLen+1)*one/10_000, one}, fee + (MaxNoteLen+1)*one/10_000, 0, 1},
-		{"note that the fee cannot cover", one / 2, 0, BalanceTransferWithNote(alice, bob, u(7), big), stf.Outcome{Code: stf.FeeUnpaid}, [2]uint64{one / 2, 0}, 0, 0, 0},
+		{"note that the fee cannot cover", one / 2, 0, balanceTransferWithNote(alice, bob, u(7), big), stf.Outcome{Code: stf.FeeUnpaid}, [2]uint64{one / 2, 0}, 0, 0, 0},
 
 		{"unshield", one, 0, BalanceUnshield(alice, carol, u(7), shard), success, [2]uint64{one - 3*fee - 7, 0}, 3 * fee, 7, 1},
 		{"unshield of all", one, 0, BalanceUnshield(alice, carol, u(one-3*fee), shard), success, [2]uint64{0, 0}, 3 * fee, one - 3*fee, 1},
 		{"unshield that leaves dust", one, 0, BalanceUnshield(alice, carol, u(one-3*fee-1), shard), success, [2]uint64{0, 0}, 3 * fee, one - 3*fee, 1},
 		{"unshield of nothing", one, 0, BalanceUnshield(alice, carol, u(0), shard), success, [2]uint64{one - 3*fee, 0}, 3 * fee, 0, 1},
-		{"unshield of too much", one, 0, BalanceUnshield(alice, carol, u(one-3*fee+1), shard), moduleError(1, ErrInsufficientBalance), [2]uint64{one - 3*fee, 0}, 3 * fee, 0, 1},
+		{"unshield of too much", one, 0, BalanceUnshield(alice, carol, u(one-3*fee+1), shard), moduleError(1, balances.ErrInsufficientBalance), [2]uint64{one - 3*fee, 0}, 3 * fee, 0, 1},
 		{"unshield for another shard", one, 0, BalanceUnshield(alice, carol, u(7), [32]byte{9}), moduleError(1, ErrWrongShard), [2]uint64{one - 3*fee, 0}, 3 * fee, 0, 1},
 		{"unshield, poor", 3*fee - 1, 0, BalanceUnshield(alice, carol, u(7), shard), stf.Outcome{Code: stf.FeeUnpaid}, [2]uint64{3*fee - 1, 0}, 0, 0, 0},
 
-		{"shield by a user", one, 0, BalanceShield(alice, alice, u(one)), moduleError(1, ErrEnclaveOnly), [2]uint64{one, 0}, 0, 0, 1},
-		{"time by a user", one, 0, TimestampSet(alice, 1, Integritee), moduleError(2, ErrTimeForEnclaveOnly), [2]uint64{one, 0}, 0, 0, 1},
+		{"shield by a user", one, 0, balanceShield(alice, alice, u(one)), moduleError(1, ErrEnclaveOnly), [2]uint64{one, 0}, 0, 0, 1},
+		{"time by a user", one, 0, timestampSet(alice, 1, shardinfo.Integritee), moduleError(2, shardinfo.ErrEnclaveOnly), [2]uint64{one, 0}, 0, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -195,7 +198,7 @@ func TestRules(t *testing.T) {
 			if n := w.info(alice).Nonce; n != c.nonce {
 				t.Errorf("nonce %d, want %d", n, c.nonce)
 			}
-			unshield := c.call[0] == callBalanceUnshieldThroughBridge && c.want.OK()
+			unshield := c.call[0] == 7 && c.want.OK()
 			if (len(r.Effects) == 1) != unshield || len(r.Effects) > 1 {
 				t.Errorf("effects %v", r.Effects)
 			}
@@ -239,21 +242,21 @@ func TestGiveBack(t *testing.T) {
 func TestEnclaveCalls(t *testing.T) {
 	w := newWorld(t)
 	enclave := w.Env.EnclaveAccount
-	if r := w.Call(BalanceShield(enclave, alice, u(571_000))); !r.Outcome.OK() {
+	if r := w.Call(balanceShield(enclave, alice, u(571_000))); !r.Outcome.OK() {
 		t.Fatal(r.Outcome)
 	}
 	if got := [2]uint64{w.free(alice), w.free(enclave)}; got != [2]uint64{570_000, 2_000} {
 		t.Errorf("balances %d", got)
 	}
-	if r := w.Call(TimestampSet(enclave, 77, Integritee)); !r.Outcome.OK() {
+	if r := w.Call(timestampSet(enclave, 77, shardinfo.Integritee)); !r.Outcome.OK() {
 		t.Fatal(r.Outcome)
 	}
-	var info ParentchainsInfo
-	w.Public(GetterParentchainsInfo(), &info)
+	var info shardinfo.ParentchainsInfo
+	w.Public(getterParentchainsInfo(), &info)
 	if *info.Integritee.Now != 77 {
 		t.Errorf("time %d", *info.Integritee.Now)
 	}
-	if r := w.Call(TimestampSet(enclave, 77, TargetA)); r.Outcome != moduleError(2, ErrParentchainNotServed) {
+	if r := w.Call(timestampSet(enclave, 77, shardinfo.TargetA)); r.Outcome != moduleError(2, shardinfo.ErrParentchainNotServed) {
 		t.Error(r.Outcome)
 	}
 	if n := w.info(enclave).Nonce; n != 3 {
@@ -273,10 +276,10 @@ func TestShielding(t *testing.T) {
 		{u(571), success, 570, 1},
 		{u(570), success, 570, 0},
 		{u(500), success, 500, 0},
-		{u(499), moduleError(1, ErrExistentialDeposit), 0, 0},
-		{u(1), moduleError(1, ErrExistentialDeposit), 0, 0},
-		{u(0), moduleError(1, ErrExistentialDeposit), 0, 0},
-		{scale.MaxU128, moduleError(1, ErrOverflow), 0, 0},
+		{u(499), moduleError(1, balances.ErrExistentialDeposit), 0, 0},
+		{u(1), moduleError(1, balances.ErrExistentialDeposit), 0, 0},
+		{u(0), moduleError(1, balances.ErrExistentialDeposit), 0, 0},
+		{scale.MaxU128, moduleError(1, balances.ErrOverflow), 0, 0},
 	} {
 		w := newWorld(t)
 		r := w.Shield(alice, c.amount)
@@ -290,7 +293,7 @@ func TestShielding(t *testing.T) {
 		t.Errorf("enclave has %d", w.free(w.Env.EnclaveAccount))
 	}
 	nearly, _ := scale.MaxU128.Sub(u(1000))
-	if r := w.Shield(alice, nearly); r.Outcome != moduleError(1, ErrOverflow) || w.issuance() != u(1571) {
+	if r := w.Shield(alice, nearly); r.Outcome != moduleError(1, balances.ErrOverflow) || w.issuance() != u(1571) {
 		t.Errorf("above the maximum of all balances: %v, issuance %v", r.Outcome, w.issuance())
 	}
 }
@@ -319,8 +322,8 @@ func TestReapedAccountKeepsItsNonce(t *testing.T) {
 func TestMaintenance(t *testing.T) {
 	w := newWorld(t)
 	w.give(alice, one)
-	shardInfo := func() (i ShardInfo) { w.Public(GetterShardInfo(), &i); return i }
-	if i := shardInfo(); i.Config != nil || i.ConfigUpdatedAt != nil || i.Status != nil || i.Mode != Normal {
+	shardInfo := func() (i shardinfo.ShardInfo) { w.Public(getterShardInfo(), &i); return i }
+	if i := shardInfo(); i.Config != nil || i.ConfigUpdatedAt != nil || i.Status != nil || i.Mode != shardinfo.Normal {
 		t.Errorf("without configuration: %+v", i)
 	}
 	at := stf.BlockNumber(4)
@@ -330,10 +333,10 @@ func TestMaintenance(t *testing.T) {
 	}
 	for block := stf.BlockNumber(2); block <= 5; block++ {
 		w.NextBlock()
-		i, want := shardInfo(), Normal
+		i, want := shardInfo(), shardinfo.Normal
 		r := w.Call(Noop(alice))
 		if block >= at {
-			want = MaintenanceOngoing
+			want = shardinfo.MaintenanceOngoing
 			if r.Outcome != moduleError(1, ErrMaintenance) {
 				t.Errorf("block %d: %v", block, r.Outcome)
 			}
@@ -350,12 +353,12 @@ func TestMaintenance(t *testing.T) {
 	if r := w.Shield(alice, u(one)); !r.Outcome.OK() {
 		t.Errorf("shielding in maintenance: %v", r.Outcome)
 	}
-	if r := w.Call(TimestampSet(w.Env.EnclaveAccount, 5, Integritee)); !r.Outcome.OK() {
+	if r := w.Call(timestampSet(w.Env.EnclaveAccount, 5, shardinfo.Integritee)); !r.Outcome.OK() {
 		t.Errorf("time in maintenance: %v", r.Outcome)
 	}
 	w.Env.ShardConfig = &integritee.UpgradableShardConfig{ActiveConfig: integritee.ShardConfig{EnclaveFingerprint: integritee.Fingerprint{2}}}
 	w.NextBlock()
-	if i := shardInfo(); i.Mode != Normal || *i.ConfigUpdatedAt != 6 {
+	if i := shardInfo(); i.Mode != shardinfo.Normal || *i.ConfigUpdatedAt != 6 {
 		t.Errorf("after maintenance: %+v", i)
 	}
 }
@@ -397,19 +400,19 @@ func TestWire(t *testing.T) {
 		kind int // 0 call, 1 trusted getter, 2 public getter
 	}{
 		{"Balances.noop", Noop(a), "00" + aa, 0},
-		{"Parentchain.timestamp_set", TimestampSet(a, 0x0102, TargetB), "01" + aa + "0201000000000000" + "02", 0},
+		{"Parentchain.timestamp_set", timestampSet(a, 0x0102, shardinfo.TargetB), "01" + aa + "0201000000000000" + "02", 0},
 		{"Balances.balance_transfer", BalanceTransfer(a, b, u(0x01020304)), "02" + aa + bb + amount, 0},
-		{"Balances.balance_transfer_with_note", BalanceTransferWithNote(a, b, u(0x01020304), []byte("hi")), "05" + aa + bb + amount + "08" + "6869", 0},
-		{"Balances.balance_shield_through_enclave_bridge_pallet", BalanceShield(a, b, u(0x01020304)), "06" + aa + bb + amount, 0},
+		{"Balances.balance_transfer_with_note", balanceTransferWithNote(a, b, u(0x01020304), []byte("hi")), "05" + aa + bb + amount + "08" + "6869", 0},
+		{"Balances.balance_shield_through_enclave_bridge_pallet", balanceShield(a, b, u(0x01020304)), "06" + aa + bb + amount, 0},
 		{"Balances.balance_unshield_through_enclave_bridge_pallet", BalanceUnshield(a, b, u(0x01020304), [32]byte(bytes.Repeat([]byte{0xcc}, 32))), "07" + aa + bb + amount + shard, 0},
 		{"account_info", GetterAccountInfo(a), "00" + aa, 1},
-		{"account_essentials", GetterAccountEssentials(a), "02" + aa, 1},
+		{"account_essentials", getterAccountEssentials(a), "02" + aa, 1},
 		{"some_value", GetterSomeValue(), "00", 2},
 		{"total_issuance", GetterTotalIssuance(), "01", 2},
-		{"undistributed_fees", GetterUndistributedFees(nil), "0200", 2},
-		{"undistributed_fees of an asset", GetterUndistributedFees(&usdc), "020114", 2},
-		{"parentchains_info", GetterParentchainsInfo(), "0a", 2},
-		{"shard_info", GetterShardInfo(), "0c", 2},
+		{"undistributed_fees", getterUndistributedFees(nil), "0200", 2},
+		{"undistributed_fees of an asset", getterUndistributedFees(&usdc), "020114", 2},
+		{"parentchains_info", getterParentchainsInfo(), "0a", 2},
+		{"shard_info", getterShardInfo(), "0c", 2},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s is %s, want %s", c.name, got, c.want)
@@ -486,12 +489,12 @@ func TestAnswers(t *testing.T) {
 	total, _ := scale.NewU128(one).Add(u(1000 + one/570))
 	for _, c := range []struct{ name, got, want string }{
 		{"account_info", trusted(GetterAccountInfo(alice)), info},
-		{"account_essentials", trusted(GetterAccountEssentials(alice)), info + "00" + "00"},
+		{"account_essentials", trusted(getterAccountEssentials(alice)), info + "00" + "00"},
 		{"some_value", public(GetterSomeValue()), "2a000000"},
 		{"total_issuance", public(GetterTotalIssuance()), hex.EncodeToString(scale.AppendU128(nil, total))},
-		{"undistributed_fees of an asset", public(GetterUndistributedFees(&usdt)), zero16},
-		{"parentchains_info", public(GetterParentchainsInfo()), "00" + "01" + genesis + "0101000000" + "01" + now + "0101000000" + "01" + now + "01" + "0000000000" + "02" + "0000000000" + "00"},
-		{"shard_info", public(GetterShardInfo()), "00" + "00" + "00" + "01"},
+		{"undistributed_fees of an asset", public(getterUndistributedFees(&usdt)), zero16},
+		{"parentchains_info", public(getterParentchainsInfo()), "00" + "01" + genesis + "0101000000" + "01" + now + "0101000000" + "01" + now + "01" + "0000000000" + "02" + "0000000000" + "00"},
+		{"shard_info", public(getterShardInfo()), "00" + "00" + "00" + "01"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s is\n%s, want\n%s", c.name, c.got, c.want)
@@ -511,7 +514,7 @@ func le128(v uint64) string { return hex.EncodeToString(scale.AppendU128(nil, u(
 // same for all who ask in a block, and not always the same.
 func TestUndistributedFees(t *testing.T) {
 	w := newWorld(t)
-	ask := func() (v stf.Balance) { w.Public(GetterUndistributedFees(nil), &v); return v }
+	ask := func() (v stf.Balance) { w.Public(getterUndistributedFees(nil), &v); return v }
 	if v := ask(); v.Lo > 1000 {
 		t.Errorf("%v of 1000", v)
 	}
@@ -536,18 +539,14 @@ func TestUndistributedFees(t *testing.T) {
 func TestUnitOfTenDecimals(t *testing.T) {
 	w := newWorld(t)
 	w.give(alice, one)
-	w.Env.Genesis = genesis("91b171bb158e2d3848fa23a9f1c25182fb8e20313b2c1eb49219da7a70ce90c3")
+	w.Env.Genesis = must(hashing.ParseHash("0x91b171bb158e2d3848fa23a9f1c25182fb8e20313b2c1eb49219da7a70ce90c3"))
 	w.Call(Noop(alice))
 	if got := w.free(alice); got != one-1e8 {
 		t.Errorf("noop cost %d", one-got)
 	}
-	if f := Fee(w.Env.Genesis, BalanceTransferWithNote(alice, bob, u(1), make([]byte, 3))); f != u(1e8+3e6) {
+	c, _ := w.Decode(balanceTransferWithNote(alice, bob, u(1), make([]byte, 3)))
+	if f := Fee(w.Env.Genesis, c); f != u(1e8+3e6) {
 		t.Errorf("transfer with note costs %v", f)
-	}
-	for _, b := range [][]byte{nil, {}, {200}, {5}, {5, 1, 2}} {
-		if f := Fee(w.Env.Genesis, b); f.Hi != 0 || f.Lo > 1e8 {
-			t.Errorf("%x costs %v", b, f)
-		}
 	}
 }
 
@@ -559,11 +558,11 @@ func TestEventsInReceipts(t *testing.T) {
 		t.Errorf("whoever pays a shielding learns %+v", r)
 	}
 	r = w.Call(BalanceTransfer(alice, bob, u(one)))
-	if diff := cmp.Diff(event(0, Transfer{alice, bob, u(one)}), r.Events); diff != "" {
+	if diff := cmp.Diff(event(0, balances.Transfer{From: alice, To: bob, Amount: u(one)}), r.Events); diff != "" {
 		t.Error(diff)
 	}
 	r = w.Call(BalanceUnshield(alice, bob, u(one), w.Env.Shard))
-	if diff := cmp.Diff(event(1, Unshielded{alice, bob, u(one)}), r.Events); diff != "" {
+	if diff := cmp.Diff(event(1, balances.Unshielded{From: alice, Beneficiary: bob, Amount: u(one)}), r.Events); diff != "" {
 		t.Error(diff)
 	}
 	if r = w.Call(BalanceTransfer(alice, bob, scale.MaxU128)); len(r.Events) != 0 {
@@ -593,10 +592,10 @@ func TestShieldingTellsNothing(t *testing.T) {
 
 func TestReasonsAndMetadata(t *testing.T) {
 	app := newApp(t)
-	if got := app.Reason(moduleError(1, ErrInsufficientBalance)); got != "Balances.InsufficientBalance: the account has less than the amount" {
+	if got := app.Reason(moduleError(1, balances.ErrInsufficientBalance)); got != "Balances.InsufficientBalance: the account has less than the amount" {
 		t.Error(got)
 	}
-	if got := app.Reason(moduleError(77, ErrInsufficientBalance)); got == "" {
+	if got := app.Reason(moduleError(77, balances.ErrInsufficientBalance)); got == "" {
 		t.Error("no reason for an unknown module")
 	}
 	m, err := metadata.Decode(app.Metadata())
@@ -604,9 +603,9 @@ func TestReasonsAndMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Every call reads as its metadata says.
-	for _, raw := range [][]byte{Noop(alice), TimestampSet(alice, 1, Integritee), BalanceTransfer(alice, bob, u(1)), BalanceTransferWithNote(alice, bob, u(1), []byte("note")),
-		BalanceShield(alice, bob, u(1)), BalanceUnshield(alice, bob, u(1), [32]byte{}), SendNote(alice, bob, []byte("note")),
-		AddSessionProxy(alice, bob, SessionProxyCredentials{Role: roleAny})} {
+	for _, raw := range [][]byte{Noop(alice), timestampSet(alice, 1, shardinfo.Integritee), BalanceTransfer(alice, bob, u(1)), balanceTransferWithNote(alice, bob, u(1), []byte("note")),
+		balanceShield(alice, bob, u(1)), BalanceUnshield(alice, bob, u(1), [32]byte{}), sendNote(alice, bob, []byte("note")),
+		addSessionProxy(alice, bob, SessionProxyCredentials{Role: roleAny})} {
 		c := app.DecodeCall(scale.NewDecoder(raw))
 		module, name, _ := strings.Cut(c.Name, ".")
 		index, ok := m.CallIndex(module, name)
@@ -632,6 +631,6 @@ func TestReasonsAndMetadata(t *testing.T) {
 func ExampleBalanceTransfer() {
 	from, to := stf.AccountID{1}, stf.AccountID{2}
 	call := BalanceTransfer(from, to, scale.NewU128(1_000))
-	fmt.Println(len(call), call[0], Fee(stf.Hash{}, call))
-	// Output: 81 2 10000000000
+	fmt.Println(len(call), call[0])
+	// Output: 81 2
 }

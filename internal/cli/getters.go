@@ -10,6 +10,7 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/stf/shardinfo"
 	"github.com/spf13/cobra"
 )
 
@@ -81,8 +82,9 @@ func (t *trusted) version() *cobra.Command {
 	})
 }
 
-// public runs a public getter and decodes its answer into out.
-func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
+// public runs a public getter, a method as [sample.PublicGetter] takes it, and decodes
+// its answer into out.
+func (t *trusted) public(ctx context.Context, out, method any, args ...any) error {
 	_, shard, err := t.identifiers(ctx)
 	if err != nil {
 		return err
@@ -91,6 +93,7 @@ func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
 	if err != nil {
 		return err
 	}
+	getter := sample.PublicGetter(method, args...)
 	some, err := get(ctx, t.getter(worker), shard, client.Question{Getter: getter}, out)
 	return t.noValue(ctx, worker, true, getter, some, err)
 }
@@ -98,7 +101,7 @@ func (t *trusted) public(ctx context.Context, getter []byte, out any) error {
 func (t *trusted) getTotalIssuance() *cobra.Command {
 	return t.command("get-total-issuance", "get total issuance of this shard's native token", exactly(0), func(ctx context.Context, args []string) error {
 		var issuance client.Balance
-		if err := t.public(ctx, sample.GetterTotalIssuance(), &issuance); err != nil {
+		if err := t.public(ctx, &issuance, (*sample.Balances).TotalIssuance); err != nil {
 			return err
 		}
 		t.answer(issuance.String(), map[string]any{"totalIssuance": issuance})
@@ -113,7 +116,7 @@ func (t *trusted) getUndistributedFees() *cobra.Command {
 			return errors.New("this app holds no assets")
 		}
 		var fees client.Balance
-		if err := t.public(ctx, sample.GetterUndistributedFees(nil), &fees); err != nil {
+		if err := t.public(ctx, &fees, (*sample.Balances).UndistributedFees, nil); err != nil {
 			return err
 		}
 		t.answer(fees.String(), map[string]any{"undistributedFees": fees})
@@ -125,8 +128,8 @@ func (t *trusted) getUndistributedFees() *cobra.Command {
 
 func (t *trusted) getShardInfo() *cobra.Command {
 	return t.command("get-shard-info", "get info for shard like config, status and mode", exactly(0), func(ctx context.Context, args []string) error {
-		var info sample.ShardInfo
-		if err := t.public(ctx, sample.GetterShardInfo(), &info); err != nil {
+		var info shardinfo.ShardInfo
+		if err := t.public(ctx, &info, (*shardinfo.Parentchain).ShardInfo); err != nil {
 			return err
 		}
 		t.answer(shardInfoText(info), map[string]any{"config": configObject(info.Config), "configUpdatedAt": info.ConfigUpdatedAt, "mode": info.Mode.String()})
@@ -136,8 +139,8 @@ func (t *trusted) getShardInfo() *cobra.Command {
 
 func (t *trusted) getParentchainsInfo() *cobra.Command {
 	return t.command("get-parentchains-info", "get info for all parentchains' sync status", exactly(0), func(ctx context.Context, args []string) error {
-		var info sample.ParentchainsInfo
-		if err := t.public(ctx, sample.GetterParentchainsInfo(), &info); err != nil {
+		var info shardinfo.ParentchainsInfo
+		if err := t.public(ctx, &info, (*shardinfo.Parentchain).ParentchainsInfo); err != nil {
 			return err
 		}
 		t.answer(parentchainsText(info), map[string]any{"integritee": parentchainObject(info.Integritee), "targetA": parentchainObject(info.TargetA),
@@ -157,7 +160,7 @@ func option[T any](v *T, text func(T) string) string {
 
 func plain[T any](v T) string { return fmt.Sprint(v) }
 
-func shardInfoText(i sample.ShardInfo) string {
+func shardInfoText(i shardinfo.ShardInfo) string {
 	status := option(i.Status, func(l []integritee.ShardSignerStatus) string {
 		parts := make([]string, len(l))
 		for k, s := range l {
@@ -199,7 +202,7 @@ func configObject(c *integritee.UpgradableShardConfig) any {
 	return map[string]any{"activeConfig": one(&c.ActiveConfig), "pendingUpgrade": one(c.PendingUpgrade), "upgradeAt": c.UpgradeAt}
 }
 
-func chainName(id sample.ParentchainID) string {
+func chainName(id shardinfo.ParentchainID) string {
 	for _, v := range id.SCALEVariants() {
 		if v.Index == uint8(id) {
 			return v.Name
@@ -208,8 +211,8 @@ func chainName(id sample.ParentchainID) string {
 	return "unknown"
 }
 
-func parentchainsText(i sample.ParentchainsInfo) string {
-	one := func(c sample.ParentchainInfo) string {
+func parentchainsText(i shardinfo.ParentchainsInfo) string {
+	one := func(c shardinfo.ParentchainInfo) string {
 		return fmt.Sprintf("ParentchainInfo { id: %s, genesis_hash: %s, block_number: %s, now: %s, creation_block_number: %s, creation_timestamp: %s }",
 			chainName(c.ID), option(c.GenesisHash, plain), option(c.BlockNumber, plain), option(c.Now, plain), option(c.CreationBlockNumber, plain), option(c.CreationTimestamp, plain))
 	}
@@ -217,7 +220,7 @@ func parentchainsText(i sample.ParentchainsInfo) string {
 		one(i.Integritee), one(i.TargetA), one(i.TargetB), chainName(i.ShieldingTarget))
 }
 
-func parentchainObject(c sample.ParentchainInfo) map[string]any {
+func parentchainObject(c shardinfo.ParentchainInfo) map[string]any {
 	return map[string]any{"genesisHash": c.GenesisHash, "blockNumber": c.BlockNumber, "now": c.Now,
 		"creationBlockNumber": c.CreationBlockNumber, "creationTimestamp": c.CreationTimestamp}
 }

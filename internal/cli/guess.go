@@ -18,12 +18,12 @@ func (t *trusted) guessTheNumberGroup() *cobra.Command {
 		t.gameCall("set-winnings <MASTER> <WINNINGS>", "set winnings amount (must be game master)", 2, func(args []string) (composer, error) {
 			winnings, err := amount(args[1])
 			return func(who client.AccountID, _ client.ShardID) (string, []byte) {
-				return fmt.Sprintf("guess-the-number set winnings. sender %v, winnings %v", who, winnings), sample.GuessTheNumberSetWinnings(who, winnings)
+				return fmt.Sprintf("guess-the-number set winnings. sender %v, winnings %v", who, winnings), sample.Call((*sample.GuessTheNumber).SetWinnings, who, winnings)
 			}, err
 		}),
 		t.gameCall("push-by-one-day <MASTER>", "push the end of this round by one day (must be game master)", 1, func([]string) (composer, error) {
 			return func(who client.AccountID, _ client.ShardID) (string, []byte) {
-				return fmt.Sprintf("guess-the-number push by one day. sender %v", who), sample.GuessTheNumberPushByOneDay(who)
+				return fmt.Sprintf("guess-the-number push by one day. sender %v", who), sample.Call((*sample.GuessTheNumber).PushByOneDay, who)
 			}, nil
 		}),
 		t.gameCall("guess <PLAYER> <GUESS>", "submit a guess as a player", 2, func(args []string) (composer, error) {
@@ -32,7 +32,7 @@ func (t *trusted) guessTheNumberGroup() *cobra.Command {
 				err = invalid("GUESS is a number below 2^32")
 			}
 			return func(who client.AccountID, _ client.ShardID) (string, []byte) {
-				return fmt.Sprintf("guess-the-number. sender %v, guess %d", who, guess), sample.GuessTheNumberGuess(who, uint32(guess))
+				return fmt.Sprintf("guess-the-number. sender %v, guess %d", who, guess), sample.Call((*sample.GuessTheNumber).Guess, who, guess)
 			}, err
 		}),
 		t.guessAttemptsCommand())
@@ -58,7 +58,7 @@ func (t *trusted) gameCall(use, short string, n int, parse func(args []string) (
 func (t *trusted) guessInfoCommand() *cobra.Command {
 	return t.command("get-info", "get public info for the guess-the-number game", exactly(0), func(ctx context.Context, args []string) error {
 		var i sample.GuessTheNumberInfo
-		if err := t.public(ctx, sample.GetterGuessTheNumberInfo(), &i); err != nil {
+		if err := t.public(ctx, &i, (*sample.GuessTheNumber).GuessTheNumberInfo); err != nil {
 			return err
 		}
 		winners := make([]string, len(i.LastWinners))
@@ -76,7 +76,7 @@ func (t *trusted) guessInfoCommand() *cobra.Command {
 func (t *trusted) guessAttemptsCommand() *cobra.Command {
 	return t.command("get-attempts <ACCOUNT>", "how many times a player has already submitted a guess this round", exactly(1), func(ctx context.Context, args []string) error {
 		var n uint8
-		if err := t.private(ctx, args[0], "", sample.GetterGuessAttempts, &n); err != nil {
+		if err := t.private(ctx, args[0], "", &n, (*sample.GuessTheNumber).GuessAttempts); err != nil {
 			return err
 		}
 		t.answer(fmt.Sprint(n), map[string]any{"attempts": n})

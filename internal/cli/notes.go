@@ -30,7 +30,7 @@ func bucketObject(b *sample.BucketInfo) any {
 func (t *trusted) getNoteBucketsInfo() *cobra.Command {
 	return t.command("get-note-buckets-info", "get info about available note buckets", exactly(0), func(ctx context.Context, args []string) error {
 		var r sample.BucketRange
-		if err := t.public(ctx, sample.GetterNoteBucketsInfo(), &r); err != nil {
+		if err := t.public(ctx, &r, (*sample.Notes).NoteBucketsInfo); err != nil {
 			return err
 		}
 		var lines []string
@@ -53,7 +53,7 @@ func (t *trusted) getNotesCommand() *cobra.Command {
 			return invalid("BUCKET_INDEX is a number below 2^32")
 		}
 		var notes []sample.TimestampedTrustedNote
-		if err := t.private(ctx, args[0], proxy, func(who client.AccountID) []byte { return sample.GetterNotesFor(who, uint32(bucket)) }, &notes); err != nil {
+		if err := t.private(ctx, args[0], proxy, &notes, (*sample.Notes).NotesFor, bucket); err != nil {
 			return err
 		}
 		app, err := sample.New()

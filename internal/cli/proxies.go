@@ -72,7 +72,7 @@ func (t *trusted) addSessionProxyCommand() *cobra.Command {
 		expiry := uint64(time.Now().Add(proxyLife).UnixMilli())
 		credentials := sample.SessionProxyCredentials{Role: role, Expiry: &expiry, Seed: seed}
 		return t.invoke(ctx, args[0], "", func(from client.AccountID, _ client.ShardID) (string, []byte) {
-			return fmt.Sprintf("add-session-proxy for %v", proxy.AccountID()), sample.AddSessionProxy(from, proxy.AccountID(), credentials)
+			return fmt.Sprintf("add-session-proxy for %v", proxy.AccountID()), sample.Call((*sample.SessionProxies).AddSessionProxy, from, proxy.AccountID(), credentials)
 		})
 	})
 }
@@ -80,7 +80,7 @@ func (t *trusted) addSessionProxyCommand() *cobra.Command {
 func (t *trusted) getSessionProxiesCommand() *cobra.Command {
 	return t.command("get-session-proxies <ACCOUNT>", "list the delegates (session proxies) of an account, with the seeds of their keys", exactly(1), func(ctx context.Context, args []string) error {
 		var e sample.AccountEssentials
-		if err := t.private(ctx, args[0], "", sample.GetterAccountEssentials, &e); err != nil {
+		if err := t.private(ctx, args[0], "", &e, (*sample.SessionProxies).AccountEssentials); err != nil {
 			return err
 		}
 		lines, objects := []string{}, []any{}

@@ -191,13 +191,14 @@ func get(ctx context.Context, ask getter, shard client.ShardID, q client.Questio
 	return true, nil
 }
 
-// private runs a trusted getter about an account and decodes its answer.
-func (t *trusted) private(ctx context.Context, account, proxy string, getter func(client.AccountID) []byte, out any) error {
+// private runs a trusted getter about an account, a method as [sample.Getter] takes
+// it, and decodes its answer.
+func (t *trusted) private(ctx context.Context, account, proxy string, out, method any, args ...any) error {
 	worker, shard, p, err := t.subject(ctx, account, proxy)
 	if err != nil {
 		return err
 	}
-	asked := getter(p.account)
+	asked := sample.Getter(method, p.account, args...)
 	some, err := get(ctx, t.getter(worker), shard, p.question(asked), out)
 	return t.noValue(ctx, worker, false, asked, some, err)
 }
@@ -300,7 +301,7 @@ func (t *trusted) transferCommand() *cobra.Command {
 		return t.invoke(ctx, args[0], proxy, func(from client.AccountID, _ client.ShardID) (string, []byte) {
 			call := sample.BalanceTransfer(from, to, value)
 			if len(args) == 4 {
-				call = sample.BalanceTransferWithNote(from, to, value, []byte(args[3]))
+				call = sample.Call((*sample.Balances).BalanceTransferWithNote, from, to, value, []byte(args[3]))
 			}
 			return fmt.Sprintf("transfer from %v to %v: %v", from, to, value), call
 		})

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/apps/legacy"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -332,7 +332,7 @@ func TestUpgradeOfLayout(t *testing.T) {
 }
 
 var legacyApp = sync.OnceValue(func() *stf.App {
-	app, err := sample.NewLegacy()
+	app, err := legacy.New()
 	if err != nil {
 		panic(err)
 	}
@@ -341,7 +341,7 @@ var legacyApp = sync.OnceValue(func() *stf.App {
 
 // TestLegacyOperations runs calls and getters of the form of 2022 (P 1.7).
 func TestLegacyOperations(t *testing.T) {
-	w := newLegacyWorld(t, func(c *Config) { c.App, c.Trust.App = legacyApp(), sample.LegacyName })
+	w := newLegacyWorld(t, func(c *Config) { c.App, c.Trust.App = legacyApp(), legacy.Name })
 	alice, bob := pair(t, "//Alice"), pair(t, "//Bob")
 	id := alice.AccountID()
 	sign := func(call []byte, nonce uint32) *integritee.TrustedCallSigned {
@@ -349,14 +349,14 @@ func TestLegacyOperations(t *testing.T) {
 		s.Legacy = true
 		return s
 	}
-	transfer := sample.LegacyBalanceTransfer(id, bob.AccountID(), amount(unit))
-	unshield := sign(sample.LegacyBalanceUnshield(id, bob.AccountID(), amount(unit), testShard), 1)
+	transfer := legacy.BalanceTransfer(id, bob.AccountID(), amount(unit))
+	unshield := sign(legacy.BalanceUnshield(id, bob.AccountID(), amount(unit), testShard), 1)
 	wrapped := sign(transfer, 0)
 	wrapped.Signature = alice.Sign(integritee.WrapBytes(integritee.CallPayload(transfer, 0, testFingerprint, testShard)))
 	today := integritee.SignCall(transfer, 0, testFingerprint, testShard, alice)
 	w.shield(w.block(), w.encrypt(id[:]), 10*unit).run()
 	b := w.block()
-	for _, top := range [][]byte{wrapped.IndirectCall(), today.IndirectCall(), sign(sample.LegacyBalanceTransfer(id, bob.AccountID(), amount(99*unit)), 0).IndirectCall(),
+	for _, top := range [][]byte{wrapped.IndirectCall(), today.IndirectCall(), sign(legacy.BalanceTransfer(id, bob.AccountID(), amount(99*unit)), 0).IndirectCall(),
 		sign(transfer, 0).IndirectCall(), unshield.IndirectCall()} {
 		w.invoke(b, w.encrypt(top))
 	}
@@ -368,13 +368,13 @@ func TestLegacyOperations(t *testing.T) {
 	if p := w.payouts(); len(p) != 1 || p[0].Payout.CallHash != unshield.Hash() {
 		t.Errorf("owed: %+v", p)
 	}
-	getter := integritee.SignGetter(sample.LegacyGetterFreeBalance(id), alice)
+	getter := integritee.SignGetter(legacy.GetterFreeBalance(id), alice)
 	getter.Trusted.Legacy = true
 	value, some, err := w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: getter.AppendSCALE(nil)})
 	if err != nil || !some || !slices.Equal(value, scale.MustMarshal(amount(8*unit))) {
 		t.Errorf("free_balance: %x, %v, %v", value, some, err)
 	}
-	other := integritee.SignGetter(sample.LegacyGetterNonce(pair(t, "//Nobody").AccountID()), pair(t, "//Nobody"))
+	other := integritee.SignGetter(legacy.GetterNonce(pair(t, "//Nobody").AccountID()), pair(t, "//Nobody"))
 	other.Trusted.Legacy = true
 	if _, some, err := w.core.View().Getter(integritee.Request{Shard: testShard, Cyphertext: other.AppendSCALE(nil)}); some || err != nil {
 		t.Errorf("nonce of nobody: %v, %v", some, err)

@@ -94,7 +94,7 @@ func TestInvocationIsNoOracle(t *testing.T) {
 	// An unsigned transfer of the attacker with a note of n bytes: it decodes
 	// depending on what follows.
 	note := func(n int) []byte {
-		head := sample.BalanceTransferWithNote(attacker, id, amount(1), make([]byte, n))
+		head := sample.Call((*sample.Balances).BalanceTransferWithNote, attacker, id, amount(1), make([]byte, n))
 		return append([]byte{integritee.TOPIndirectCall}, head[:len(head)-n]...)
 	}
 	tail := w.encrypt(make([]byte, 70))

@@ -55,7 +55,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	// What has noise cannot be proven: it would be gone.
-	a, err := v.Answer(integritee.Request{Shard: testShard, Cyphertext: integritee.Getter{Public: sample.GetterUndistributedFees(nil)}.AppendSCALE(nil)})
+	a, err := v.Answer(integritee.Request{Shard: testShard, Cyphertext: integritee.Getter{Public: sample.PublicGetter((*sample.Balances).UndistributedFees, nil)}.AppendSCALE(nil)})
 	if err != nil || len(a.Entries) != 0 || a.Value == nil {
 		t.Errorf("undistributed fees: %+v, %v", a, err)
 	}

@@ -53,7 +53,7 @@ func history(t testing.TB, w *world, blocks int, seed uint64) (commits, snapshot
 			case 4:
 				b.invoke(w.unshield(from, to, value, nonce))
 			case 5:
-				b.invoke(w.encrypt(top(from, sample.BalanceTransferWithNote(id, to.AccountID(), amount(value), []byte("note")), nonce)))
+				b.invoke(w.encrypt(top(from, sample.Call((*sample.Balances).BalanceTransferWithNote, id, to.AccountID(), amount(value), []byte("note")), nonce)))
 			default:
 				b.invoke(w.transfer(from, to, value, nonce))
 			}

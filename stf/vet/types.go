@@ -2,11 +2,16 @@ package vet
 
 import (
 	"go/types"
+	"slices"
 	"strings"
 )
 
-// sdk is the module whose packages are not checked, but for the apps in it.
+// sdk is the module whose packages are not checked, but for those that are business
+// logic.
 const sdk = "github.com/offchain-worker/sdk"
+
+// logic are the business logic in it: apps, examples, and parts of apps.
+var logic = []string{"/apps/", "/examples/", "/stf/balances", "/stf/shardinfo"}
 
 // ours reports whether a package is the SDK's own.
 func ours(path string) bool {
@@ -14,7 +19,8 @@ func ours(path string) bool {
 	if !ok || rest != "" && rest[0] != '/' {
 		return false
 	}
-	return !strings.HasPrefix(rest, "/apps/") && !strings.HasPrefix(rest, "/examples/") && !strings.Contains(rest, "/testdata/")
+	isLogic := slices.ContainsFunc(logic, func(prefix string) bool { return strings.HasPrefix(rest, prefix) })
+	return !isLogic && !strings.Contains(rest, "/testdata/")
 }
 
 // named returns the named type that t is or points to.

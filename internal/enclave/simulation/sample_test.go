@@ -8,6 +8,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/stf/shardinfo"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -49,23 +50,23 @@ func (s *sampleLogic) call(d dice, who *keyring.Pair) []byte {
 	case 2:
 		return sample.BalanceTransfer(id, to, scale.NewU128(uint64(d.n(2_000_000_000)))) // of less than a deposit, too
 	case 3:
-		return sample.BalanceTransferWithNote(id, to, amount, d.bytes(d.n(sample.MaxNoteLen+10)))
+		return sample.Call((*sample.Balances).BalanceTransferWithNote, id, to, amount, d.bytes(d.n(sample.MaxNoteLen+10)))
 	case 4, 5:
 		return s.payout(d, who)
 	case 6:
 		return sample.BalanceUnshield(id, to, amount, foreignShard)
 	case 7: // what only the enclave may do
 		if d.in(2) {
-			return sample.TimestampSet(id, stf.Moment(d.n(1000)), sample.Integritee)
+			return sample.Call((*shardinfo.Parentchain).TimestampSet, id, d.n(1000), shardinfo.Integritee)
 		}
-		return sample.BalanceShield(id, to, amount)
+		return sample.Call((*sample.Balances).BalanceShieldThroughEnclaveBridgePallet, id, to, amount)
 	case 8:
-		return sample.SendNote(id, to, d.bytes(d.n(450)))
+		return sample.Call((*sample.Notes).SendNote, id, to, d.bytes(d.n(450)))
 	case 9:
-		return sample.GuessTheNumberGuess(id, uint32(d.n(10_000)))
+		return sample.Call((*sample.GuessTheNumber).Guess, id, d.n(10_000))
 	case 10:
 		if d.in(8) {
-			return sample.AddSessionProxy(id, to, sample.SessionProxyCredentials{Role: sample.SessionProxyRole{Any: &struct{}{}}})
+			return sample.Call((*sample.SessionProxies).AddSessionProxy, id, to, sample.SessionProxyCredentials{Role: sample.SessionProxyRole{Any: &struct{}{}}})
 		}
 	}
 	return sample.BalanceTransfer(id, to, amount)
@@ -100,7 +101,7 @@ const (
 var noteTooLong = moduleError(3, 0)
 
 func (s *sampleLogic) expect(call []byte, who stf.AccountID) (paid bool, want []stf.Outcome) {
-	if s.move(who, s.enclave, sample.Fee(s.genesis, call)) != ok {
+	if s.move(who, s.enclave, sample.Fee(s.genesis, s.compiled.DecodeCall(scale.NewDecoder(call)))) != ok {
 		return false, nil
 	}
 	if call[0] == 50 { // a guess: how near it comes, nobody knows

@@ -1,4 +1,4 @@
-package sample
+package legacy
 
 import (
 	"errors"
@@ -10,30 +10,41 @@ import (
 	"github.com/offchain-worker/sdk/stf/stftest"
 )
 
-func newLegacy(t *testing.T) (*stftest.Shard, *stf.App) {
+var alice, carol = stftest.Account("alice"), stftest.Account("carol")
+
+func u(v uint64) stf.Balance { return scale.NewU128(v) }
+
+func newShard(t *testing.T) (*stftest.Shard, *stf.App) {
 	t.Helper()
-	app, err := NewLegacy()
+	app, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return stftest.New(t, app), app
 }
 
-// TestLegacyRules: a nonce counts after a success only, nothing costs a fee,
+// TestLock: the lock has all that the app declares.
+func TestLock(t *testing.T) {
+	if _, app := newShard(t); app.Lock() != lock {
+		t.Errorf("calls.lock is not up to date:\n%s", app.Lock())
+	}
+}
+
+// TestRules: a nonce counts after a success only, nothing costs a fee,
 // and what failed is refused for ever (P 1.7, RULES 25).
-func TestLegacyRules(t *testing.T) {
-	s, _ := newLegacy(t)
+func TestRules(t *testing.T) {
+	s, _ := newShard(t)
 	free := func(who stf.AccountID) uint64 {
 		t.Helper()
 		var v stf.Balance
-		s.Trusted(LegacyGetterFreeBalance(who), &v)
+		s.Trusted(GetterFreeBalance(who), &v)
 		return v.Lo
 	}
 	if r := s.Shield(alice, u(1000)); !r.Outcome.OK() {
 		t.Fatal(r)
 	}
 	transfer := func(amount uint64, nonce uint32) stf.Result {
-		c, ok := s.Decode(LegacyBalanceTransfer(alice, carol, u(amount)))
+		c, ok := s.Decode(BalanceTransfer(alice, carol, u(amount)))
 		if !ok {
 			t.Fatal("no such call")
 		}
@@ -55,7 +66,7 @@ func TestLegacyRules(t *testing.T) {
 	if r := transfer(5000, 1); r.Outcome.Code != stf.BadNonce {
 		t.Errorf("after the nonce has passed: %+v", r.Outcome)
 	}
-	r := s.Call(LegacyBalanceUnshield(alice, carol, u(99), s.Env.Shard))
+	r := s.Call(BalanceUnshield(alice, carol, u(99), s.Env.Shard))
 	if !r.Outcome.OK() || len(r.Effects) != 1 || r.Effects[0].Unshield.Amount != u(99) {
 		t.Fatalf("unshield: %+v", r)
 	}
@@ -64,11 +75,11 @@ func TestLegacyRules(t *testing.T) {
 		t.Errorf("refund: %+v", r)
 	}
 	for name, call := range map[string][]byte{
-		"unshield of another shard":    LegacyBalanceUnshield(alice, carol, u(1), [32]byte{1}),
-		"set_balance":                  scale.AppendU128(scale.AppendU128(accounts(legacySetBalance, alice, alice), u(7)), u(0)),
-		"shield by somebody":           scale.AppendU128(accounts(legacyShield, alice, alice), u(7)),
-		"more than there is":           LegacyBalanceUnshield(alice, carol, scale.U128{Hi: 1}, s.Env.Shard),
-		"from an account that is none": LegacyBalanceTransfer(stftest.Account("none"), carol, u(1)),
+		"unshield of another shard":    BalanceUnshield(alice, carol, u(1), [32]byte{1}),
+		"set_balance":                  scale.AppendU128(scale.AppendU128(accounts(0, alice, alice), u(7)), u(0)),
+		"shield by somebody":           scale.AppendU128(accounts(3, alice, alice), u(7)),
+		"more than there is":           BalanceUnshield(alice, carol, scale.U128{Hi: 1}, s.Env.Shard),
+		"from an account that is none": BalanceTransfer(stftest.Account("none"), carol, u(1)),
 	} {
 		if r := s.Call(call); r.Outcome.Code != stf.ModuleError {
 			t.Errorf("%s: %+v", name, r.Outcome)
@@ -81,9 +92,9 @@ func TestLegacyRules(t *testing.T) {
 	}
 }
 
-// TestLegacyGetters: None for an account that does not exist.
-func TestLegacyGetters(t *testing.T) {
-	s, app := newLegacy(t)
+// TestGetters: None for an account that does not exist.
+func TestGetters(t *testing.T) {
+	s, app := newShard(t)
 	ask := func(getter []byte) (value []byte, some bool) {
 		t.Helper()
 		value, some, err := app.Query(s.State(), s.Env, integritee.Getter{Trusted: &integritee.TrustedGetterSigned{Getter: getter, Legacy: true}})
@@ -92,7 +103,7 @@ func TestLegacyGetters(t *testing.T) {
 		}
 		return value, some
 	}
-	getters := [][]byte{LegacyGetterFreeBalance(alice), accounts(legacyReservedBalance, alice), LegacyGetterNonce(alice)}
+	getters := [][]byte{GetterFreeBalance(alice), accounts(1, alice), GetterNonce(alice)}
 	for _, g := range getters {
 		if v, some := ask(g); some || v != nil {
 			t.Errorf("getter %d: %x", g[0], v)
@@ -105,7 +116,7 @@ func TestLegacyGetters(t *testing.T) {
 		}
 	}
 	var answer uint32
-	if s.Public(GetterSomeValue(), &answer); answer != 42 {
+	if s.Public([]byte{0}, &answer); answer != 42 {
 		t.Errorf("some_value %d", answer)
 	}
 }

@@ -1,4 +1,9 @@
-package sample
+// Package shardinfo is a module that tells clients of the Integritee worker what a
+// shard knows of its parentchain, how it is configured there, and whether it is in
+// maintenance: the call timestamp_set and the getters parentchains_info and
+// shard_info, under the indexes that those clients know (P 1.3, 1.6). It is for flat
+// apps, which add [Module] to their modules.
+package shardinfo
 
 import (
 	"bytes"
@@ -8,11 +13,23 @@ import (
 	"github.com/offchain-worker/sdk/stf"
 )
 
-// Errors of the module Parentchain.
+// Errors of the module.
 var (
 	ErrParentchainNotServed = stf.NewError(0, "ParentchainNotServed", "only the parentchain that orders the calls is known")
-	ErrTimeForEnclaveOnly   = stf.NewError(1, "EnclaveOnly", "only the enclave account may set the time")
+	ErrEnclaveOnly          = stf.NewError(1, "EnclaveOnly", "only the enclave account may set the time")
 )
+
+// Module declares the module Parentchain; index is for [stf.At].
+func Module(index uint8) stf.ModuleDecl {
+	return stf.Module("Parentchain", new(Parentchain), stf.At(index),
+		stf.Calls(stf.Method("TimestampSet", 1, "now", "parentchain")),
+		stf.Public(
+			stf.Method("ParentchainsInfo", 10),
+			stf.Method("ShardInfo", 12),
+		),
+		stf.Errors(ErrParentchainNotServed, ErrEnclaveOnly),
+	)
+}
 
 // Parentchain mirrors what the state knows of its parentchain.
 type Parentchain struct {
@@ -55,7 +72,7 @@ func (p *Parentchain) BeginBlock(h stf.Hook) error {
 func (p *Parentchain) TimestampSet(ctx stf.Call, now stf.Moment, chain ParentchainID) error {
 	switch {
 	case ctx.Sender() != ctx.EnclaveAccount():
-		return ErrTimeForEnclaveOnly
+		return ErrEnclaveOnly
 	case chain != Integritee:
 		return ErrParentchainNotServed
 	}
