@@ -43,7 +43,8 @@ func (c *Core) LookAhead(b *lightclient.VerifiedBlock) *Ahead {
 
 // Pieces returns the work: about one private-key operation and the check of a
 // signature each. Each must run once. They do not depend on each other, on the
-// core's goroutine or on what the core does meanwhile, and do not fail.
+// core's goroutine or on what the core does meanwhile, and do not fail, but may end
+// their goroutine, as [pipeline.Window] allows.
 func (a *Ahead) Pieces() []func() {
 	if a == nil {
 		return nil
@@ -51,8 +52,8 @@ func (a *Ahead) Pieces() []func() {
 	out := make([]func(), len(a.work.jobs))
 	for i, j := range a.work.jobs {
 		out[i] = func() {
+			defer a.left.Add(-1)
 			j.run()
-			a.left.Add(-1)
 		}
 	}
 	return out

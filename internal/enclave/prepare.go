@@ -50,17 +50,18 @@ type preparation struct {
 // cost one operation, on every worker, and not stop all of them for good.
 type job struct{ do, failed func() }
 
+// run does the job. Where do ends the goroutine, run does too, once the result is
+// there: whoever calls it has a goroutine for it ([isolate.Survive]).
 func (j job) run() {
-	if !isolate.Run(func() {
-		defer func() {
-			if recover() != nil { // no word of what it was: it may hold secrets
-				j.failed()
-			}
-		}()
-		j.do()
-	}) {
-		j.failed()
-	}
+	done := false
+	defer func() {
+		if !done {
+			_ = recover() // no word of what it was: it may hold secrets
+			j.failed()
+		}
+	}()
+	j.do()
+	done = true
 }
 
 type beneficiaryKey struct {
@@ -156,19 +157,18 @@ func (p *preparation) beneficiary(ciphertext []byte, chunks int) *beneficiary {
 // run does the jobs on a bounded number of goroutines and waits for all.
 func (p *preparation) run() {
 	n := min(p.core.cfg.Parallelism, len(p.jobs))
-	if n <= 1 || p.number <= p.core.cfg.Careful {
-		for _, j := range p.jobs {
-			j.run()
-		}
-		return
+	if p.number <= p.core.cfg.Careful {
+		n = min(n, 1)
 	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(p.jobs)); i = next.Add(1) - 1 {
-				p.jobs[i].run()
-			}
+			isolate.Survive(func() {
+				for i := next.Add(1) - 1; i < int64(len(p.jobs)); i = next.Add(1) - 1 {
+					p.jobs[i].run()
+				}
+			})
 		})
 	}
 	wg.Wait()

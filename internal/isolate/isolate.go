@@ -14,3 +14,10 @@ func Run(fn func()) (returned bool) {
 	<-done
 	return returned
 }
+
+// Survive runs fn in a goroutine of its own, in another one for as long as fn
+// ends it, and waits until fn has returned. fn goes on behind what ended it.
+func Survive(fn func()) {
+	for !Run(fn) {
+	}
+}

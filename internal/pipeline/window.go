@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/offchain-worker/sdk/internal/isolate"
 )
 
 // Limits of a window.
@@ -45,6 +47,15 @@ type piece struct {
 	ready chan struct{}
 }
 
+func (p *piece) run() {
+	defer func() {
+		if p.left.Add(-1) == 0 {
+			close(p.ready)
+		}
+	}()
+	p.do()
+}
+
 // New returns an empty window whose pieces run on so many goroutines; 0 means
 // GOMAXPROCS. Close ends them.
 func New[T any](goroutines int) *Window[T] {
@@ -54,7 +65,7 @@ func New[T any](goroutines int) *Window[T] {
 	w := new(Window[T])
 	w.wake.L = &w.mu
 	for range goroutines {
-		w.group.Go(w.work)
+		w.group.Go(func() { isolate.Survive(w.work) })
 	}
 	return w
 }
@@ -67,7 +78,7 @@ func (w *Window[T]) Full() bool { return len(w.blocks) >= Blocks || w.bytes >= B
 
 // Put puts a block in, behind those that are there: what it is, how many bytes
 // it keeps in memory, about, and its pieces. Pieces must neither panic nor wait
-// for each other.
+// for each other. They may end their goroutine ([runtime.Goexit]).
 func (w *Window[T]) Put(item T, bytes int, pieces []func()) {
 	b := &block[T]{item, bytes, make(chan struct{})}
 	w.blocks, w.bytes = append(w.blocks, b), w.bytes+bytes
@@ -114,10 +125,7 @@ func (w *Window[T]) work() {
 		if !ok {
 			return
 		}
-		p.do()
-		if p.left.Add(-1) == 0 {
-			close(p.ready)
-		}
+		p.run()
 		// Pieces take milliseconds and there are always more. Whoever has become
 		// ready meanwhile, for instance to answer a getter, goes first.
 		runtime.Gosched()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -104,5 +105,23 @@ func TestClose(t *testing.T) {
 	w.Close()
 	if !ended.Load() || later.Load() {
 		t.Errorf("the piece under way ended: %v, the one after it ran: %v", ended.Load(), later.Load())
+	}
+}
+
+// TestPiecesThatEndTheirGoroutine has more of them than there are goroutines.
+func TestPiecesThatEndTheirGoroutine(t *testing.T) {
+	w := New[int](2)
+	defer w.Close()
+	var ran atomic.Int64
+	for i := range 10 {
+		w.Put(i, 1, []func(){func() { ran.Add(1) }, runtime.Goexit, func() { ran.Add(1); runtime.Goexit() }})
+	}
+	for i := range 10 {
+		if got, err := w.Take(t.Context()); err != nil || got != i {
+			t.Fatalf("block %d: %d, %v", i, got, err)
+		}
+	}
+	if n := ran.Load(); n != 20 {
+		t.Errorf("%d pieces have run, want 20", n)
 	}
 }
