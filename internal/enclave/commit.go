@@ -176,7 +176,7 @@ const commitVersion = 4
 // Encode returns the store's record of the commit: a version byte, SCALE of
 // the fields in order, then the changes as Vec<(Vec<u8>, Option<Vec<u8>>)>.
 func (c *Commit) Encode() []byte {
-	b, err := scale.Append([]byte{commitVersion}, c)
+	b, err := scale.Append(append(make([]byte, 0, c.sizeHint()), commitVersion), c)
 	if err != nil {
 		panic("enclave: commit: " + err.Error()) // an enum that this package set wrongly
 	}
@@ -189,6 +189,21 @@ func (c *Commit) Encode() []byte {
 		}
 	}
 	return b
+}
+
+// sizeHint returns about how many bytes Encode writes, mostly a little more.
+func (c *Commit) sizeHint() int {
+	size := 2 << 10 // all but receipts and changes, with the keys of some forty voters
+	for i := range c.Receipts {
+		size += 128
+		for _, e := range c.Receipts[i].Events {
+			size += 4 + len(e)
+		}
+	}
+	for i := range c.Changes {
+		size += 9 + len(c.Changes[i].Key) + len(c.Changes[i].Value)
+	}
+	return size
 }
 
 // ErrCommit is wrapped by errors about encoded commits.

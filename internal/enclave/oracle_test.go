@@ -70,10 +70,10 @@ func TestShieldingIsNoOracle(t *testing.T) {
 			}
 		}
 	}
-	w.core.receipts.found.Scan(func(e receiptEntry) bool {
-		for _, event := range e.receipt.Events {
-			if e.account == w.user.AccountID() || bytes.Contains(event, rich[:]) && e.account != rich {
-				t.Errorf("%v can read %x", e.account, event)
+	w.core.receipts.found.Scan(func(r *stf.Receipt) bool {
+		for _, event := range r.Events {
+			if *r.Sender == w.user.AccountID() || bytes.Contains(event, rich[:]) && *r.Sender != rich {
+				t.Errorf("%v can read %x", *r.Sender, event)
 			}
 		}
 		return true

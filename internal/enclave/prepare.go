@@ -219,7 +219,8 @@ func (p *preparation) check(plain []byte, op *operation) stf.Code {
 	case !o.signed.Verify(o.call.Sender, p.fingerprint, c.cfg.Trust.Shard):
 		return stf.BadSignature
 	}
-	op.hash, op.sender = &o.hash, &o.call.Sender
+	hash, sender := o.hash, o.call.Sender // alone: receipts keep them for long
+	op.hash, op.sender = &hash, &sender
 	op.call = &stf.Operation{Call: o.call, Nonce: o.signed.Nonce, Delegate: o.signed.Delegate, CallHash: o.signed.Hash()}
 	return stf.Success
 }

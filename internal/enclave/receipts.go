@@ -20,12 +20,12 @@ type receiptIndex struct {
 	bytes  uint64 // at most, of all receipts of blocks but the last one's
 	size   uint64 // of all receipts, as sizeOf counts
 	blocks []blockReceipts
-	found  *btree.BTreeG[receiptEntry]
+	found  *btree.BTreeG[*stf.Receipt]
 }
 
 // receiptView is what lookups need, immutable.
 type receiptView struct {
-	found  *btree.BTreeG[receiptEntry]
+	found  *btree.BTreeG[*stf.Receipt]
 	blocks []blockReceipts // ascending
 }
 
@@ -34,21 +34,25 @@ type blockReceipts struct {
 	Receipts []stf.Receipt
 }
 
-// receiptEntry is a receipt under its key. Successful ones come first, then
-// the earlier: anybody can send a public ciphertext again, and the failure of
-// the repetition must not hide what became of the operation.
-type receiptEntry struct {
-	hash    hashing.Hash
-	account keyring.AccountID
-	failed  uint8 // 0 or 1
-	id      stf.Identity
-	receipt *stf.Receipt
+// compareReceipts orders receipts that can be asked for, by operation hash and
+// sender. Successful ones come first, then the earlier: anybody can send a public
+// ciphertext again, and the failure of the repetition must not hide what became of
+// the operation.
+func compareReceipts(a, b *stf.Receipt) int {
+	if c := bytes.Compare(a.OperationHash[:], b.OperationHash[:]); c != 0 {
+		return c
+	}
+	failed := func(r *stf.Receipt) int {
+		if r.Outcome.OK() {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(bytes.Compare(a.Sender[:], b.Sender[:]), cmp.Compare(failed(a), failed(b)), cmp.Compare(a.Block, b.Block), cmp.Compare(a.Index, b.Index))
 }
 
-func (e receiptEntry) compare(o receiptEntry) int {
-	return cmp.Or(bytes.Compare(e.hash[:], o.hash[:]), bytes.Compare(e.account[:], o.account[:]), cmp.Compare(e.failed, o.failed),
-		cmp.Compare(e.id.Block, o.id.Block), cmp.Compare(e.id.Index, o.id.Index))
-}
+// findable reports whether a receipt can be asked for.
+func findable(r *stf.Receipt) bool { return r.OperationHash != nil && r.Sender != nil }
 
 // receiptSize is what a receipt without events takes in memory, about, in bytes:
 // itself, what it points to, and its entry in the index.
@@ -67,19 +71,8 @@ func sizeOf(receipts []stf.Receipt) (n uint64) {
 }
 
 func newReceiptIndex(keep uint32, bytes uint64) receiptIndex {
-	less := func(a, b receiptEntry) bool { return a.compare(b) < 0 }
+	less := func(a, b *stf.Receipt) bool { return compareReceipts(a, b) < 0 }
 	return receiptIndex{keep: keep, bytes: bytes, found: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
-}
-
-func entryOf(r *stf.Receipt) (receiptEntry, bool) {
-	if r.OperationHash == nil || r.Sender == nil {
-		return receiptEntry{}, false
-	}
-	failed := uint8(1)
-	if r.Outcome.OK() {
-		failed = 0
-	}
-	return receiptEntry{*r.OperationHash, *r.Sender, failed, r.Identity(), r}, true
 }
 
 // add takes the receipts of block n and forgets the oldest blocks': those that
@@ -90,8 +83,8 @@ func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
 		x.blocks = append(x.blocks, blockReceipts{n, receipts})
 		x.size += sizeOf(receipts)
 		for i := range receipts {
-			if e, ok := entryOf(&receipts[i]); ok {
-				x.found.Set(e)
+			if r := &receipts[i]; findable(r) {
+				x.found.Set(r)
 			}
 		}
 	}
@@ -100,8 +93,8 @@ func (x *receiptIndex) add(n header.Number, receipts []stf.Receipt) {
 		old := x.blocks[0].Receipts
 		x.size -= sizeOf(old)
 		for i := range old {
-			if e, ok := entryOf(&old[i]); ok {
-				x.found.Delete(e)
+			if r := &old[i]; findable(r) {
+				x.found.Delete(r)
 			}
 		}
 		x.blocks = x.blocks[1:]
@@ -123,12 +116,13 @@ func (v *receiptView) block(n header.Number) []stf.Receipt {
 
 // findReceipt returns the receipt of an operation for an account: a successful
 // one, else the earliest.
-func findReceipt(tree *btree.BTreeG[receiptEntry], hash hashing.Hash, account keyring.AccountID) (r *stf.Receipt) {
-	tree.Ascend(receiptEntry{hash: hash, account: account}, func(e receiptEntry) bool {
-		if e.hash == hash && e.account == account {
-			r = e.receipt
+func findReceipt(tree *btree.BTreeG[*stf.Receipt], hash hashing.Hash, account keyring.AccountID) (found *stf.Receipt) {
+	first := stf.Receipt{OperationHash: &hash, Sender: &account} // of all that there can be
+	tree.Ascend(&first, func(r *stf.Receipt) bool {
+		if *r.OperationHash == hash && *r.Sender == account {
+			found = r
 		}
 		return false
 	})
-	return r
+	return found
 }
