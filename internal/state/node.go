@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
-	"sort"
 
 	"golang.org/x/crypto/blake2b"
 
@@ -138,9 +137,7 @@ func (c *committer) updateBranch(b *branch, depth int, list []touch) kid {
 	}
 	depth += len(b.partial)
 	kids := b.all()
-	c.eachNibble(depth, list, func(c *committer, nibble byte, part []touch) {
-		kids[nibble] = c.update(kids[nibble], depth+1, part)
-	})
+	c.updateKids(&kids, depth, list)
 	return c.join(depth, b.partial, &kids)
 }
 
@@ -159,9 +156,7 @@ func (c *committer) build(depth int, list []touch) kid {
 		depth++
 	}
 	var kids [16]kid
-	c.eachNibble(depth, list, func(c *committer, nibble byte, part []touch) {
-		kids[nibble] = c.build(depth+1, part)
-	})
+	c.updateKids(&kids, depth, list)
 	return c.join(depth, string(partial), &kids)
 }
 
@@ -200,24 +195,26 @@ func (c *committer) join(depth int, partial string, places *[16]kid) kid {
 // parallelFrom is from how many changes on a second goroutine is worth it.
 const parallelFrom = 128
 
-// eachNibble calls f for the changes of each nibble at depth, near the root of
+// updateKids updates the places of a branch at nibble depth, near the root of
 // large changes on several goroutines, with a committer for each.
-func (c *committer) eachNibble(depth int, list []touch, f func(c *committer, nibble byte, part []touch)) {
+func (c *committer) updateKids(kids *[16]kid, depth int, list []touch) {
 	var ends [17]int
+	at := 0
 	for n := range 16 {
-		rest := list[ends[n]:]
-		ends[n+1] = ends[n] + sort.Search(len(rest), func(i int) bool { return nibbleAt(&rest[i].path, depth) > byte(n) })
-	}
-	part := func(c *committer, n int) {
-		if ends[n] < ends[n+1] {
-			f(c, byte(n), list[ends[n]:ends[n+1]])
+		for at < len(list) && nibbleAt(&list[at].path, depth) == byte(n) {
+			at++
 		}
+		ends[n+1] = at
 	}
 	if depth > 0 || len(list) < parallelFrom {
-		for n := range 16 {
-			part(c, n)
+		for n := range kids {
+			kids[n] = c.update(kids[n], depth+1, list[ends[n]:ends[n+1]])
 		}
 		return
 	}
-	c.parallel(16, part)
+	shared := *kids // so that only these are on the heap
+	c.parallel(16, func(c *committer, n int) {
+		shared[n] = c.update(shared[n], depth+1, list[ends[n]:ends[n+1]])
+	})
+	*kids = shared
 }
