@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -332,6 +333,30 @@ func BenchmarkUnmarshal(b *testing.B) {
 		var v everything
 		if err := Unmarshal(raw, &v); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestNumbers compares lists of numbers, which are moved in bulk, with lists of
+// another type, which are not.
+func TestNumbers(t *testing.T) {
+	type number uint32
+	for _, n := range []int{0, 1, 63, 64, 5000} {
+		fast, slow := make([]uint32, n), make([]number, n)
+		for i := range n {
+			fast[i], slow[i] = uint32(i)*0x01234567, number(i)*0x01234567
+		}
+		b := MustMarshal(fast)
+		if want := MustMarshal(slow); !bytes.Equal(b, want) {
+			t.Errorf("%d numbers: got %x, want %x", n, b, want)
+		}
+		var got []uint32
+		if err := Unmarshal(b, &got); err != nil || got == nil || !slices.Equal(got, fast) {
+			t.Errorf("%d numbers: got %v, %v, want %v", n, got, err, fast)
+		}
+		err, want := Unmarshal(b[:len(b)-1], &got), Unmarshal(b[:len(b)-1], &slow)
+		if !errors.Is(err, ErrShort) || err.Error() != want.Error() {
+			t.Errorf("%d numbers, a byte short: got %v, want %v", n, err, want)
 		}
 	}
 }
