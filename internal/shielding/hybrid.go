@@ -35,10 +35,15 @@ var Hybrids = []Envelope{X25519, X25519MLKEM768}
 var hybrids = map[Envelope]struct {
 	name           string
 	kem            hpke.KEM
+	private        func(secret [32]byte) (hpke.PrivateKey, error)
 	public, header int // bytes of a public key, and before the ciphertext
 }{
-	X25519:         {"x25519", hpke.DHKEM(ecdh.X25519()), 32, 2 + 32},
-	X25519MLKEM768: {"x25519-mlkem768", hpke.MLKEM768X25519(), 1216, 2 + 1120},
+	X25519:         {"x25519", hpke.DHKEM(ecdh.X25519()), newX25519, 32, 2 + 32},
+	X25519MLKEM768: {"x25519-mlkem768", hpke.MLKEM768X25519(), newXWing, 1216, 2 + 1120},
+}
+
+func newXWing(secret [32]byte) (hpke.PrivateKey, error) {
+	return hpke.MLKEM768X25519().NewPrivateKey(secret[:])
 }
 
 // String returns the name: "rsa", "x25519", "x25519-mlkem768".
@@ -127,7 +132,7 @@ func NewHybridKey(e Envelope, secret [32]byte) (*HybridKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %v is not hybrid", ErrInvalidKey, e)
 	}
-	key, err := h.kem.NewPrivateKey(secret[:])
+	key, err := h.private(secret)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalidKey, e)
 	}
