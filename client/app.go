@@ -211,7 +211,9 @@ var ErrUnknownOutcome = errors.New("client: the outcome is not known")
 // Send makes an encoded call with the account's next nonce and waits like
 // [Session.Invoke]. That it failed inside is a [*CallError]. With an error, too,
 // the Outcome is not nil if the call is in a final block: then it must not be
-// sent again. The error wraps [ErrOtherLogic] if the worker has no such call.
+// sent again, and [Account.Outcome] tells later how it ended. A receipt that the
+// worker gives although the time is up counts. The error wraps [ErrOtherLogic] if the
+// worker has no such call.
 func (a *Account) Send(ctx context.Context, call []byte) (*Outcome, error) {
 	a.calling.Lock()
 	defer a.calling.Unlock()
@@ -224,15 +226,38 @@ func (a *Account) Send(ctx context.Context, call []byte) (*Outcome, error) {
 	}
 	out, err := a.Session.Invoke(ctx, Invocation{Shard: a.Shard, Fingerprint: a.Fingerprint, Nonce: nonce, Call: call,
 		Sender: a.Sender, Signer: a.Signer, Payer: a.Payer, Legacy: a.App.Legacy()})
-	switch {
-	case err != nil:
+	if err != nil && !(out != nil && out.Known() && errors.Is(err, context.DeadlineExceeded)) {
 		return out, err
-	case !out.Known():
-		return out, fmt.Errorf("%w: %s", ErrUnknownOutcome, out.Unknown)
-	case !out.Succeeded():
-		return out, &CallError{out, a.App.Reason(out.Receipt.Outcome), a.App.Error(out.Receipt.Outcome)}
 	}
-	return out, nil
+	return out, a.ended(out)
+}
+
+// Outcome asks how a call of the account ended whose end was not awaited, by the
+// hash that [Progress] and [Outcome] have. The result and the error are like those of
+// [Account.Send]; it wraps [ErrUnknownOutcome] if the worker has no receipt, since it
+// has not executed the call yet or keeps its receipt no more.
+func (a *Account) Outcome(ctx context.Context, operation Hash) (*Outcome, error) {
+	status, err := a.Worker.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{Operation: operation}
+	out.Receipt, out.query, out.Unknown = a.receipt(ctx, []*stf.ReceiptQuery{query(a.Shard, operation, a.Sender, a.Signer)})
+	if !out.Known() {
+		out.Unknown += fmt.Sprintf("; it is at block %d", status.Answered())
+	}
+	return out, a.ended(out)
+}
+
+// ended returns the error that an outcome is.
+func (a *Account) ended(out *Outcome) error {
+	switch {
+	case !out.Known():
+		return fmt.Errorf("%w: %s", ErrUnknownOutcome, out.Unknown)
+	case !out.Succeeded():
+		return &CallError{out, a.App.Reason(out.Receipt.Outcome), a.App.Error(out.Receipt.Outcome)}
+	}
+	return nil
 }
 
 // Events returns the events of one type that a call has emitted, in order.

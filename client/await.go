@@ -20,7 +20,7 @@ func (s *Session) await(ctx context.Context, shard ShardID, queries []*stf.Recei
 		report.Stage, report.ConfirmedIn = Confirmed, confirmed
 		s.report(report)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		cerr = waited(ctx, cerr, "no worker has confirmed block %d, which holds the operation", at.Number)
+		cerr = waited(ctx, cerr, "no worker has confirmed block %d, which holds the operation in extrinsic %v", at.Number, at.Extrinsic)
 		// What the worker knows is worth telling all the same.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWord)
@@ -29,15 +29,18 @@ func (s *Session) await(ctx context.Context, shard ShardID, queries []*stf.Recei
 		out.Unknown = "the wait was broken off"
 		return cerr
 	}
-	if werr := s.Worker.AwaitBlock(ctx, at.Number); errors.Is(werr, ErrNotSupported) {
+	if reached, werr := s.Worker.awaitBlock(ctx, at.Number); errors.Is(werr, ErrNotSupported) {
 		out.Unknown = noReceipts
 		return cerr
 	} else if werr != nil {
 		out.Unknown = "the worker has not executed the block yet"
-		if cerr != nil {
-			return cerr
+		if reached != nil {
+			out.Unknown += fmt.Sprintf(": it is at block %d", *reached)
 		}
-		return waited(ctx, werr, "block %d is confirmed, but the worker %s has not executed it", at.Number, s.Worker.URL())
+		if cerr != nil {
+			return fmt.Errorf("%w; %s", cerr, out.Unknown)
+		}
+		return waited(ctx, werr, "block %d, which holds the operation in extrinsic %v, is confirmed, but %s (%s)", at.Number, at.Extrinsic, out.Unknown, s.Worker.URL())
 	}
 	report.Stage = Committed
 	if cerr == nil {
@@ -112,22 +115,31 @@ const commitPoll = 200 * time.Millisecond
 // parentchain, also while it restarts, unless it is gone for a minute. The error is [ErrNotSupported] from an
 // original Rust worker.
 func (w *Worker) AwaitBlock(ctx context.Context, n BlockNumber) error {
+	_, err := w.awaitBlock(ctx, n)
+	return err
+}
+
+// awaitBlock is AwaitBlock, and tells how far the worker was at last; nil if it has
+// not said.
+func (w *Worker) awaitBlock(ctx context.Context, n BlockNumber) (reached *BlockNumber, err error) {
 	var gone absence
 	for {
 		status, err := w.Status(ctx)
 		switch {
-		case err == nil && status.Answered() >= n:
-			return nil
 		case err == nil:
 			gone.end()
+			at := status.Answered()
+			if reached = &at; at >= n {
+				return reached, nil
+			}
 		case !errors.Is(err, ErrUnavailable) || gone.over():
-			return err
+			return reached, err
 		}
 		if serr := sleep(ctx, commitPoll); serr != nil {
 			if err == nil {
 				err = serr
 			}
-			return err
+			return reached, err
 		}
 	}
 }

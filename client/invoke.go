@@ -47,6 +47,7 @@ func (s Stage) String() string {
 // Progress reports a stage that was reached.
 type Progress struct {
 	Stage     Stage
+	Operation Hash // its hash, by which the receipt is found
 	Extrinsic Hash
 	Inclusion *Inclusion // from Included on
 	// ConfirmedIn is the block that holds the confirmation (stage Confirmed).
@@ -74,7 +75,7 @@ type Invocation struct {
 // Outcome is what became of an operation.
 type Outcome struct {
 	Operation Hash       // its hash, by which the receipt is found
-	Inclusion *Inclusion // in a finalized block
+	Inclusion *Inclusion // in a finalized block; nil from [Account.Outcome]
 	// Receipt is nil if the outcome is not known; Unknown then says why.
 	Receipt *stf.Receipt
 	Unknown string
@@ -192,7 +193,7 @@ func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyr
 		return nil, err
 	}
 	defer sub.Close()
-	report := Progress{Stage: Submitted, Extrinsic: sub.Hash()}
+	report := Progress{Stage: Submitted, Operation: queries[0].OperationHash, Extrinsic: sub.Hash()}
 	s.report(report)
 	if report.Inclusion, err = sub.InBlock(ctx); err != nil {
 		return nil, waited(ctx, err, "extrinsic %v is in no block yet", sub.Hash())
@@ -201,11 +202,11 @@ func (s *Session) run(ctx context.Context, shard ShardID, call Call, payer *keyr
 	s.report(report)
 	final, err := sub.Finalized(ctx)
 	if err != nil {
-		return nil, waited(ctx, err, "block %d is not finalized", report.Inclusion.Number)
+		return nil, waited(ctx, err, "extrinsic %v is in block %d, which is not finalized", sub.Hash(), report.Inclusion.Number)
 	}
 	report.Stage, report.Inclusion = Finalized, final
 	s.report(report)
-	out := &Outcome{Operation: queries[0].OperationHash, Inclusion: report.Inclusion}
+	out := &Outcome{Operation: report.Operation, Inclusion: report.Inclusion}
 	return out, s.await(ctx, shard, queries, out, report)
 }
 

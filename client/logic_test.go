@@ -22,6 +22,48 @@ func (n *Newer) Mine(q stf.Query, who stf.AccountID) (uint64, error)           {
 func (n *Newer) Nonce(q stf.Query, who stf.AccountID) (uint32, error)          { return 0, nil }
 func (n *Newer) Since(q stf.Query, who stf.AccountID) (stf.BlockNumber, error) { return 0, nil }
 
+// TestLateOutcome: for an account, too, a receipt that the worker gives after the time
+// is up says how the call ended; and it can be asked for later.
+func TestLateOutcome(t *testing.T) {
+	app, err := counter.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []stf.Outcome{{}, {Code: stf.Panicked}} {
+		node := fake.NewNode(t)
+		worker := fake.NewWorker(t, fake.Options{App: app, Receipt: answerWith(want), Getter: func(integritee.Request) integritee.ReturnValue {
+			return integritee.OkValue(scale.AppendBytes([]byte{1}, make([]byte, 4)))
+		}})
+		worker.Commit(1)
+		alice, err := client.Open(t.Context(), client.Target{Node: node.URL, Worker: worker.URL, Trust: client.Trust{InsecureDev: true}}, app, fake.Pair(t, "//Alice"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer alice.Close()
+		ctx := &manualDeadline{Context: t.Context(), done: make(chan struct{})}
+		alice.Progress = func(p client.Progress) {
+			if p.Stage == client.Finalized {
+				close(ctx.done)
+			}
+		}
+		go func() { node.Finalize(node.Block(node.Genesis(), [][]byte{<-node.Submitted()})) }()
+		check := func(out *client.Outcome, err error) {
+			t.Helper()
+			failed := new(client.CallError)
+			if out == nil || out.Succeeded() != want.OK() || (err == nil) != want.OK() || err != nil && !errors.As(err, &failed) {
+				t.Fatalf("%v: got %+v, %v", want, out, err)
+			}
+		}
+		out, err := client.Call1(ctx, alice, (*counter.Counter).Increment, 3)
+		check(out, err)
+		check(alice.Outcome(t.Context(), out.Operation))
+		worker.SetReceipt(func(*stf.ReceiptQuery) *stf.Receipt { return nil })
+		if _, err := alice.Outcome(t.Context(), out.Operation); !errors.Is(err, client.ErrUnknownOutcome) {
+			t.Errorf("without a receipt: %v", err)
+		}
+	}
+}
+
 // TestOtherLogic: what an older worker does not know is refused before anything is
 // paid for it, and says so.
 func TestOtherLogic(t *testing.T) {

@@ -412,7 +412,7 @@ func TestInvokeOutOfTime(t *testing.T) {
 		{"not final", func(n *network, raw []byte) {
 			n.node.Best(n.node.Block(n.node.Genesis(), [][]byte{raw}))
 			n.await(client.Included)
-		}, "block 1 is not finalized", false},
+		}, "is in block 1, which is not finalized", false},
 		{"not confirmed", func(n *network, raw []byte) {
 			n.include(n.node.Genesis(), raw)
 			n.await(client.Finalized)
@@ -421,7 +421,7 @@ func TestInvokeOutOfTime(t *testing.T) {
 			block := n.include(n.node.Genesis(), raw)
 			n.node.Best(n.confirm(block, 1, block))
 			n.await(client.Confirmed)
-		}, "has not executed it", true},
+		}, "the worker has not executed the block yet", true},
 		{"this worker is gone", func(n *network, raw []byte) {
 			n.worker.Close()
 			for { // until the client has noticed

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/appcli"
+	"github.com/offchain-worker/sdk/internal/usage"
+	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
@@ -71,7 +74,7 @@ func (p *program) connected(make func(appcli.Loader, func(context.Context, []str
 		a.List(&list, methods(a))
 		cmd.Long += "\n\n" + strings.TrimSuffix(list.String(), "\n")
 	}
-	cmd.Flags().StringVar(&uri, "as", "//Alice", "secret `URI` of the account that signs")
+	asFlag(cmd, &uri)
 	return cmd
 }
 
@@ -109,6 +112,32 @@ func (p *program) queryCommand() *cobra.Command {
 			}
 			return err
 		})
+}
+
+// receiptCommand asks for the outcome of a call that was not awaited to its end.
+func (p *program) receiptCommand() *cobra.Command {
+	var uri string
+	cmd := &cobra.Command{Use: "receipt OPERATION", Short: "Tell how a call ended that was not awaited to its end",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			operation, err := hashing.ParseHash(args[0])
+			if err != nil {
+				return &usage.Error{Err: fmt.Errorf("OPERATION is the hash that call has printed: %w", err)}
+			}
+			return p.withClient(cmd.Context(), uri, func(ctx context.Context, s *session) error {
+				if _, err := s.account.Outcome(ctx, operation); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "succeeded")
+				return nil
+			})
+		}}
+	asFlag(cmd, &uri)
+	return cmd
+}
+
+func asFlag(cmd *cobra.Command, uri *string) {
+	cmd.Flags().StringVar(uri, "as", "//Alice", "secret `URI` of the account that signs")
 }
 
 // session is one connection to the network, in the name of one account.
@@ -156,14 +185,25 @@ func remedy(err error) error {
 	return err
 }
 
-// call makes a call. One that does not succeed is an error that says why.
+// call makes a call. One that does not succeed is an error that says why, and one
+// whose end is not known how to ask for it.
 func (s *session) call(ctx context.Context, args []string) error {
 	call, err := s.App.ParseCall(s.Owner, args)
-	if err == nil {
-		_, err = s.account.Send(ctx, call)
+	if err != nil {
+		return err
+	}
+	var last *client.Progress
+	s.account.Progress = func(p client.Progress) { last = &p }
+	_, err = s.account.Send(ctx, call)
+	if last != nil && slices.ContainsFunc(open, func(e error) bool { return errors.Is(err, e) }) {
+		err = fmt.Errorf("%w\nextrinsic %v is %s, and the call may yet be executed: do not make it again; how it ended is told, to the same --as, by\n  go run . receipt %v",
+			err, last.Extrinsic, last.Stage, last.Operation)
 	}
 	return err
 }
+
+// open are the errors that end a wait and not what was waited for.
+var open = []error{context.DeadlineExceeded, context.Canceled, client.ErrUnavailable, client.ErrUnknownOutcome}
 
 // docsCommand writes the reference of the app.
 func (p *program) docsCommand() *cobra.Command {

@@ -5,6 +5,7 @@
 //	go run . dev                        a chain and two workers; --watch follows the source
 //	go run . call Counter.Increment 3   in another shell
 //	go run . query Counter.Mine
+//	go run . receipt 0x…                how a call ended, if that was not awaited
 //	go run . lock                       after a call was added
 //	go run . docs                       a reference of the app in Markdown
 //	go run . vet                        see docs/determinism.md
@@ -85,7 +86,7 @@ func (p *program) command() *cobra.Command {
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return p.workerCommands(typed), cobra.ShellCompDirectiveNoFileComp
 		}}
-	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.lockCommand(), p.docsCommand(), p.vetCommand(), p.tsCommand())
+	root.AddCommand(p.devCommand(), p.callCommand(), p.queryCommand(), p.receiptCommand(), p.lockCommand(), p.docsCommand(), p.vetCommand(), p.tsCommand())
 	plain := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		plain(cmd, args)

@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
 		code, said := run(args...)
-		for _, want := range []string{"dev", "call", "query", "lock", "docs", "vet", "ts", "completion", "run", "mrenclave", "trust-config", "archive"} {
+		for _, want := range []string{"dev", "call", "query", "receipt", "lock", "docs", "vet", "ts", "completion", "run", "mrenclave", "trust-config", "archive"} {
 			if code != 0 || !strings.Contains(said, "\n  "+want+" ") {
 				t.Errorf("%v (%d) lacks %s:\n%s", args, code, want, said)
 			}
@@ -30,7 +30,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s (%d) lacks %s:\n%s", line, code, want, said)
 		}
 	}
-	for _, line := range []string{"", "frobnicate", "dev --bogus", "dev more", "run --bogus", "completion ksh", "lock more", "ts", "help frobnicate"} {
+	for _, line := range []string{"", "frobnicate", "dev --bogus", "dev more", "run --bogus", "completion ksh", "lock more", "receipt", "receipt 0x12", "ts", "help frobnicate"} {
 		if code, said := run(strings.Fields(line)...); code != 2 {
 			t.Errorf("%q ends with %d: %s", line, code, said)
 		}
