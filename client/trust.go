@@ -118,6 +118,15 @@ type Subject struct {
 	keys *binding.Keys // the shard's, as bound; nil of an original Rust worker
 }
 
+// Epoch returns the epoch of the keys to which operations are encrypted, 0 of a shard
+// whose keys were never rotated; false if they are not vouched for.
+func (s *Subject) Epoch() (uint32, bool) {
+	if s.keys == nil {
+		return 0, false
+	}
+	return s.keys.Epoch, true
+}
+
 // Basis says what vouches for a worker.
 type Basis uint8
 

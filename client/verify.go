@@ -184,24 +184,30 @@ func (t Trust) judgeOriginal(r *Report) {
 
 // judgeBound is about a worker with a statement, which is nil if it has to come
 // from the binding document. An error means that a server does not answer.
+//
+// The statement of the certificate proves whose the connection is; what counts is the
+// last one that the worker has made.
 func (t Trust) judgeBound(ctx context.Context, rpc *rpcclient.Client, r *Report, statement *ratls.Statement) error {
 	d := new(binding.Document)
 	if err := rpc.Call(ctx, binding.Method, []any{}, d); err != nil {
 		r.refuse(ErrNoEvidence, "it does not tell what its evidence vouches for: %w", err)
 		return lost(rpc, err)
 	}
-	if statement == nil {
-		var err error
-		if statement, err = ratls.DecodeStatement(d.Statement); err == nil {
-			err = statement.CheckSignature()
-		}
-		if err == nil && statement.Account != *r.Account {
-			err = fmt.Errorf("%w: its statement is of account %v, its key is signed by %v", ErrCertificate, statement.Account, *r.Account)
-		}
-		if err != nil {
-			r.Reasons = append(r.Reasons, err)
-			return nil
-		}
+	told, err := ratls.DecodeStatement(d.Statement)
+	if err == nil {
+		err = told.CheckSignature()
+	}
+	if err == nil && told.Account != *r.Account {
+		err = fmt.Errorf("%w: its statement is of account %v, its key is signed by %v", ErrCertificate, told.Account, *r.Account)
+	}
+	switch {
+	case statement == nil && err != nil:
+		r.Reasons = append(r.Reasons, err)
+		return nil
+	case statement == nil, err == nil && told.Binding.TLSKey == statement.Binding.TLSKey:
+		// The worker may have made it anew since the handshake, for other keys of the
+		// shard; that of the certificate was for the same TLS key.
+		statement = told
 	}
 	b := &statement.Binding
 	r.Binding, r.Evidence = b, statement.Evidence.Kind
@@ -232,8 +238,16 @@ func (t Trust) judgeBound(ctx context.Context, rpc *rpcclient.Client, r *Report,
 
 // readKeys takes the keys for which there is evidence.
 func (r *Report) readKeys(d *binding.Document) {
-	if have := d.Keys.Hash(); have != r.Binding.Keys {
-		r.refuse(ErrOtherKey, "keys with hash %v, the evidence is for %v", have, r.Binding.Keys)
+	switch have := d.Keys.Hash(); {
+	case d.Epochs.Hash() != r.Binding.Keys:
+		r.refuse(ErrOtherKey, "epochs with hash %v, the evidence is for %v", d.Epochs.Hash(), r.Binding.Keys)
+		return
+	case !slices.Contains(d.Epochs, have):
+		var vouched []string
+		for _, h := range d.Epochs {
+			vouched = append(vouched, h.String())
+		}
+		r.refuse(ErrOtherKey, "keys with hash %v, the evidence is for %v", have, strings.Join(vouched, ", "))
 		return
 	}
 	if _, err := d.Keys.Shielding(); err != nil {
@@ -375,10 +389,17 @@ func (r *Report) judgeRegistration(d *binding.Document) {
 	if !r.Enclave.Attested() {
 		r.refuse(ErrUnattested, "account %v", *r.Account)
 	}
-	registered, err := d.Registered()
-	if err != nil {
-		r.Reasons = append(r.Reasons, err)
-		return
+	var registered *tee.Binding
+	var epochs binding.Epochs
+	for i := range d.Registrations {
+		b, err := d.Registrations[i].Decode()
+		if err != nil {
+			r.refuse(ErrOtherRegistration, "%w", err)
+			return
+		}
+		if b.ReportData(*r.Account) == r.Enclave.ReportData {
+			registered, epochs = b, d.Registrations[i].Epochs
+		}
 	}
 	if registered == nil {
 		r.refuse(ErrOtherRegistration, "it does not tell for what")
@@ -388,11 +409,10 @@ func (r *Report) judgeRegistration(d *binding.Document) {
 		what string
 		is   bool
 	}{
-		{"report data", registered.ReportData(*r.Account) == r.Enclave.ReportData},
 		{"purpose", registered.Purpose == tee.PurposeServe},
 		{"trust config", registered.TrustConfig == r.Binding.TrustConfig},
 		{"shard", registered.Shard == r.Binding.Shard},
-		{"keys", registered.Keys == r.Binding.Keys},
+		{"keys", slices.Contains(epochs, d.Keys.Hash())},
 	} {
 		if !same.is {
 			r.refuse(ErrOtherRegistration, "other %s", same.what)

@@ -220,17 +220,48 @@ func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
 	return &ShieldingKey{key}, nil
 }
 
-// bound returns the keys for which there is evidence, nil if no evidence was asked
-// for. They are of the shard that is given.
+// bound returns the keys for which there is evidence and to which operations are to
+// be encrypted now, nil if no evidence was asked for. They are of the shard that is
+// given.
 func (w *Worker) bound(ctx context.Context, shard ShardID) (*binding.Keys, error) {
-	_, subject, err := w.connected(ctx)
+	rpc, subject, err := w.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if b := subject.Binding; b != nil && b.Shard != shard {
 		return nil, fmt.Errorf("%w: %s: %w: %v, want %v", ErrNotTrusted, w.url, ErrOtherShard, ShardID(b.Shard), shard)
 	}
+	if subject.keys == nil {
+		return nil, nil
+	}
+	status, err := w.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if status.Epoch != subject.keys.Epoch {
+		if subject, err = w.judgeAgain(ctx, rpc); err != nil {
+			return nil, err
+		}
+	}
 	return subject.keys, nil
+}
+
+// judgeAgain asks what speaks against the worker at the other end of a connection,
+// after the shard's keys were rotated.
+func (w *Worker) judgeAgain(ctx context.Context, rpc *rpcclient.Client) (Subject, error) {
+	report, key, err := w.trust.judge(ctx, rpc)
+	if err == nil && !report.Accepted() {
+		err = refusal(report.Reasons)
+	}
+	if err != nil {
+		return Subject{}, fmt.Errorf("%w: %s: %w", ErrNotTrusted, w.url, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rpc == rpc {
+		w.subject, w.key, w.unbound = report.Subject, key, false
+	}
+	return report.Subject, nil
 }
 
 // Shard returns the shard that the worker serves.
@@ -326,6 +357,9 @@ type Status struct {
 	Hash       Hash        `json:"hash"`      // its hash
 	StateRoot  Hash        `json:"stateRoot"` // of the private state after it
 	Finalized  BlockNumber `json:"finalized"` // last block that its node holds final
+	// Epoch is the one whose shielding keys operations are to be encrypted to; 0 of a
+	// worker that does not know it yet.
+	Epoch uint32 `json:"epoch"`
 	// Joined is a newer state from which a worker may answer while it replays; nil
 	// if it has none.
 	Joined *Joined `json:"joined"`

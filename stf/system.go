@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/pallet"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -38,6 +39,9 @@ type system struct {
 	// ShardAccount what is known of its nonce.
 	Extrinsics   Map[ExtrinsicID, ExtrinsicRequest] `pallet:"hasher=Twox64Concat,optional"`
 	ShardAccount Value[shardAccount]
+	// Epochs says which of the shard's shielding keys count. It is absent until they
+	// are rotated for the first time.
+	Epochs Value[epoch.State]
 }
 
 type nonceOf struct {

@@ -134,7 +134,7 @@ func (p *target) ask(who ratls.Self, terms ratls.Terms) error {
 	if err != nil {
 		return err
 	}
-	if _, err := enclave.DecodeKeyMaterial(m.Payload); err != nil {
+	if _, err := enclave.DecodeKeyRing(m.Payload); err != nil {
 		return err
 	}
 	return nil
@@ -236,7 +236,7 @@ func (p *target) trap(man, victim ratls.Self) []tee.Evidence {
 	listening.Verifiers = []tee.Verifier{spy}
 	provider := &ratls.Provider{Self: man, Terms: listening, Log: slog.New(slog.DiscardHandler),
 		PublicKeys: func() (hashing.Hash, error) { return hashing.Hash{1}, nil },
-		Material:   func() ([]byte, error) { return []byte("nothing"), nil },
+		Material:   func() ([]byte, hashing.Hash, error) { return []byte("nothing"), hashing.Hash{1}, nil },
 		Authorize:  func(context.Context, ratls.Peer) error { return nil }}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

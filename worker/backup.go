@@ -133,13 +133,10 @@ func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", recipients, err)
 	}
-	keys, err := publicHash(own.material)
-	if err != nil {
-		return nil, err
-	}
-	material := own.material.Encode()
+	ring := own.ring.Load()
+	material, newest := ring.Encode(), ring.Newest()
 	defer clear(material)
-	return keybackup.Split(keybackup.Header{TrustConfig: own.trust, Shard: trust.Shard, Epoch: own.material.Epoch, Keys: keys,
+	return keybackup.Split(keybackup.Header{TrustConfig: own.trust, Shard: trust.Shard, Epoch: newest.Epoch, Keys: newest.Hash(),
 		Threshold: uint8(min(list.Threshold, 255))}, material, to, rand.Reader)
 }
 
@@ -278,14 +275,14 @@ func restoreParts(d *dataDir, p tee.Platform, names []string) (h keybackup.Heade
 	if h.TrustConfig != id.Trust {
 		return h, fmt.Errorf("the parts are of the shard with trust config %v, the request was for %v", h.TrustConfig, id.Trust)
 	}
-	material, err := enclave.DecodeKeyMaterial(encoded)
+	ring, err := enclave.DecodeKeyRing(encoded)
 	if err != nil {
 		return h, err
 	}
-	if hash, err := publicHash(material); err != nil || hash != h.Keys {
+	if ring.Newest().Hash() != h.Keys {
 		return h, errors.New("the keys are not those that the parts name")
 	}
-	if err := saveKeys(d, p, &ownKeys{status: keysRestored, trust: h.TrustConfig, material: material}); err != nil {
+	if err := saveKeys(d, p, newOwnKeys(keysRestored, h.TrustConfig, ring)); err != nil {
 		return h, err
 	}
 	return h, d.remove(restoreFile)

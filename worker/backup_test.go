@@ -122,10 +122,7 @@ func TestDrill(t *testing.T) {
 	}
 	d.until(w, "effects are left", func() bool { return w.Status().Pending == 0 })
 	before := w.Status()
-	keys, err := publicHash(w.keys.Load())
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := d.keysOf(w)
 	stopped(t, w)
 
 	// The host of a worker cannot choose who gets the keys.
@@ -185,8 +182,8 @@ func TestDrill(t *testing.T) {
 	}
 	w = d.start(cfg)
 	d.ready(w)
-	if got, err := publicHash(w.keys.Load()); err != nil || got != keys {
-		t.Errorf("the keys are %v, %v, they were %v", got, err, keys)
+	if got := d.keysOf(w); got != keys {
+		t.Errorf("the keys are %v, they were %v", got, keys)
 	}
 	d.until(w, "it does not replay", func() bool { return w.Status().Number >= before.Number })
 	s = d.session(w)
@@ -216,11 +213,8 @@ func TestForgedBackup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hash, err := publicHash(forged.material)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files, err := keybackup.Split(keybackup.Header{TrustConfig: d.trust.Hash(), Shard: d.shard(), Keys: hash, Threshold: 2}, forged.material.Encode(), to, rand.Reader)
+		ring := forged.ring.Load()
+		files, err := keybackup.Split(keybackup.Header{TrustConfig: d.trust.Hash(), Shard: d.shard(), Keys: ring.Newest().Hash(), Threshold: 2}, ring.Encode(), to, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}

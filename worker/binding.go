@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/binding"
-	"github.com/offchain-worker/sdk/internal/enclave"
-	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
-	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
-	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/ratls"
@@ -37,11 +35,8 @@ func (w *Worker) renewCertificate(purpose tee.Purpose) error {
 }
 
 func (w *Worker) makeCertificate(purpose tee.Purpose) error {
-	b, keys, err := w.bind(purpose)
-	if err != nil {
-		return err
-	}
-	s := &shown{document: binding.Document{TrustConfig: w.trust.Encode(), Keys: keys}, block: b.BlockNumber}
+	b, epochs := w.bind(purpose)
+	s := &shown{document: binding.Document{TrustConfig: w.trust.Encode(), Epochs: epochs}, block: b.BlockNumber}
 	cert, err := w.self.Certificate(b)
 	if err != nil {
 		return err
@@ -56,22 +51,21 @@ func (w *Worker) makeCertificate(purpose tee.Purpose) error {
 	return nil
 }
 
-// bind returns what evidence is to vouch for now, but for the TLS key, and the keys
-// in it in full, empty if the worker has none.
-func (w *Worker) bind(purpose tee.Purpose) (b tee.Binding, keys binding.Keys, err error) {
+// bind returns what evidence is to vouch for now, but for the TLS key, and the
+// epochs whose keys it is about, none if the worker has no keys.
+func (w *Worker) bind(purpose tee.Purpose) (b tee.Binding, epochs binding.Epochs) {
 	b = tee.Binding{Purpose: purpose, TrustConfig: w.trustHash, Shard: w.shard}
 	b.Block, b.BlockNumber = w.chain.recentBlock()
-	if m := w.keys.Load(); m != nil {
-		if keys, err = publicKeys(m); err == nil {
-			b.Keys = keys.Hash()
-		}
+	if ring := w.ring.Load(); ring != nil {
+		epochs = ring.Bound()
 	}
-	return b, keys, err
+	b.Keys = epochs.Hash()
+	return b, epochs
 }
 
 // shownKeys is what the worker shows once it has the shard's keys; nil before.
 func (w *Worker) shownKeys() *shown {
-	if s := w.shown.Load(); s != nil && s.document.Keys.ShieldingKey != "" {
+	if s := w.shown.Load(); s != nil && len(s.document.Epochs) > 0 {
 		return s
 	}
 	return nil
@@ -103,21 +97,42 @@ func (w *Worker) registerBinding(s *rpcserver.Server) {
 		if now == nil {
 			return nil, w.notReady()
 		}
+		keys, err := w.publicKeys()
+		if err != nil {
+			return nil, err
+		}
 		d := now.document
-		d.Register(w.registration.Load())
+		d.Keys = keys
+		if r := w.registrations.Load(); r != nil {
+			d.Registrations = *r
+		}
 		return d, nil
 	})
 }
 
-// publicKeys are the keys that evidence vouches for.
-func publicKeys(m *enclave.KeyMaterial) (binding.Keys, error) {
-	public, err := m.Shielding.Public().MarshalJSON()
-	hybrid := roots.HybridKeys{X25519: m.Hybrid(shielding.X25519).Public().Bytes(), X25519MLKEM768: m.Hybrid(shielding.X25519MLKEM768).Public().Bytes()}
-	return binding.Keys{Epoch: m.Epoch, ShieldingKey: string(public), HybridKeys: hybrid, Material: m.Hash()}, err
-}
-
-// publicHash is the hash of publicKeys.
-func publicHash(m *enclave.KeyMaterial) (hashing.Hash, error) {
-	keys, err := publicKeys(m)
-	return keys.Hash(), err
+// publicKeys returns the keys that operations are to be encrypted to now: those of
+// the epoch of the next block. Which they are, a worker that is far behind does not
+// know if it has several.
+func (w *Worker) publicKeys() (keys binding.Keys, err error) {
+	ring := w.ring.Load()
+	if ring == nil {
+		return keys, w.notReady()
+	}
+	p, _ := w.published.read()
+	view, err := w.view()
+	switch {
+	case err == nil && p.heard && view.Number()+maxLag >= p.head:
+		now := view.Epochs()
+		// While it waits for the keys of a new epoch the former ones do, too.
+		for _, id := range now.Accepted(max(p.head, view.Number()) + 1) {
+			if ring.Find(id) != nil {
+				keys, _ = ring.Public(id.Number)
+				return keys, nil
+			}
+		}
+		return keys, fmt.Errorf("this worker has not obtained the keys of epoch %d yet", now.Current.Number)
+	case ring.Len() == 1:
+		return ring.Newest(), nil
+	}
+	return keys, errors.New("this worker is catching up, and does not know yet which of the shard's keys count")
 }

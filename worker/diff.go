@@ -26,7 +26,7 @@ import (
 )
 
 // operatorFile holds the token of the worker's operator: whoever can read the
-// data folder may have the worker compare itself with another.
+// data folder may have the worker compare itself with another, or rotate keys.
 const operatorFile = "operator.token"
 
 // makeOperatorToken writes a fresh token.
@@ -39,6 +39,13 @@ func (w *Worker) makeOperatorToken() error {
 	}
 	return nil
 }
+
+// isOperator tells whether a token is the operator's.
+func (w *Worker) isOperator(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(w.operator)) == 1
+}
+
+var errOperator = errors.New("wrong operator token")
 
 // diffAnswer is the answer of ocw_diff.
 type diffAnswer struct {
@@ -62,8 +69,8 @@ func (w *Worker) registerDiff(s *rpcserver.Server) {
 		if err := json.Unmarshal(raw, &[]any{&p.token, &p.account, &p.last}); err != nil {
 			return nil, errors.New("want [token, account, block]")
 		}
-		if subtle.ConstantTimeCompare([]byte(p.token), []byte(w.operator)) != 1 {
-			return nil, errors.New("wrong operator token")
+		if !w.isOperator(p.token) {
+			return nil, errOperator
 		}
 		if _, err := w.executed(); err != nil {
 			return nil, err
@@ -127,10 +134,11 @@ Exits 0 if the roots are the same, 1 if they differ or that cannot be found out.
 			return fail(func(cmd *cobra.Command, _ []string) error {
 				ctx, stop := context.WithTimeout(cmd.Context(), diffTime)
 				defer stop()
-				a, err := f.askDiff(ctx, account, header.Number(last))
-				if err != nil {
+				var a diffAnswer
+				if err := f.askOperator(ctx, &a, "ocw_diff", account, last); err != nil {
 					return err
 				}
+				var err error
 				if asJSON {
 					e := json.NewEncoder(cmd.OutOrStdout())
 					e.SetIndent("", "  ")
@@ -149,21 +157,21 @@ Exits 0 if the roots are the same, 1 if they differ or that cannot be found out.
 	return c
 }
 
-// askDiff asks the worker that runs here.
-func (f *flags) askDiff(ctx context.Context, account keyring.AccountID, last header.Number) (a diffAnswer, err error) {
+// askOperator asks the worker that runs here by a method for its operator, whose
+// first parameter is the token.
+func (f *flags) askOperator(ctx context.Context, answer any, method string, params ...any) error {
 	token, err := store.ReadFile(store.OS, (&dataDir{path: f.dataDir}).file(operatorFile), 256)
 	if err != nil {
-		return a, fmt.Errorf("no worker has run in this data folder: %w", err)
+		return fmt.Errorf("no worker has run in this data folder: %w", err)
 	}
 	url := "wss://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(f.trustedPort)))
 	// On this machine, and what is asked and answered is no secret but the token.
 	c, err := rpcclient.Dial(ctx, url, rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, ReadLimit: peerAnswer})
 	if err != nil {
-		return a, fmt.Errorf("no worker runs at %s (--trusted-worker-port): %w", url, err)
+		return fmt.Errorf("no worker runs at %s (--trusted-worker-port): %w", url, err)
 	}
 	defer c.Close()
-	err = c.Call(ctx, "ocw_diff", []any{strings.TrimSpace(string(token)), account, last}, &a)
-	return a, err
+	return c.Call(ctx, method, append([]any{strings.TrimSpace(string(token))}, params...), answer)
 }
 
 func (a *diffAnswer) print(w io.Writer) error {

@@ -40,15 +40,8 @@ func (n *network) claimData() []byte {
 	return enclave.ClaimData(n.shard(), trust.Hash())
 }
 
-// keysOf returns the hash of the public keys that a worker has.
-func (n *network) keysOf(w *Worker) hashing.Hash {
-	n.t.Helper()
-	hash, err := publicHash(w.keys.Load())
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return hash
-}
+// keysOf returns the hash of the public keys that a worker has for the newest epoch.
+func (n *network) keysOf(w *Worker) hashing.Hash { return w.ring.Load().Newest().Hash() }
 
 // register has somebody register an enclave of a program without attestation.
 func (n *network) register(who *keyring.Pair, program integritee.Fingerprint) {
@@ -159,14 +152,19 @@ func TestOtherKeysGiven(t *testing.T) {
 	n := newNetwork(t, devchain.Config{})
 	first := n.start(n.config("1", t.TempDir()))
 	n.ready(first)
-	right := &ownKeys{material: first.keys.Load()}
-	wrong, err := enclave.NewKeyMaterial(right.material.Shielding, rand.Reader)
-	if err == nil {
-		err = first.serveKeys(&ownKeys{material: wrong})
-	}
+	right := first.ring.Load()
+	wrong, err := enclave.NewKeyMaterial(right.Any().Shielding, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	serve := func(ring *enclave.KeyRing) {
+		t.Helper()
+		first.rotator.begin(newOwnKeys(keysConfirmed, first.trustHash, ring))
+		if err := first.rotator.serve(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serve(enclave.NewKeyRing(wrong))
 	cfg := n.config("2", t.TempDir())
 	errs := watchErrors(cfg.Logger)
 	cfg.Logger = slogOf(errs)
@@ -175,9 +173,7 @@ func TestOtherKeysGiven(t *testing.T) {
 	if exists(second.dir.file(materialFile)) {
 		t.Error("other keys were kept")
 	}
-	if err := first.serveKeys(right); err != nil {
-		t.Fatal(err)
-	}
+	serve(right)
 	n.ready(second)
 	if n.keysOf(second) != n.keysOf(first) {
 		t.Error("other keys")
@@ -295,8 +291,8 @@ func TestKilledElection(t *testing.T) {
 			}
 			w = n.start(n.config("1", dir))
 			n.ready(w)
-			if ours, err := own.are(&claim{Keys: n.keysOf(w)}); err != nil || !ours {
-				t.Errorf("the candidates have not become the shard's keys (%v)", err)
+			if !own.are(&claim{Keys: n.keysOf(w)}) {
+				t.Error("the candidates have not become the shard's keys")
 			}
 			for _, keys := range n.claims() {
 				if keys != n.keysOf(w) {

@@ -128,7 +128,7 @@ func (f *fastJoin) run(ctx context.Context, j *journal, own *ownKeys, careful bo
 		f.w.log.Warn("this worker has joined by a snapshot before that its replay has contradicted: it only replays", "file", filepath.Join(j.dir, joinMarkFile))
 		return
 	}
-	f.own, f.cfg = own, f.w.coreConfig(own.material)
+	f.own, f.cfg = own, f.w.coreConfig(own)
 	f.cfg.Witness = j.steps.begin
 	var b backoff
 	for {
@@ -415,10 +415,10 @@ func (f *fastJoin) count(p enclave.Published) bool {
 // midst of its replay. Its keys are the shard's: with others the state would not
 // be under the roots that were published.
 func (f *fastJoin) serve() {
-	if f.w.keys.Load() != nil {
+	if f.w.ring.Load() != nil {
 		return
 	}
-	if err := f.w.serveKeys(f.own); err != nil {
+	if err := f.w.rotator.serve(); err != nil {
 		f.w.log.Warn("clients are not answered before the replay is done", "error", err)
 	}
 }

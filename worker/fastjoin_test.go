@@ -319,7 +319,7 @@ func TestFastJoinLies(t *testing.T) {
 	flipped := bytes.Clone(whole.Bytes())
 	flipped[len(flipped)/2] ^= 1
 	f := newFastJoin(w, 1)
-	f.cfg = w.coreConfig(w.keys.Load())
+	f.cfg = w.coreConfig(newOwnKeys(keysConfirmed, w.trustHash, w.ring.Load()))
 	if err := f.heads.sync(s.ctx, w); err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +404,7 @@ func TestFastJoinLies(t *testing.T) {
 	// The replay is done while the snapshot comes: that is the end of it.
 	s.until(giver, "the chain does not come to rest", func() bool { return giver.Status().Pending == 0 })
 	f = newFastJoin(w, 1)
-	f.cfg = w.coreConfig(w.keys.Load())
+	f.cfg = w.coreConfig(newOwnKeys(keysConfirmed, w.trustHash, w.ring.Load()))
 	giver.offered.mu.Lock()
 	giver.offered.snapshot = &ratls.Snapshot{Head: truth.Head, Write: func(to io.Writer) error {
 		f.end()
@@ -446,7 +446,7 @@ func TestFastJoinRestart(t *testing.T) {
 	w, open, _ = s.joiner(dir, 1)
 	s.calling("it does not join again, or nobody accepts what it says", transfer, func() bool {
 		j := w.Status().Joined
-		return j != nil && j.Agreed && w.keys.Load() != nil
+		return j != nil && j.Agreed && w.ring.Load() != nil
 	})
 	session := s.session(w)
 	s.until(w, "it does not go on", func() bool { return s.balances(session, alice).nonce == s.nonce })

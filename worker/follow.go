@@ -20,6 +20,8 @@ type follower struct {
 	w    *Worker
 	core *enclave.Core
 	to   ledger
+	// obtain has the worker have keys that the core lacks; nil leaves that to others.
+	obtain func(context.Context, *enclave.EpochError) error
 	// code is the last proof of code that was fetched, with its block.
 	code codeProof
 	// finality proves the blocks that come; nil before the first attempt.
@@ -60,6 +62,7 @@ func (f *follower) run(ctx context.Context) error {
 	f.to.begin()
 	var b backoff
 	for {
+		var missing *enclave.EpochError
 		before, turn := f.number(), f.w.node.Turn()
 		err := f.to.flush() // what the disk has not taken yet
 		if err == nil {
@@ -71,6 +74,11 @@ func (f *follower) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			err = nil
+		case errors.As(err, &missing) && f.obtain != nil:
+			if err = f.obtain(ctx, missing); err == nil {
+				b.reset()
+				continue
+			}
 		case !isFatal(err) && !errors.Is(err, errDisk):
 			err = f.describe(err)
 			leave(f.w.node, turn, err)

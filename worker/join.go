@@ -226,10 +226,7 @@ func (w *Worker) elect(ctx context.Context, own *ownKeys) (s shardState, won *cl
 			return s, nil, false, err
 		}
 	}
-	if own != nil {
-		ours, err = own.are(won)
-	}
-	return s, won, ours, err
+	return s, won, own != nil && own.are(won), nil
 }
 
 // checkedState is shardState of a shard that is not another program's.
@@ -242,9 +239,9 @@ func (w *Worker) checkedState(ctx context.Context) (shardState, error) {
 }
 
 // are reports whether these are the keys that a claim is of.
-func (k *ownKeys) are(won *claim) (bool, error) {
-	hash, err := publicHash(k.material)
-	return err == nil && hash == won.Keys, err
+func (k *ownKeys) are(won *claim) bool {
+	hash, ok := k.first()
+	return ok && hash == won.Keys
 }
 
 // checkShardConfig refuses a shard that others configured for another program.
@@ -285,9 +282,9 @@ func (w *Worker) claimData() []byte { return enclave.ClaimData(w.shard, w.trustH
 // are the shard's then.
 func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(context.Context) (*claim, error)) (won *claim, err error) {
 	w.health.setPhase("publishing the keys' hash")
-	hash, err := publicHash(own.material)
-	if err != nil {
-		return nil, err
+	hash, ok := own.first()
+	if !ok {
+		return nil, fatal("nobody has published the keys of shard %s, and this worker does not have those of its first epoch any more", w.shard)
 	}
 	rt, err := w.runtimes.get(ctx)
 	if err != nil {
@@ -376,7 +373,7 @@ func (w *Worker) join(ctx context.Context, s shardState, won *claim) (*ownKeys, 
 	}
 	var errs []error
 	for _, p := range peers {
-		k, err := w.requestKeys(ctx, p, won)
+		k, err := w.requestKeys(ctx, p.Signer, won)
 		if err == nil {
 			return k, saveKeys(w.dir, w.platform, k)
 		}
@@ -396,13 +393,26 @@ func (s *shardState) others(self keyring.AccountID) []integritee.ShardSignerStat
 	return peers
 }
 
-// requestKeys obtains the keys from one peer.
-func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerStatus, won *claim) (*ownKeys, error) {
-	addr, err := w.muRaAddress(ctx, peer.Signer)
+// requestKeys obtains the keys of a shard from one peer.
+func (w *Worker) requestKeys(ctx context.Context, peer keyring.AccountID, won *claim) (*ownKeys, error) {
+	ring, err := w.requestRing(ctx, peer)
 	if err != nil {
 		return nil, err
 	}
-	got, err := ratls.Request(ctx, addr, peer.Signer, w.self, w.terms())
+	k := newOwnKeys(keysConfirmed, w.trustHash, ring)
+	if won != nil && !k.are(won) {
+		return nil, fmt.Errorf("%w: %v", errOtherKeys, won)
+	}
+	return k, nil
+}
+
+// requestRing obtains the keys of all epochs that a peer has.
+func (w *Worker) requestRing(ctx context.Context, peer keyring.AccountID) (*enclave.KeyRing, error) {
+	addr, err := w.muRaAddress(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	got, err := ratls.Request(ctx, addr, peer, w.self, w.terms())
 	if err != nil {
 		return nil, err
 	}
@@ -410,19 +420,15 @@ func (w *Worker) requestKeys(ctx context.Context, peer integritee.ShardSignerSta
 	if err := w.authorize(ctx, got.Peer); err != nil {
 		return nil, err
 	}
-	m, err := enclave.DecodeKeyMaterial(got.Payload)
+	ring, err := enclave.DecodeKeyRing(got.Payload)
 	if err != nil {
 		return nil, err
 	}
-	hash, err := publicHash(m)
-	if err != nil || hash != got.Keys {
+	if ring.Bound().Hash() != got.Keys {
 		return nil, errors.New("the keys are not those that its evidence vouches for")
 	}
-	if won != nil && hash != won.Keys {
-		return nil, fmt.Errorf("%w: it gave %s; %v", errOtherKeys, hash, won)
-	}
-	w.log.Info("obtained the keys of the shard", "shard", w.shard, "from", peer.Signer, "keys", hash)
-	return &ownKeys{status: keysConfirmed, trust: w.trustHash, material: m}, nil
+	w.log.Info("obtained the keys of the shard", "shard", w.shard, "from", peer, "epochs", ring.Len(), "newest", ring.Newest().Epoch)
+	return ring, nil
 }
 
 // muRaAddress asks a registered worker where it hands out keys. The answer
@@ -469,12 +475,15 @@ func (w *Worker) terms() ratls.Terms {
 func (w *Worker) provider() *ratls.Provider {
 	return &ratls.Provider{Self: w.self, Terms: w.terms(), Log: w.log,
 		PublicKeys: func() (hashing.Hash, error) {
-			if m := w.keys.Load(); m != nil {
-				return publicHash(m)
+			if ring := w.ring.Load(); ring != nil {
+				return ring.Bound().Hash(), nil
 			}
 			return hashing.Hash{}, ratls.ErrNoKeys
 		},
-		Material:  func() ([]byte, error) { return w.keys.Load().Encode(), nil },
+		Material: func() ([]byte, hashing.Hash, error) {
+			ring := w.ring.Load()
+			return ring.Encode(), ring.Bound().Hash(), nil
+		},
 		Authorize: w.authorize, Snapshot: w.sharedSnapshot}
 }
 
@@ -530,8 +539,8 @@ func (w *Worker) compareKeys(ctx context.Context, own *ownKeys) error {
 	if err != nil {
 		return err
 	}
-	if same, err := own.are(won); err != nil || same {
-		return err
+	if own.are(won) {
+		return nil
 	}
 	return fatal("the keys in %s are not those of shard %s: %v. Move the file away and let this worker join", w.dir.file(materialFile), w.shard, won)
 }
@@ -551,11 +560,7 @@ func (w *Worker) checkPeerKeys(ctx context.Context, own *ownKeys) error {
 		w.log.Warn("cannot compare keys with the first worker of the shard", "account", first, "error", err)
 		return nil
 	}
-	ours, err := publicHash(own.material)
-	if err != nil {
-		return err
-	}
-	if theirs != ours {
+	if theirs != own.ring.Load().Bound().Hash() {
 		return fatal("the keys in %s are not those of shard %s: its first worker %s has others. Move the file away and let this worker join",
 			w.dir.file(materialFile), w.shard, first)
 	}

@@ -116,7 +116,7 @@ func TestPurgedShard(t *testing.T) {
 	offline.NodeURL = "ws://127.0.0.1:1"
 	first = n.start(offline)
 	n.until(first, "no state is served", func() bool { return first.core.Load() != nil })
-	if first.keys.Load() != nil {
+	if first.ring.Load() != nil {
 		t.Error("keys are served before they were compared")
 	}
 }

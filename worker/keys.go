@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/erase"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
@@ -60,14 +62,31 @@ type sealedMaterial struct {
 	Version  uint8 // 1
 	Status   keyStatus
 	Trust    hashing.Hash // hash of the trust config of the shard
-	Material []byte       // enclave.KeyMaterial
+	Material []byte       // enclave.KeyRing
 }
 
 // ownKeys is key material with its status.
 type ownKeys struct {
-	status   keyStatus
-	trust    hashing.Hash
-	material *enclave.KeyMaterial
+	status keyStatus
+	trust  hashing.Hash
+	// ring grows while the worker runs, by rotator.add.
+	ring atomic.Pointer[enclave.KeyRing]
+}
+
+func newOwnKeys(status keyStatus, trust hashing.Hash, ring *enclave.KeyRing) *ownKeys {
+	k := &ownKeys{status: status, trust: trust}
+	k.ring.Store(ring)
+	return k
+}
+
+// find returns the keys of an epoch, nil if there are none.
+func (k *ownKeys) find(id epoch.ID) *enclave.KeyMaterial { return k.ring.Load().Find(id) }
+
+// first returns the hash of the public keys of epoch 0, which is the one that the
+// shard's claim is of.
+func (k *ownKeys) first() (hash hashing.Hash, ok bool) {
+	public, ok := k.ring.Load().Public(0)
+	return public.Hash(), ok
 }
 
 // loadKeys returns the sealed key material, nil if there is none.
@@ -90,22 +109,26 @@ func unsealKeys(d *dataDir, p tee.Platform) (*ownKeys, error) {
 		return nil, fmt.Errorf("key material: %w: unknown format", ErrSealed)
 	}
 	defer clear(s.Material)
-	m, err := enclave.DecodeKeyMaterial(s.Material)
+	ring, err := enclave.DecodeKeyRing(s.Material)
 	if err != nil {
 		return nil, err
 	}
-	return &ownKeys{status: s.Status, trust: s.Trust, material: m}, nil
+	return newOwnKeys(s.Status, s.Trust, ring), nil
 }
 
 // saveKeys seals key material; it is durable afterwards.
-func saveKeys(d *dataDir, p tee.Platform, k *ownKeys) error {
-	encoded := k.material.Encode()
+func saveKeys(d *dataDir, p tee.Platform, k *ownKeys) error { return k.save(d, p, k.ring.Load()) }
+
+// save seals a ring, which takes the place of the one that k had.
+func (k *ownKeys) save(d *dataDir, p tee.Platform, ring *enclave.KeyRing) error {
+	encoded := ring.Encode()
 	defer clear(encoded)
 	b := scale.MustMarshal(sealedMaterial{Version: 1, Status: k.status, Trust: k.trust, Material: encoded})
 	defer clear(b)
 	if err := d.seal(p, b, materialFile); err != nil {
 		return fmt.Errorf("key material: %w", err)
 	}
+	k.ring.Store(ring)
 	return nil
 }
 
@@ -118,7 +141,7 @@ func newKeys(trust hashing.Hash) (k *ownKeys, err error) {
 		}
 		var m *enclave.KeyMaterial
 		if m, err = enclave.NewKeyMaterial(key, rand.Reader); err == nil {
-			k = &ownKeys{status: keysCandidate, trust: trust, material: m}
+			k = newOwnKeys(keysCandidate, trust, enclave.NewKeyRing(m))
 		}
 	})
 	return k, err

@@ -107,11 +107,11 @@ func TestLegacyChain(t *testing.T) {
 
 	// Nothing can be published here: keys are compared with those of the first.
 	stopped(t, two)
-	wrong, err := enclave.NewKeyMaterial(two.keys.Load().Shielding, rand.Reader)
+	wrong, err := enclave.NewKeyMaterial(two.ring.Load().Any().Shielding, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := saveKeys(two.dir, two.platform, &ownKeys{status: keysConfirmed, trust: two.trustHash, material: wrong}); err != nil {
+	if err := saveKeys(two.dir, two.platform, newOwnKeys(keysConfirmed, two.trustHash, enclave.NewKeyRing(wrong))); err != nil {
 		t.Fatal(err)
 	}
 	cfg := n.config("two", dir)

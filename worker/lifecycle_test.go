@@ -179,7 +179,7 @@ func TestTwoFirst(t *testing.T) {
 	n.shield(n.session(workers[1]), alice.AccountID(), unit)
 	for _, w := range workers[1:] {
 		n.sameState(workers[0], w)
-		if w.keys.Load().Hash() != workers[0].keys.Load().Hash() {
+		if n.keysOf(w) != n.keysOf(workers[0]) {
 			t.Error("the workers have different keys")
 		}
 	}

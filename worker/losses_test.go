@@ -126,7 +126,7 @@ func newTroubled(t *testing.T, app *stf.App) *troubled {
 		}
 		n.workers = append(n.workers, w)
 	}
-	n.key = n.workers[0].keys.Load().Shielding.Public()
+	n.key = n.workers[0].ring.Load().Any().Shielding.Public()
 	return n
 }
 

@@ -165,7 +165,7 @@ func TestEraEnds(t *testing.T) {
 		return swallowed
 	})
 	signed := integritee.SignCall(sample.BalanceUnshield(alice.AccountID(), ferdie.AccountID(), amount(unit), n.shard()), 0, w.fingerprint(), n.shard(), alice)
-	cyphertext, err := w.keys.Load().Shielding.Public().Encrypt(rand.Reader, signed.IndirectCall())
+	cyphertext, err := w.ring.Load().Any().Shielding.Public().Encrypt(rand.Reader, signed.IndirectCall())
 	if err != nil {
 		t.Fatal(err)
 	}

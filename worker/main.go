@@ -142,7 +142,7 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f),
+	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f), rotateCommand(app, f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -207,7 +207,8 @@ type runFlags struct {
 	shieldingTarget, confirm, trustFile string
 	confirmInterval, publishInterval    uint32
 	plainPort                           uint16
-	receiptBlocks                       uint32
+	receiptBlocks, rotateKeys           uint32
+	rotationOverlap                     uint16
 	boundGettersOnly                    bool
 	fastJoin                            int
 	policy, approvals                   string
@@ -274,6 +275,8 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.StringVar(&r.policy, "policy", "", "JSON `file` with the policy for the evidence of other workers (default: this program on this kind of platform)")
 	o.StringVar(&r.approvals, "approvals", "", "`file` with a program that the shard's upgrade keys have approved (ocw approve), or a folder with files *.json:\n"+
 		"workers that run it may have the keys, too, and hand them out")
+	o.Uint32Var(&r.rotateKeys, "rotate-keys", 0, "have new shielding keys announced when the shard's are `N` blocks old; 0 does not by itself")
+	o.Uint16Var(&r.rotationOverlap, "rotation-overlap", DefaultRotationOverlap, "accept former keys for `N` blocks beside those that this worker announces")
 	r.finality.register(o)
 	r.archive.register(o)
 	return cmd
@@ -317,6 +320,8 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 		return c, errors.New("--confirm-interval must be at least 1")
 	case r.publishInterval&(r.publishInterval-1) != 0:
 		return c, errors.New("--publish-interval must be a power of two, or 0 for no publications")
+	case r.rotationOverlap == 0:
+		return c, errors.New("--rotation-overlap must be at least 1")
 	case r.receiptBlocks == 0:
 		return c, errors.New("--receipt-blocks must be at least 1")
 	}
@@ -327,7 +332,7 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	listen := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
 	c = Config{App: app, DataDir: f.dataDir, NodeURL: f.nodes(),
 		TrustedAddr: listen(f.trustedPort), MuRaAddr: listen(f.muRaPort), HTTPAddr: listen(f.httpPort),
-		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval,
+		Dev: r.dev, InsecureTrustParentchainRPC: r.insecureRPC, SkipRA: r.skipRA, CleanReset: f.cleanReset, ConfirmAll: r.confirm == "all", ConfirmInterval: r.confirmInterval, RotateKeys: r.rotateKeys, RotationOverlap: r.rotationOverlap,
 		PublishInterval: r.publishInterval, NoPublications: r.publishInterval == 0, ReceiptBlocks: r.receiptBlocks,
 		BoundGettersOnly: r.boundGettersOnly, FastJoin: r.fastJoin, TrustConfig: r.trustFile, Approvals: r.approvals, SimMeasurement: f.simMeasurement, Attestation: f.attestation}
 	c.Attestation.Policy = r.policy
@@ -477,11 +482,8 @@ func shieldingKeyCommand(app *stf.App, f *flags) *cobra.Command {
 				if k == nil || k.status != keysConfirmed {
 					return errors.New("there is no shielding key yet: run makes it, or obtains it from another worker of the shard")
 				}
-				public, err := k.material.Shielding.Public().MarshalJSON()
-				if err != nil {
-					return err
-				}
-				return output(cmd, file, public)
+				public := k.ring.Load().Newest().ShieldingKey
+				return output(cmd, file, []byte(public))
 			})
 		})}
 }

@@ -44,7 +44,7 @@ func TestFlags(t *testing.T) {
 	shard := integritee.ShardID(sim.Measurement("x"))
 	base := Config{Attestation: Attestation{Platform: "sim"}, DataDir: ".", NodeURL: "ws://127.0.0.1:9944", TrustedAddr: "127.0.0.1:2000", MuRaAddr: "127.0.0.1:3443", HTTPAddr: "127.0.0.1:4545",
 		TrustedURL: "wss://127.0.0.1:2000", UntrustedURL: "ws://127.0.0.1:2001", MuRaURL: "127.0.0.1:3443", Dev: true, SkipRA: true,
-		ConfirmInterval: DefaultConfirmInterval, PublishInterval: DefaultPublishInterval, ReceiptBlocks: DefaultReceiptBlocks, SimMeasurement: "integritee-sample"}
+		ConfirmInterval: DefaultConfirmInterval, PublishInterval: DefaultPublishInterval, ReceiptBlocks: DefaultReceiptBlocks, RotationOverlap: DefaultRotationOverlap, SimMeasurement: "integritee-sample"}
 	with := func(f func(*Config)) Config { c := base; f(&c); return c }
 	tests := []struct {
 		line string
@@ -60,12 +60,13 @@ func TestFlags(t *testing.T) {
 				c.TrustedAddr, c.MuRaAddr, c.HTTPAddr = "0.0.0.0:2011", "0.0.0.0:3443", "0.0.0.0:4645"
 				c.TrustedURL, c.UntrustedURL, c.MuRaURL = "wss://integritee-worker-1:2011", "ws://integritee-worker-1:2101", "integritee-worker-1:3443"
 			})},
-		{"-T wss://[::1] -M worker:99 -r 0 -P 0 run " + shard.String() + " --dev --skip-ra --confirm all --confirm-interval 7 --publish-interval 0 --receipt-blocks 9 --bound-getters-only --fast-join 2",
+		{"-T wss://[::1] -M worker:99 -r 0 -P 0 run " + shard.String() + " --dev --skip-ra --confirm all --confirm-interval 7 --publish-interval 0 --receipt-blocks 9 --bound-getters-only --fast-join 2 --rotate-keys 100 --rotation-overlap 20",
 			with(func(c *Config) {
 				c.TrustedAddr, c.TrustedURL, c.MuRaAddr, c.MuRaURL = "127.0.0.1:0", "wss://[::1]:0", "127.0.0.1:0", "worker:99"
 				c.Shard, c.ConfirmAll, c.ConfirmInterval = shard, true, 7
 				c.PublishInterval, c.NoPublications, c.ReceiptBlocks = 0, true, 9
 				c.BoundGettersOnly, c.FastJoin = true, 2
+				c.RotateKeys, c.RotationOverlap = 100, 20
 			})},
 		{"-P 0 -r 0 --sim-measurement y run --skip-ra --trust-config t.json",
 			with(func(c *Config) {
@@ -225,7 +226,7 @@ func TestSubcommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	run("-d "+dir+" shielding-key", 0)
-	want, err := k.material.Shielding.Public().MarshalJSON()
+	want, err := k.ring.Load().Any().Shielding.Public().MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,9 @@ type (
 		Account keyring.AccountID `json:"account" doc:"of the other worker"`
 		Block   header.Number     `json:"block" doc:"up to which to compare; 0 for as far as both are"`
 	}
+	rotateParams struct {
+		Token string `json:"token" doc:"from the data folder"`
+	}
 )
 
 // jsonForms are the schemas of types that write their own JSON.
@@ -120,6 +123,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_archiveBlocks":              described[archiveJSON]("For other workers: blocks of the archive.", reflect.TypeFor[archiveBlockParams](), "", mayRefuse...),
 	"ocw_archiveCode":                described[archiveJSON]("For other workers: a node of the trie of :code.", reflect.TypeFor[archiveCodeParams](), "", mayRefuse...),
 	"ocw_getChanges":                 described[bytesInHex]("For other workers: keyed hashes of what a block changed.", reflect.TypeFor[hexParams](), "", mayRefuse...),
+	"ocw_rotateKeys":                 described[rotateAnswer]("For the operator: have new shielding keys announced.", reflect.TypeFor[rotateParams](), "", mayRefuse...),
 	"ocw_diff":                       described[diffAnswer]("For the operator: how another worker differs from this one.", reflect.TypeFor[diffParams](), "", mayRefuse...),
 }
 

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -55,7 +57,7 @@ var (
 type registrar struct {
 	w *Worker
 	// made is for what the last quote was made that was sent; nil for none.
-	made *tee.Binding
+	made *made
 	// used is the collateral that was known then.
 	used *dcap.Collateral
 	// refused is collateral that the chain has refused: without it the worker
@@ -142,14 +144,29 @@ func (r *registrar) current(s registered) bool {
 	if r.made == nil || s.own.reportData != r.made.ReportData(r.w.account.AccountID()) {
 		return false
 	}
-	r.w.registration.Store(r.made)
-	// What cannot be bound now is found out when it is made.
-	now, _, err := r.w.bind(r.made.Purpose)
-	return err != nil || now.Keys == r.made.Keys
+	r.w.registrations.Store(&[]binding.Registration{r.made.registration})
+	return !r.outdated()
 }
 
-// step is an extrinsic that registration needs.
+// outdated reports whether the worker has other keys than those for which the last
+// quote was made.
+func (r *registrar) outdated() bool {
+	if r.made == nil {
+		return false
+	}
+	now, _ := r.w.bind(r.made.Purpose)
+	return now.Keys != r.made.Keys
+}
+
+// made is for what a quote was made.
+type made struct {
+	tee.Binding
+	registration binding.Registration // the same in the form in which clients are told
+}
+
+// step is an extrinsic that registration needs, or one about the next epoch.
 type step struct {
+	epoch  *epoch.Message // about the next epoch, without what is below name and call; else nil
 	name   string
 	reason string // one of registrationReasons for the enclave itself, else ""
 	call   []byte
@@ -183,6 +200,12 @@ func (r *registrar) enclaveStep(m *metadata.Metadata, s registered, reason strin
 			return nil, err
 		}
 		r.made, r.used = made, w.platform.collateral()
+		// Which of the two the chain has, clients see there.
+		told := []binding.Registration{made.registration}
+		if before := w.registrations.Load(); before != nil {
+			told = append((*before)[:1:1], told...)
+		}
+		w.registrations.Store(&told)
 		x.done = func(s registered) bool {
 			return s.own != nil && s.own.reportData == made.ReportData(w.account.AccountID())
 		}
@@ -201,23 +224,20 @@ func (r *registrar) enclaveStep(m *metadata.Metadata, s registered, reason strin
 
 // prove makes a quote for what the worker has now, in the form that the pallet
 // takes, and says for what.
-func (r *registrar) prove() (*tee.Binding, []byte, error) {
+func (r *registrar) prove() (*made, []byte, error) {
 	w := r.w
 	purpose := tee.PurposeJoin
-	if w.keys.Load() != nil {
+	if w.ring.Load() != nil {
 		purpose = tee.PurposeServe
 	}
-	b, _, err := w.bind(purpose)
-	if err != nil {
-		return nil, nil, err
-	}
+	b, epochs := w.bind(purpose)
 	b.TLSKey = ratls.TLSKeyHash(w.certificate.Load().Leaf)
 	evidence, err := w.platform.Attest(b.ReportData(w.account.AccountID()))
 	if err != nil {
 		return nil, nil, err
 	}
 	proof, err := proofOf(evidence.Quote)
-	return &b, proof, err
+	return &made{b, binding.NewRegistration(&b, epochs)}, proof, err
 }
 
 // proofOf returns a quote as the pallet takes it: up to 5000 bytes, its

@@ -43,14 +43,21 @@ func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw 
 // answers, signed by this worker's account.
 func (w *Worker) registerShieldingKey(s *rpcserver.Server) {
 	handle(s, "ocw_getShieldingKey", func(context.Context, json.RawMessage) (any, error) {
-		keys, now, genesis := w.keys.Load(), w.shownKeys(), w.genesis.Load()
+		now, genesis := w.shownKeys(), w.genesis.Load()
 		view, err := w.view()
-		if err != nil || keys == nil || now == nil || genesis == nil {
+		if err != nil || now == nil || genesis == nil {
 			return nil, w.notReady()
 		}
-		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number()}
-		k.N, k.E = keys.Shielding.Public().Parts()
-		k.HybridKeys = now.document.Keys.HybridKeys
+		keys, err := w.publicKeys()
+		if err != nil {
+			return nil, err
+		}
+		public, err := keys.Shielding()
+		if err != nil {
+			return nil, err
+		}
+		k := roots.ShieldingKey{Genesis: *genesis, Shard: w.shard, Number: view.Number(), HybridKeys: keys.HybridKeys}
+		k.N, k.E = public.Parts()
 		k.Sign(w.account)
 		return k, nil
 	})

@@ -96,6 +96,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	w.registerProofs(s)
 	w.registerChanges(s)
 	w.registerDiff(s)
+	w.registerRotation(s)
 	w.registerAccess(s)
 	w.registerBinding(s)
 	w.registerApp(s)
@@ -155,12 +156,8 @@ func (w *Worker) rpcMetadata(raw json.RawMessage) ([]byte, error) {
 }
 
 func (w *Worker) rpcShieldingKey() ([]byte, error) {
-	m := w.keys.Load()
-	if m == nil {
-		return nil, w.notReady()
-	}
-	public, err := m.Shielding.Public().MarshalJSON()
-	return scale.AppendBytes(nil, public), err
+	keys, err := w.publicKeys()
+	return scale.AppendString(nil, keys.ShieldingKey), err
 }
 
 // view returns the state that getters are answered from, an error while there is

@@ -71,10 +71,7 @@ func TestRPC(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys, err := publicHash(w.keys.Load())
-		if err != nil {
-			t.Fatal(err)
-		}
+		keys := w.ring.Load().Bound().Hash()
 		if st.Account != w.account.AccountID() || st.Binding.Keys != keys || st.Binding.Purpose != tee.PurposeServe || st.Binding.TrustConfig != w.trustHash {
 			t.Errorf("got %+v", st)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/offchain-worker/sdk/internal/access"
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
@@ -38,6 +39,7 @@ type Worker struct {
 	dir       *dataDir
 	platform  *attestation
 	registrar *registrar
+	rotator   *rotator
 	account   *keyring.Pair
 	self      ratls.Self
 	shard     integritee.ShardID
@@ -71,13 +73,13 @@ type Worker struct {
 	genesis     atomic.Pointer[hashing.Hash]    // trust.Genesis, for Status
 	certificate atomic.Pointer[tls.Certificate] // of the trusted RPC
 	shown       atomic.Pointer[shown]           // what goes with the certificate
-	// registration is the binding for which the evidence vouches that the chain has
-	// verified; nil if the registration skipped attestation.
-	registration atomic.Pointer[tee.Binding]
-	keys         atomic.Pointer[enclave.KeyMaterial] // once they are known to be the shard's
-	core         atomic.Pointer[enclave.Core]        // only View is used by others than the follower
-	ready        chan struct{}
-	readyOnce    sync.Once
+	// registrations is for what the evidence vouches that the chain has verified, and
+	// for what that which is on its way; nil if the registration skips attestation.
+	registrations atomic.Pointer[[]binding.Registration]
+	ring          atomic.Pointer[enclave.KeyRing] // once the keys are known to be the shard's
+	core          atomic.Pointer[enclave.Core]    // only View is used by others than the follower
+	ready         chan struct{}
+	readyOnce     sync.Once
 }
 
 // urls is what is advertised.
@@ -212,7 +214,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	if cfg.opened != nil {
 		cfg.opened(w.platform.Measurement())
 	}
-	w.registrar = newRegistrar(w)
+	w.registrar, w.rotator = newRegistrar(w), &rotator{w: w}
 	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
 		return err
 	}
@@ -317,6 +319,9 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 	if w.gate, err = access.NewGate(w.trust.Genesis, w.shard, w.cfg.BoundGettersOnly); err != nil {
 		return err
 	}
+	if err := w.checkRotation(); err != nil {
+		return err
+	}
 	if err := w.openBlocks(); err != nil {
 		return err
 	}
@@ -342,18 +347,13 @@ func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 			return err
 		}
 	}
+	w.rotator.begin(own)
 	if !confirmed {
-		if err := w.serveKeys(own); err != nil {
+		if err := w.rotator.serve(); err != nil {
 			return err
 		}
 	} // else goLive does, once they are compared
 	return w.serveShard(ctx, own, confirmed)
-}
-
-// serveKeys has clients and peers get the keys from now on.
-func (w *Worker) serveKeys(own *ownKeys) error {
-	w.keys.Store(own.material)
-	return w.renewCertificate(tee.PurposeServe)
 }
 
 // comeToKeys registers and obtains the keys, following only heads: without the
@@ -460,7 +460,7 @@ func (w *Worker) nextHead(ctx context.Context, heads parentchain.Heads) error {
 // serveShard executes blocks and sends effects until ctx ends.
 func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) error {
 	w.health.setPhase("loading the state")
-	j, err := w.openJournal(ctx, own.material)
+	j, err := w.openJournal(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -468,7 +468,9 @@ func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) e
 	w.health.setPhase("catching up")
 	careful := j.steps.careful != 0 // the follower writes it
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return (&follower{w: w, core: j.core, to: &shardLedger{w, j}}).run(ctx) })
+	g.Go(func() error {
+		return (&follower{w: w, core: j.core, to: &shardLedger{w, j}, obtain: w.obtainMissing}).run(ctx)
+	})
 	g.Go(func() error { w.joined.run(ctx, j, own, careful); return nil })
 	g.Go(func() error { return j.audit(ctx, j.core) })
 	g.Go(func() error { w.comparer.run(ctx); return nil })
@@ -497,7 +499,7 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 			err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.compareKeys(ctx, own) })
 		}
 		if err == nil {
-			err = w.serveKeys(own)
+			err = w.rotator.serve()
 		}
 		if err != nil {
 			return err
@@ -510,6 +512,9 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	w.joined.end()
 	w.health.setPhase("running")
 	w.readyOnce.Do(func() { close(w.ready) })
+	var rotating sync.WaitGroup
+	defer rotating.Wait()
+	rotating.Go(func() { w.rotator.run(ctx) })
 	return newSubmitter(w).run(ctx)
 }
 
@@ -552,6 +557,9 @@ func (w *Worker) Status() Status {
 		MrEnclave: w.platform.Measurement().Hex(), Shard: w.shard.String(), Finalized: p.head, Pending: len(p.pending) + len(p.requests)}
 	for _, age := range p.ages() {
 		s.PendingBlocks = max(s.PendingBlocks, age)
+	}
+	if keys, err := w.publicKeys(); err == nil {
+		s.Epoch = keys.Epoch
 	}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
 	s.Progress, s.Joined = w.progress.read().status(), w.joined.status()

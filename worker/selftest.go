@@ -287,7 +287,7 @@ func (s *selftest) handOver(ctx context.Context) (string, error) {
 	secret := make([]byte, 1900)
 	rand.Read(secret)
 	p := &ratls.Provider{Self: giver, Terms: terms, Log: slog.New(slog.DiscardHandler), PublicKeys: func() (hashing.Hash, error) { return hashing.Hash{3}, nil },
-		Material:  func() ([]byte, error) { return bytes.Clone(secret), nil },
+		Material:  func() ([]byte, hashing.Hash, error) { return bytes.Clone(secret), hashing.Hash{3}, nil },
 		Authorize: func(context.Context, ratls.Peer) error { return nil }}
 	go func() { _ = p.Serve(ctx, l) }()
 	got, err := ratls.Request(ctx, l.Addr().String(), giver.Account.AccountID(), taker, terms)

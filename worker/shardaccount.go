@@ -93,7 +93,7 @@ func (s *requestSender) submit(ctx context.Context, q enclave.Request, at verifi
 		s.w.log.Warn("the runtime does not take what the app asks for: its nonce is used for nothing", "request", q.ID, "call", q.Pallet+"."+q.Name, "error", misfit)
 	}
 	if s.pair == nil {
-		s.pair = s.w.keys.Load().ShardAccount()
+		s.pair = s.w.ring.Load().ShardAccount()
 	}
 	of := *s.w.sender
 	of.pair = s.pair
@@ -146,7 +146,7 @@ func (s *requestSender) keepFunds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who := s.w.keys.Load().ShardAccount().AccountID()
+	who := s.w.ring.Load().ShardAccount().AccountID()
 	fee, err := s.w.fee(ctx, rt)(transferCall(rt.Metadata(), who, system.AccountData{}.Free))
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func (n *notaryNetwork) heard(w *Worker) (list []string) {
 // made returns what calls the shard's account has on the chain, by nonce.
 func (n *notaryNetwork) made(w *Worker) (calls []string) {
 	n.t.Helper()
-	who := w.keys.Load().ShardAccount().AccountID()
+	who := w.ring.Load().ShardAccount().AccountID()
 	for i := header.Number(1); i <= n.chain.Best().Number(); i++ {
 		b := n.chain.Block(i)
 		m := n.chain.Block(i - 1).Runtime().Metadata
@@ -180,7 +180,7 @@ func TestShardAccountRestart(t *testing.T) {
 	}
 	n.ready(w)
 	n.s = n.session(w)
-	who := w.keys.Load().ShardAccount().AccountID()
+	who := w.ring.Load().ShardAccount().AccountID()
 	n.untilExists(who)
 	var asked atomic.Int32
 	p.lossy(func(method string, params json.RawMessage) loss {
@@ -221,7 +221,7 @@ func TestShardAccountLosses(t *testing.T) {
 	w := n.start(cfg)
 	n.ready(w)
 	n.s = n.session(w)
-	n.untilExists(w.keys.Load().ShardAccount().AccountID())
+	n.untilExists(w.ring.Load().ShardAccount().AccountID())
 	secret := fmt.Sprintf("%x", "never")
 	p.lossy(func(method string, params json.RawMessage) loss {
 		if method == "author_submitExtrinsic" && strings.Contains(string(params), secret) {
@@ -253,7 +253,7 @@ func TestShardAccountReaped(t *testing.T) {
 	w := n.start(cfg)
 	n.ready(w)
 	n.s = n.session(w)
-	who := w.keys.Load().ShardAccount().AccountID()
+	who := w.ring.Load().ShardAccount().AccountID()
 	n.untilExists(who)
 	n.note("a")
 	n.tick(w, "requests are left", func() bool { return w.core.Load().View().OpenRequests() == 0 })
@@ -290,12 +290,12 @@ func TestShardAccountPoor(t *testing.T) {
 	rich := n.start(n.config("rich", t.TempDir()))
 	n.ready(rich)
 	n.s = n.session(rich)
-	who := rich.keys.Load().ShardAccount().AccountID()
+	who := rich.ring.Load().ShardAccount().AccountID()
 	n.untilExists(who)
 	n.current(rich)
 	poor := newRequestSender(&Worker{cfg: Config{App: n.app}, log: rich.log, health: newHealth(rich.log), chain: rich.chain, node: rich.node,
 		runtimes: rich.runtimes, sender: rich.sender, metrics: rich.metrics})
-	poor.w.keys.Store(rich.keys.Load())
+	poor.w.ring.Store(rich.ring.Load())
 	if err := poor.funds(n.ctx, 1); err != nil || poor.w.health.codes()["shard-account"] || poor.nextFunds != 1+fundsEvery {
 		t.Fatalf("%v, health %v, next look at block %d", err, poor.w.health.codes(), poor.nextFunds)
 	}

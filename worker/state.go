@@ -48,8 +48,8 @@ type journal struct {
 	snapshotAt int64      // bytes of log at which to take the next
 }
 
-func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
-	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: m, Fingerprint: w.fingerprint(), Approved: w.approvals.has, Account: w.account.AccountID(),
+func (w *Worker) coreConfig(own *ownKeys) enclave.Config {
+	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: own.ring.Load().Any(), Epoch: own.find, Fingerprint: w.fingerprint(), Approved: w.approvals.has, Account: w.account.AccountID(),
 		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval,
 		PublishInterval: w.cfg.publishInterval(), ReceiptBlocks: w.cfg.ReceiptBlocks, Watch: w.metrics.watch}
 }
@@ -57,7 +57,7 @@ func (w *Worker) coreConfig(m *enclave.KeyMaterial) enclave.Config {
 // openJournal opens the store of the shard and brings the core to where it
 // was, or to the last good point before a damage. A new store gets a core at
 // the start block, for which the node is asked.
-func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *journal, err error) {
+func (w *Worker) openJournal(ctx context.Context, own *ownKeys) (_ *journal, err error) {
 	key, err := w.platform.SealingKey("ocw/worker/store/1/" + w.trustHash.String())
 	if err != nil {
 		return nil, fatal("sealing key: %w", err)
@@ -69,7 +69,7 @@ func (w *Worker) openJournal(ctx context.Context, m *enclave.KeyMaterial) (_ *jo
 			err = errors.Join(err, j.close())
 		}
 	}()
-	cfg := w.coreConfig(m)
+	cfg := w.coreConfig(own)
 	if j.steps, err = openLastSteps(w.cfg.fs, j.dir, w.cfg.App, w.log, w.health); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -153,6 +154,7 @@ type submitter struct {
 	nextFunds        header.Number // when to look at the balance again
 	nextLook         header.Number // when to look at the own registration again
 	lookFailures     uint32        // steps of it that failed in a row
+	nextEpoch        header.Number // when to publish about the next epoch again
 	requests         *requestSender
 }
 
@@ -205,7 +207,7 @@ func (s *submitter) run(ctx context.Context) error {
 func (s *submitter) round(ctx context.Context) error {
 	// Funding takes blocks: before anything is looked at.
 	now, _ := s.w.published.read()
-	if (len(now.pending) > 0 || s.looks(now)) && now.number >= s.nextFunds {
+	if (len(now.pending) > 0 || s.looks(now) || s.epochMessage(now) != nil) && now.number >= s.nextFunds {
 		if err := s.funds(ctx, now.number); err != nil {
 			return err
 		}
@@ -215,7 +217,7 @@ func (s *submitter) round(ctx context.Context) error {
 	}
 	p := s.w.published.take()
 	s.settle(ctx, p)
-	look := s.looks(p)
+	look := s.looks(p) || s.epochMessage(p) != nil
 	if len(p.pending) == 0 && len(p.requests) == 0 && !look || p.volatile {
 		return nil
 	}
@@ -259,6 +261,9 @@ func (s *submitter) round(ctx context.Context) error {
 		}
 	}
 	if sent, err := s.register(ctx, p, at, info.Nonce); sent || err != nil {
+		return err
+	}
+	if sent, err := s.publishEpoch(ctx, p, at, info.Nonce); sent || err != nil {
 		return err
 	}
 	if refused != nil {
@@ -305,10 +310,68 @@ func (s *submitter) standing(ctx context.Context, at verified) (info system.Acco
 	return info, refused, nil
 }
 
-// looks reports whether it is time to look at the own registration. Before the
+// looks reports whether it is time to look at the own registration: from time to
+// time, and when it was made for other keys than the worker has now. Before the
 // block in whose state it was found there is nothing to see.
 func (s *submitter) looks(p published) bool {
-	return p.number >= s.nextLook && p.number >= s.w.registrar.proven
+	return p.number >= s.w.registrar.proven && (p.number >= s.nextLook || s.lookFailures == 0 && s.w.registrar.outdated())
+}
+
+// epochMessage returns what is to be published about the shard's next epoch, nil
+// for nothing.
+func (s *submitter) epochMessage(p published) *epoch.Message {
+	if core := s.w.core.Load(); core != nil && p.number >= s.nextEpoch {
+		return s.w.rotator.message(core.View())
+	}
+	return nil
+}
+
+// publishEpoch sends it, and tells whether it has.
+func (s *submitter) publishEpoch(ctx context.Context, p published, at verified, nonce uint32) (bool, error) {
+	m := s.epochMessage(p)
+	if m == nil {
+		return false, nil
+	}
+	values, err := s.w.chain.proveAt(ctx, at, shardStatusKey(integritee.ShardID(s.w.fingerprint())))
+	if err != nil {
+		return false, err
+	}
+	remark, err := takesNoMore(values[0], s.w.account.AccountID())
+	if err != nil {
+		return false, err
+	}
+	rt, err := s.w.runtimes.get(ctx)
+	if err != nil {
+		return false, err
+	}
+	call, err := enclave.EpochCall(rt.Metadata(), s.w.ring.Load().Any(), s.w.shard, s.w.trustHash, s.w.account.AccountID(), *m, remark)
+	if err != nil {
+		return false, err
+	}
+	x := &step{name: m.String(), call: call, epoch: m}
+	if err := s.sendStep(ctx, rt, x, nonce); err != nil {
+		return false, err
+	}
+	s.w.log.Info("publishes about the shard's next keys", "what", x.name, "remark", remark)
+	return true, nil
+}
+
+// sendStep sends a step with the next nonce that is free.
+func (s *submitter) sendStep(ctx context.Context, rt *enclave.Runtime, x *step, nonce uint32) error {
+	for s.inFlight[nonce] != nil {
+		nonce++
+	}
+	signed, err := s.w.sender.sign(rt, x.call, nonce)
+	if err != nil {
+		return err
+	}
+	if err := s.w.sender.submit(ctx, signed); isReply(err) {
+		return fmt.Errorf("%s: %w", x.name, err)
+	}
+	// It may have arrived or not: the same bytes are sent again later.
+	s.inFlight[nonce] = &attempt{signed: signed, step: x, sent: time.Now()}
+	s.w.log.Debug("step sent", "what", x.name, "nonce", nonce, "extrinsic", signed.hash)
+	return nil
 }
 
 // register sends what the own registration needs, and tells whether nothing else
@@ -346,20 +409,11 @@ func (s *submitter) register(ctx context.Context, p published, at verified, nonc
 	if state.own == nil {
 		s.w.health.trouble("registration", fmt.Errorf("account %s is not registered any more (pallet Teerex): it is registered again", s.w.account.AccountID()))
 	}
-	for s.inFlight[nonce] != nil {
-		nonce++
-	}
-	signed, err := s.w.sender.sign(rt, x.call, nonce)
-	if err != nil {
+	if err := s.sendStep(ctx, rt, x, nonce); err != nil {
 		return false, err
 	}
-	if err := s.w.sender.submit(ctx, signed); isReply(err) {
-		return false, fmt.Errorf("%s: %w", x.name, err)
-	}
-	// It may have arrived or not: the same bytes are sent again later.
-	s.inFlight[nonce] = &attempt{signed: signed, step: x, sent: time.Now()}
 	r.sent(x)
-	s.w.log.Info("registering again", "what", x.name, "reason", x.reason, "nonce", nonce, "extrinsic", signed.hash)
+	s.w.log.Info("registering again", "what", x.name, "reason", x.reason)
 	return true, nil
 }
 
@@ -494,7 +548,11 @@ func (s *submitter) settle(ctx context.Context, p published) {
 	for _, x := range p.own {
 		a := s.inFlight[x.Nonce]
 		delete(s.inFlight, x.Nonce)
-		if a != nil && a.step != nil && !x.Success {
+		switch {
+		case a == nil || a.step == nil:
+		case a.step.epoch != nil:
+			s.epochPublished(ctx, p.number, a, x)
+		case !x.Success:
 			s.stepFailed(ctx, p.number, a, x)
 		}
 		if a == nil || a.effect == nil {
@@ -540,6 +598,23 @@ func (s *submitter) failure(ctx context.Context, x enclave.OwnExtrinsic) string 
 	}
 	return dispatchError(rt.Metadata(), x.Failure)
 }
+
+// epochPublished has what is left to be said about the next epoch wait, if what was
+// said had no effect: another worker was faster, or it failed.
+func (s *submitter) epochPublished(ctx context.Context, now header.Number, a *attempt, x enclave.OwnExtrinsic) {
+	if still := s.w.rotator.message(s.w.core.Load().View()); still == nil || *still != *a.step.epoch {
+		return
+	}
+	s.nextEpoch = now + epochPause
+	reason := "it had no effect"
+	if !x.Success {
+		reason = s.failure(ctx, x)
+	}
+	s.w.log.Warn("publication about the shard's next keys did not count", "what", a.step.name, "extrinsic", x.Hash, "reason", reason)
+}
+
+// epochPause is how many blocks pass before another attempt.
+const epochPause = 8
 
 // stepFailed has the next look at the registration wait.
 func (s *submitter) stepFailed(ctx context.Context, now header.Number, a *attempt, x enclave.OwnExtrinsic) {

@@ -93,6 +93,12 @@ type Config struct {
 	// BoundGettersOnly refuses signed getters that can be repeated: those in the
 	// form of the Rust worker.
 	BoundGettersOnly bool
+	// RotateKeys has new shielding keys announced when those of the shard are so many
+	// blocks old; 0 has them announced only when an operator asks for it.
+	RotateKeys uint32
+	// RotationOverlap is for how many blocks former keys are accepted beside those
+	// that this worker announces; 0 is DefaultRotationOverlap.
+	RotationOverlap uint16
 	// TrustConfig is a JSON file with the trust config of the shard; "" with
 	// Dev is block 0 of the connected chain, and an error without.
 	TrustConfig string
@@ -172,6 +178,9 @@ type Status struct {
 	Hash      hashing.Hash  `json:"hash"`
 	StateRoot hashing.Hash  `json:"stateRoot"`
 	RootsFrom header.Number `json:"rootsFrom"` // the first block whose roots are kept
+	// Epoch is the one whose keys operations are to be encrypted to, 0 while that is
+	// not known.
+	Epoch uint32 `json:"epoch"`
 	// Divergences are the workers that publish other roots than this one.
 	Divergences []Divergence `json:"divergences,omitempty"`
 

@@ -26,13 +26,36 @@ const Method = "ocw_getBinding"
 type Document struct {
 	// TrustConfig is the shard's trust config, encoded.
 	TrustConfig roots.Bytes `json:"trustConfig" doc:"the shard's trust config: version 1 and SCALE"`
-	Keys        Keys        `json:"keys"`
+	// Keys are those that operations are to be encrypted to now.
+	Keys Keys `json:"keys"`
+	// Epochs are the hashes of all keys for which the evidence vouches, Keys among
+	// them.
+	Epochs Epochs `json:"epochs" doc:"hashes of the public keys of the epochs for which the evidence vouches"`
 	// Statement is that of the worker's certificate, for who cannot see it: SCALE
 	// of ratls.Statement, evidence included.
 	Statement roots.Bytes `json:"statement" doc:"SCALE of account, binding, the account's signature and evidence, as in the certificate"`
-	// Registration is SCALE of the [tee.Binding] for which the evidence vouches
-	// that the chain has verified at the worker's registration; nil if it has none.
-	Registration *roots.Bytes `json:"registration,omitempty" doc:"SCALE of the binding for which the evidence of the registration vouches"`
+	// Registrations are for what the evidence vouches that the chain has verified at
+	// the worker's registration: the last one, and one that is on its way. None if it
+	// has none.
+	Registrations []Registration `json:"registrations,omitempty"`
+}
+
+// Registration is for what the evidence of a registration vouches.
+type Registration struct {
+	Binding roots.Bytes `json:"binding" doc:"SCALE of the binding"`
+	Epochs  Epochs      `json:"epochs" doc:"hashes of the public keys that it is about"`
+}
+
+// Epochs are hashes of the public keys of some epochs, by ascending epoch.
+type Epochs []hashing.Hash
+
+// Hash is what a [tee.Binding] has as Keys: BLAKE2b-256 of a label and Vec<H256>;
+// zero for none.
+func (e Epochs) Hash() hashing.Hash {
+	if len(e) == 0 {
+		return hashing.Hash{}
+	}
+	return hashing.Blake2b256([]byte(labelEpochs), scale.MustMarshal([]hashing.Hash(e)))
 }
 
 // Keys are the public keys of a worker.
@@ -49,13 +72,13 @@ var ErrMalformed = errors.New("malformed binding document")
 
 const (
 	labelPublicKeys = "ocw/public-keys/2"
+	labelEpochs     = "ocw/bound-epochs/1"
 	// maxShieldingKey bounds the text of a shielding key in bytes: 388 numbers.
 	maxShieldingKey = 4096
 )
 
-// Hash is what a [tee.Binding] has as Keys: BLAKE2b-256 of a label, epoch (u32),
-// the shielding key's text and the keys of the hybrid envelopes, as SCALE bytes
-// each, and Material.
+// Hash names the keys: BLAKE2b-256 of a label, epoch (u32), the shielding key's text
+// and the keys of the hybrid envelopes, as SCALE bytes each, and Material.
 func (k Keys) Hash() hashing.Hash {
 	b := scale.AppendString(scale.AppendU32([]byte(labelPublicKeys), k.Epoch), k.ShieldingKey)
 	for _, e := range shielding.Hybrids {
@@ -94,24 +117,21 @@ func (d *Document) Config() (trustconfig.Config, error) {
 	return t, err
 }
 
-// Registered returns the binding of the registration, nil if there is none.
-// Errors wrap ErrMalformed.
-func (d *Document) Registered() (*tee.Binding, error) {
-	if d.Registration == nil {
-		return nil, nil
-	}
-	var b tee.Binding
-	if err := scale.Unmarshal(*d.Registration, &b); err != nil {
-		return nil, fmt.Errorf("%w: binding of the registration: %w", ErrMalformed, err)
-	}
-	return &b, nil
+// NewRegistration returns the registration for whose evidence vouches for b, which
+// is about the keys of some epochs.
+func NewRegistration(b *tee.Binding, epochs Epochs) Registration {
+	return Registration{scale.MustMarshal(*b), epochs}
 }
 
-// Register puts the binding of the registration in; nil for none.
-func (d *Document) Register(b *tee.Binding) {
-	d.Registration = nil
-	if b != nil {
-		raw := roots.Bytes(scale.MustMarshal(*b))
-		d.Registration = &raw
+// Decode returns the binding, which is about the keys of Epochs. Errors wrap
+// ErrMalformed.
+func (r *Registration) Decode() (*tee.Binding, error) {
+	var b tee.Binding
+	if err := scale.Unmarshal(r.Binding, &b); err != nil {
+		return nil, fmt.Errorf("%w: binding of the registration: %w", ErrMalformed, err)
 	}
+	if b.Keys != r.Epochs.Hash() {
+		return nil, fmt.Errorf("%w: binding of the registration: it is not of the epochs that are named with it", ErrMalformed)
+	}
+	return &b, nil
 }

@@ -19,7 +19,8 @@ import (
 func document() *Document {
 	d := &Document{TrustConfig: trustconfig.Dev(hashing.Hash{1}, integritee.ShardID{2}, "app").Encode(),
 		Keys: Keys{Epoch: 3, ShieldingKey: `{"n":[],"e":[]}`, HybridKeys: roots.HybridKeys{X25519: roots.Bytes{7}, X25519MLKEM768: roots.Bytes{8, 9}}, Material: hashing.Hash{4}}, Statement: roots.Bytes{5}}
-	d.Register(&tee.Binding{Purpose: tee.PurposeServe, Shard: [32]byte{2}, BlockNumber: 6})
+	d.Epochs = Epochs{{1}, d.Keys.Hash()}
+	d.Registrations = []Registration{NewRegistration(&tee.Binding{Purpose: tee.PurposeServe, Shard: [32]byte{2}, Keys: d.Epochs.Hash(), BlockNumber: 6}, d.Epochs)}
 	return d
 }
 
@@ -39,12 +40,8 @@ func TestDocument(t *testing.T) {
 	if err != nil || c.App != "app" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	b, err := back.Registered()
-	if err != nil || b.BlockNumber != 6 || b.Purpose != tee.PurposeServe {
-		t.Errorf("%+v, %v", b, err)
-	}
-	back.Register(nil)
-	if b, err := back.Registered(); b != nil || err != nil || back.Registration != nil {
+	b, err := back.Registrations[0].Decode()
+	if err != nil || b.BlockNumber != 6 || b.Purpose != tee.PurposeServe || b.Keys != back.Epochs.Hash() {
 		t.Errorf("%+v, %v", b, err)
 	}
 }
@@ -68,6 +65,17 @@ func TestKeysHash(t *testing.T) {
 	}
 }
 
+// TestEpochsHash: this is what evidence vouches for.
+func TestEpochsHash(t *testing.T) {
+	a, b := hashing.Hash{1}, hashing.Hash{2}
+	if got, want := (Epochs{a, b}).Hash(), hashing.Blake2b256([]byte("ocw/bound-epochs/1"), []byte{2 << 2}, a[:], b[:]); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if h := (Epochs{}).Hash(); !h.IsZero() {
+		t.Errorf("no keys have the hash %v", h)
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	d := document()
 	if _, err := d.Keys.Shielding(); !errors.Is(err, ErrMalformed) {
@@ -84,8 +92,14 @@ func TestMalformed(t *testing.T) {
 	if _, err := d.Config(); !errors.Is(err, ErrMalformed) || !errors.Is(err, trustconfig.ErrInvalid) {
 		t.Error(err)
 	}
-	*d.Registration = (*d.Registration)[1:]
-	if _, err := d.Registered(); !errors.Is(err, ErrMalformed) {
+	r := d.Registrations[0]
+	r.Epochs = r.Epochs[1:]
+	if _, err := r.Decode(); !errors.Is(err, ErrMalformed) {
+		t.Error(err)
+	}
+	r = d.Registrations[0]
+	r.Binding = r.Binding[1:]
+	if _, err := r.Decode(); !errors.Is(err, ErrMalformed) {
 		t.Error(err)
 	}
 }
@@ -96,7 +110,7 @@ func FuzzDocument(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"keys":{"shieldingKey":"{}"},"registration":"0x"}`))
+	f.Add([]byte(`{"keys":{"shieldingKey":"{}"},"registrations":[{"binding":"0x","epochs":[]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var d Document
 		if json.Unmarshal(text, &d) != nil {
@@ -105,14 +119,13 @@ func FuzzDocument(f *testing.F) {
 		if c, err := d.Config(); err == nil && string(c.Encode()) != string(d.TrustConfig) {
 			t.Errorf("the trust config encodes to %x", c.Encode())
 		}
-		b, err := d.Registered()
-		if err != nil && !errors.Is(err, ErrMalformed) {
-			t.Error(err)
-		}
-		if b != nil {
-			again := d
-			if again.Register(b); string(*again.Registration) != string(*d.Registration) {
-				t.Errorf("the registration encodes to %x", *again.Registration)
+		for _, r := range d.Registrations {
+			b, err := r.Decode()
+			if err != nil && !errors.Is(err, ErrMalformed) {
+				t.Error(err)
+			}
+			if err == nil && string(NewRegistration(b, r.Epochs).Binding) != string(r.Binding) {
+				t.Errorf("the registration encodes to %x", NewRegistration(b, r.Epochs).Binding)
 			}
 		}
 		if _, err := d.Keys.Shielding(); err != nil && !errors.Is(err, ErrMalformed) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/pipeline"
@@ -175,11 +176,12 @@ func TestLookAheadOfAnotherBlock(t *testing.T) {
 		do()
 	}
 	other := w.newCore()
-	f := testFingerprint
-	if !ahead.fits(w.core, first, f) || ahead.fits(other, first, f) || ahead.fits(w.core, w.blocks[0], f) || ahead.fits(w.core, first, integritee.Fingerprint{1}) {
+	f, accepted := testFingerprint, []epoch.ID{{}}
+	if !ahead.fits(w.core, first, f, accepted) || ahead.fits(other, first, f, accepted) || ahead.fits(w.core, w.blocks[0], f, accepted) || ahead.fits(w.core, first, integritee.Fingerprint{1}, accepted) ||
+		ahead.fits(w.core, first, f, []epoch.ID{{Number: 1}, {}}) {
 		t.Error("what was opened fits where it must not")
 	}
-	if w.core.LookAhead(first).fits(w.core, first, f) {
+	if w.core.LookAhead(first).fits(w.core, first, f, accepted) {
 		t.Error("pieces that have not run count")
 	}
 }

@@ -125,13 +125,17 @@ const (
 	// AlarmShardAccount: an extrinsic of the shard's account is in a block that
 	// no request of the app accounts for.
 	AlarmShardAccount AlarmKind = 12
+	// AlarmEpoch: somebody without the shard's secret has published a message about
+	// the keys of its next epoch. It counts for nothing.
+	AlarmEpoch AlarmKind = 13
 )
 
 var alarmNames = []scale.Variant{{Index: 1, Name: "not matched"}, {Index: 2, Name: "no ciphertext"}, {Index: 3, Name: "own confirmation differs"},
 	{Index: 4, Name: "call hash consumed"}, {Index: 5, Name: "sender of shielded funds unknown"}, {Index: 6, Name: "hook failed"}, {Index: 7, Name: "refund refused"},
 	{Index: 8, Name: "preparation panicked"}, {Index: 9, Name: "the runtime has another layout than the app expects"}, {Index: 10, Name: "trigger failed"},
 	{Index: 11, Name: "another worker has other roots"},
-	{Index: 12, Name: "extrinsic of the shard's account without a request"}}
+	{Index: 12, Name: "extrinsic of the shard's account without a request"},
+	{Index: 13, Name: "forged message about the shard's next keys"}}
 
 // SCALEVariants lists the kinds.
 func (AlarmKind) SCALEVariants() []scale.Variant { return alarmNames }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave/internal/envelope"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/roots"
@@ -37,7 +38,11 @@ const (
 type Config struct {
 	App   *stf.App
 	Trust TrustConfig
-	Keys  *KeyMaterial
+	// Keys has the shard's root seed, and the shielding key of one epoch.
+	Keys *KeyMaterial
+	// Epoch returns the keys of a further epoch, nil as long as there are none: the
+	// core does not go on without them. Nil has none.
+	Epoch func(epoch.ID) *KeyMaterial
 	// Fingerprint is this enclave's measurement. A block at which the shard's
 	// configuration names another one, not approved either, is refused.
 	Fingerprint integritee.Fingerprint
@@ -79,7 +84,7 @@ type Config struct {
 	// one. No byte depends on it.
 	Careful header.Number
 	// Envelope is for simulations, which can make one; nil, as everywhere else,
-	// has Keys open ciphertexts.
+	// has keys open ciphertexts.
 	Envelope *envelope.None
 }
 
@@ -153,7 +158,9 @@ type tip struct {
 // Core executes blocks. Its methods belong to one goroutine, except View.
 type Core struct {
 	cfg       Config
-	opener    opener
+	trustHash hashing.Hash
+	opened    map[epoch.ID]opener // made of keys
+	epochs    epoch.State         // as the state has it
 	appSecret [32]byte
 	fees      keyring.AccountID // the enclave account
 	tip       tip
@@ -206,13 +213,10 @@ func New(cfg Config, start Start) (*Core, error) {
 }
 
 func newCore(cfg Config, t tip) *Core {
-	var o opener = newEnvelopes(cfg.Keys)
-	if cfg.Envelope != nil {
-		o = cfg.Envelope
-	}
 	return &Core{
 		cfg:       cfg,
-		opener:    o,
+		trustHash: cfg.Trust.Hash(),
+		opened:    map[epoch.ID]opener{},
 		appSecret: cfg.Keys.prf(labelPRFApp),
 		fees:      cfg.Keys.EnclaveAccount(),
 		tip:       t,
@@ -321,6 +325,7 @@ func (c *Core) env(t *tip, config *integritee.UpgradableShardConfig) stf.Env {
 
 // publish makes the present state the one that getters see.
 func (c *Core) publish() {
+	c.epochs = c.cfg.App.Epochs(c.state.Snapshot())
 	next := c.tip
 	next.Number++
 	c.everyBlock = c.cfg.App.DeclareEveryBlock(c.env(&next, c.tip.ShardConfig))
@@ -333,6 +338,7 @@ func (c *Core) publish() {
 		history:     c.history,
 		recent:      c.recent.blocks,
 		required:    c.requiredKeys(),
+		epochs:      c.epochs,
 		fingerprint: integritee.FingerprintAt(c.cfg.Trust.Shard, c.tip.ShardConfig, c.tip.Number+1),
 	})
 }

@@ -3,6 +3,7 @@ package enclave
 import (
 	"fmt"
 
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/state"
 	"github.com/offchain-worker/sdk/scale"
@@ -34,7 +35,7 @@ func (c *Core) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 
 // run executes the operations in order, then refunds, and computes the state
 // after the block.
-func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.ShardAccountSeen, chain *stf.Parentchain) {
+func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.ShardAccountSeen, chain *stf.Parentchain, messages []epoch.Message) {
 	defer c.watch(StageExecute)()
 	env := c.env(&tip{Number: commit.Number, Hash: commit.Hash, ParentHash: commit.ParentHash, Now: commit.Now}, c.tip.ShardConfig)
 	env.Parentchain = chain
@@ -46,6 +47,7 @@ func (c *Core) run(commit *Commit, s *scan, refunds []*Effect, account stf.Shard
 		*commit, o = before, state.NewOverlay(snapshot)
 		env.Effects = new(stf.Effects)
 		c.runAll(commit, o, env, s, refunds, account)
+		c.recordEpochs(o, commit.Number, messages)
 	})
 	commit.Changes = o.Changes()
 	commit.next = c.state.Clone()

@@ -128,7 +128,7 @@ func TestGarbage(t *testing.T) {
 			nonce += 2
 			// What is wrong before the signature is known inside only.
 			op := operation{ciphertext: c.ciphertext}
-			inside := (&preparation{core: w.core, number: w.core.tip.Number + 1, fingerprint: testFingerprint}).open(&op)
+			inside := (&preparation{core: w.core, number: w.core.tip.Number + 1, fingerprint: testFingerprint, opener: newEnvelopes(testKeys())}).open(&op)
 			want := []stf.Code{stf.Success, c.want, stf.Success}
 			switch {
 			case inside == stf.Success:

@@ -79,6 +79,20 @@ func FuzzDecodeKeyMaterial(f *testing.F) {
 	})
 }
 
+func FuzzDecodeKeyRing(f *testing.F) {
+	f.Add(testKeys().Encode())
+	f.Add([]byte{2, 8, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := DecodeKeyRing(b)
+		if (err == nil) == (r == nil) {
+			t.Fatalf("%v, %v", r, err)
+		}
+		if err == nil && !bytes.Equal(r.Encode(), b) {
+			t.Error("it encodes to something else")
+		}
+	})
+}
+
 func FuzzDecodeTrustConfig(f *testing.F) {
 	f.Add(validTrust().Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {

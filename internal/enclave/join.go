@@ -155,7 +155,7 @@ func (h *sharedHead) check(cfg *Config, n header.Number) error {
 	switch {
 	case h.Trust != cfg.Trust.Hash():
 		return errors.New("it is of another trust config")
-	case h.Keys != cfg.Keys.Hash():
+	case h.Keys != cfg.Keys.rootHash():
 		return errors.New("it is of other key material")
 	case h.Number != n:
 		return fmt.Errorf("it is of block %d, not %d", h.Number, n)

@@ -201,9 +201,6 @@ func TestJoinForeign(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"another trust config": func(c *Config) { c.Trust.Upgrade = UpgradeKeys{Threshold: 1, Keys: []keyring.AccountID{{1}}} },
 		"another root seed":    func(c *Config) { c.Keys = &KeyMaterial{Shielding: c.Keys.Shielding} },
-		"another shielding key": func(c *Config) {
-			c.Keys = &KeyMaterial{Epoch: 1, Shielding: c.Keys.Shielding, RootSeed: c.Keys.RootSeed}
-		},
 	} {
 		cfg := w.cfg
 		change(&cfg)

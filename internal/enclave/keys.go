@@ -9,6 +9,9 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 
+	"github.com/offchain-worker/sdk/internal/binding"
+	"github.com/offchain-worker/sdk/internal/epoch"
+	"github.com/offchain-worker/sdk/internal/roots"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -74,6 +77,16 @@ func DecodeKeyMaterial(b []byte) (*KeyMaterial, error) {
 	return k, nil
 }
 
+// PublicKeys returns what everybody may know of it.
+func (k *KeyMaterial) PublicKeys() binding.Keys {
+	text, err := k.Shielding.Public().MarshalJSON()
+	if err != nil {
+		panic("enclave: " + err.Error()) // numbers have a JSON form
+	}
+	hybrid := roots.HybridKeys{X25519: k.Hybrid(shielding.X25519).Public().Bytes(), X25519MLKEM768: k.Hybrid(shielding.X25519MLKEM768).Public().Bytes()}
+	return binding.Keys{Epoch: k.Epoch, ShieldingKey: string(text), HybridKeys: hybrid, Material: k.Hash()}
+}
+
 // Hash identifies the key material without disclosing it: BLAKE2b-256 of a
 // label and the encoding. The hash of the public keys, which is published and
 // compared (RULES 5), has it inside.
@@ -110,6 +123,17 @@ func (k *KeyMaterial) Hybrid(e shielding.Envelope) *shielding.HybridKey {
 	}
 	return key
 }
+
+// Tag returns the tag by which the shard's workers know a message about epochs as
+// one of theirs: the first bytes of what is derived from the root seed, so that
+// whoever has the shielding key of some epoch alone cannot make it.
+func (k *KeyMaterial) Tag(m *epoch.Message, shard [32]byte, trust hashing.Hash) epoch.Tag {
+	secret := k.prf(labelEpochTag, m.Tagged(shard, trust))
+	return epoch.Tag(secret[:len(epoch.Tag{})])
+}
+
+// rootHash names the root seed without disclosing it.
+func (k *KeyMaterial) rootHash() hashing.Hash { return k.prf(labelRootHash) }
 
 // EnclaveAccount returns the account inside the shard that collects fees. It
 // is no public key, so nobody can sign for it.

@@ -11,5 +11,7 @@ const (
 	labelEnclaveAccount = "ocw/prf/enclave-account/1"
 	labelHybridKey      = "ocw/prf/hybrid-key/1"
 	labelShardAccount   = "ocw/prf/shard-account/1"
+	labelEpochTag       = "ocw/prf/epoch-tag/1"
+	labelRootHash       = "ocw/prf/root-hash/1"
 	labelClaim          = "ocw/shard-keys/1"
 )

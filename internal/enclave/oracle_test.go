@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/stf"
@@ -179,7 +180,7 @@ func TestPanicInPreparation(t *testing.T) {
 		w.fund(alice, 10*unit)
 		good := w.transfer(alice, bob, unit, 0)
 		c := w.block().invoke(good).shield(testShard, w.encrypt(id[:]), unit).invoke([]byte("x")).seal()
-		w.core.opener = &envelopes{rsa: new(shielding.PrivateKey)} // panics where it is used
+		w.core.opened[epoch.ID{}] = &envelopes{rsa: new(shielding.PrivateKey)} // panics where it is used
 		commit, err := w.core.Execute(c)
 		if err != nil {
 			t.Fatal(err)

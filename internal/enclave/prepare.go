@@ -40,6 +40,7 @@ type preparation struct {
 	core          *Core
 	number        header.Number
 	fingerprint   integritee.Fingerprint
+	opener        opener
 	jobs          []job
 	beneficiaries map[beneficiaryKey]*beneficiary
 	leaves        []leaf
@@ -71,8 +72,8 @@ type beneficiaryKey struct {
 
 // newPreparation lists the jobs of a block. What they compute for one operation
 // does not depend on any other, so neither does the result depend on the order.
-func (c *Core) newPreparation(s *scan, n header.Number, fingerprint integritee.Fingerprint) *preparation {
-	p := &preparation{core: c, number: n, fingerprint: fingerprint, beneficiaries: map[beneficiaryKey]*beneficiary{}}
+func (c *Core) newPreparation(s *scan, n header.Number, fingerprint integritee.Fingerprint, o opener) *preparation {
+	p := &preparation{core: c, number: n, fingerprint: fingerprint, opener: o, beneficiaries: map[beneficiaryKey]*beneficiary{}}
 	for i := range s.operations {
 		op := &s.operations[i]
 		switch {
@@ -177,7 +178,7 @@ func (p *preparation) run() {
 // decrypt opens a ciphertext for the shard, under the fingerprint in force.
 func (p *preparation) decrypt(ciphertext []byte, maxChunks int) ([]byte, error) {
 	where := shielding.Binding{Shard: p.core.cfg.Trust.Shard, Fingerprint: p.fingerprint}
-	return p.core.opener.Open(ciphertext, maxChunks, where)
+	return p.opener.Open(ciphertext, maxChunks, where)
 }
 
 // told returns the code that a receipt has for an invocation that open found

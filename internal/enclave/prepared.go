@@ -58,7 +58,7 @@ func (c *Core) PrepareAhead(b *lightclient.VerifiedBlock, a *Ahead) (*Prepared, 
 	if err != nil {
 		return nil, fmt.Errorf("%w: block %d: %w", ErrFatal, head.Number, err)
 	}
-	s, leaves, err := c.opened(b, a, fingerprint)
+	s, leaves, err := c.openBlock(b, a, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", head.Number, err)
 	}
@@ -82,18 +82,23 @@ func (c *Core) PrepareAhead(b *lightclient.VerifiedBlock, a *Ahead) (*Prepared, 
 	return p, nil
 }
 
-// opened returns what the block holds, opened, and the leaves of its
+// openBlock returns what the block holds, opened, and the leaves of its
 // confirmation: of a where that fits, else all cores do it now.
-func (c *Core) opened(b *lightclient.VerifiedBlock, a *Ahead, fingerprint integritee.Fingerprint) (*scan, []hashing.Hash, error) {
-	if a.fits(c, b, fingerprint) {
+func (c *Core) openBlock(b *lightclient.VerifiedBlock, a *Ahead, fingerprint integritee.Fingerprint) (*scan, []hashing.Hash, error) {
+	accepted := c.epochs.At(b.Number()).Accepted(b.Number())
+	if a.fits(c, b, fingerprint, accepted) {
 		return a.scan, a.work.confirmed(), nil
+	}
+	o, err := c.opener(b.Number(), accepted)
+	if err != nil {
+		return nil, nil, err
 	}
 	s, err := c.scan(b.Extrinsics(), b.Events())
 	if err != nil {
 		return nil, nil, err
 	}
 	defer c.watch(StagePrepare)()
-	p := c.newPreparation(s, b.Number(), fingerprint)
+	p := c.newPreparation(s, b.Number(), fingerprint, o)
 	p.run()
 	return s, p.confirmed(), nil
 }
@@ -176,7 +181,9 @@ func (p *Prepared) Execute(b *lightclient.VerifiedBlock) (*Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", commit.Number, err)
 	}
-	c.run(commit, p.scan, refunds, account, p.chain)
+	messages, alarms := c.epochMessages(p.scan, p.fingerprint)
+	commit.Alarms = append(commit.Alarms, alarms...)
+	c.run(commit, p.scan, refunds, account, p.chain, messages)
 	c.settle(commit, p.scan)
 	c.compare(commit, p.scan)
 	c.owe(commit, p.scan.named)

@@ -52,17 +52,18 @@ type publishedHash struct {
 	roots.Publication
 }
 
-// readPublished reads an event PublishedHash; nil if it is about something else.
-func (c *Core) readPublished(r *metadata.EventRecord) (*publishedHash, error) {
+// readPublished notes what an event PublishedHash says of the shard.
+func (c *Core) readPublished(in *scanned, r *metadata.EventRecord) error {
 	var e integritee.EventPublishedHash
 	if err := scale.Unmarshal(r.Data, &e); err != nil {
-		return nil, err
+		return err
 	}
-	p, ok := roots.Published(c.cfg.Trust.Shard, &e, r.Topics)
-	if !ok {
-		return nil, nil
+	if p, ok := roots.Published(c.cfg.Trust.Shard, &e, r.Topics); ok {
+		in.published = append(in.published, publishedHash{e.EnclaveFingerprint, p})
+		return nil
 	}
-	return &publishedHash{e.EnclaveFingerprint, p}, nil
+	c.addEpochMessage(in, &e)
+	return nil
 }
 
 // compare compares the roots that workers have published in the block with

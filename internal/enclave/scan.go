@@ -37,6 +37,8 @@ type scanned struct {
 	confirms []processed
 	// published are roots of the shard that the extrinsic has published.
 	published []publishedHash
+	// epochs are messages about the shard's keys, their tags not looked at.
+	epochs []epochMessage
 }
 
 // operation is something of our shard that ends in a receipt, found by its
@@ -157,11 +159,7 @@ func (c *Core) scanEvent(s *scan, records []metadata.EventRecord, i uint32) erro
 		}
 		in.confirms = append(in.confirms, p)
 	case c.runtime.is(r, eventPublished) && in != nil:
-		p, err := c.readPublished(r)
-		if p != nil {
-			in.published = append(in.published, *p)
-		}
-		return err
+		return c.readPublished(in, r)
 	}
 	return nil
 }
@@ -195,6 +193,7 @@ func (c *Core) scanSignal(s *scan, records []metadata.EventRecord, info *signalI
 func (c *Core) scanExtrinsic(s *scan, i uint32) {
 	x := &s.extrinsics[i]
 	shard := c.cfg.Trust.Shard
+	c.remarkEpochMessage(x)
 	if x.calls.top == callTimestamp && x.status == statusSuccess {
 		now := stf.Moment(x.calls.now)
 		s.now = &now

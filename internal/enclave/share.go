@@ -12,7 +12,7 @@ import (
 
 // sharedVersion is the first byte of a shared snapshot: none that a worker's own
 // begins with.
-const sharedVersion = 0x81
+const sharedVersion = 0x82
 
 // A shared snapshot is a sequence of frames like a worker's own: the head in
 // SCALE; Vec<sharedRoots> until one is empty; Vec<blockReceipts> until one is
@@ -25,7 +25,7 @@ const sharedVersion = 0x81
 type sharedHead struct {
 	Version uint8
 	Trust   hashing.Hash  // of the trust config
-	Keys    hashing.Hash  // of the key material
+	Keys    hashing.Hash  // of the root seed
 	Number  header.Number // of the block
 	// RootsFrom is the first block of which there are roots, and Before the
 	// history before it; zero if that is the start block, which has none.
@@ -53,7 +53,7 @@ func (c *Core) SharedSnapshotWriter() func(io.Writer) error {
 	head := sharedHead{
 		Version:   sharedVersion,
 		Trust:     c.cfg.Trust.Hash(),
-		Keys:      c.cfg.Keys.Hash(),
+		Keys:      c.cfg.Keys.rootHash(),
 		Number:    c.tip.Number,
 		RootsFrom: c.history.first,
 	}

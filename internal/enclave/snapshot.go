@@ -17,7 +17,7 @@ import (
 )
 
 // snapshotVersion is the first field of a snapshot.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // Sizes of a snapshot's frames in bytes: one is closed when it is longer than
 // frameTarget, and one of more than maxFrame is refused when read. A single
@@ -44,7 +44,7 @@ var ErrSnapshot = errors.New("enclave: invalid snapshot")
 type snapshotHead struct {
 	Version uint8
 	Trust   hashing.Hash      // of the trust config
-	Keys    hashing.Hash      // of the key material
+	Keys    hashing.Hash      // of the root seed
 	Account keyring.AccountID // whose confirmations are owed
 	Tip     tip
 	Outbox  []Effect
@@ -60,7 +60,7 @@ func (c *Core) SnapshotWriter() func(io.Writer) error {
 	head := snapshotHead{
 		Version: snapshotVersion,
 		Trust:   c.cfg.Trust.Hash(),
-		Keys:    c.cfg.Keys.Hash(),
+		Keys:    c.cfg.Keys.rootHash(),
 		Account: c.cfg.Account,
 		Tip:     c.tip,
 		Outbox:  c.outbox.list(),
@@ -210,7 +210,7 @@ func (h *snapshotHead) check(cfg *Config) error {
 	switch {
 	case h.Trust != cfg.Trust.Hash():
 		return errors.New("it is of another trust config")
-	case h.Keys != cfg.Keys.Hash():
+	case h.Keys != cfg.Keys.rootHash():
 		return errors.New("it is of other key material")
 	case h.Account != cfg.Account:
 		return fmt.Errorf("it is of account %v", h.Account)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/offchain-worker/sdk/internal/access"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/isolate"
 	"github.com/offchain-worker/sdk/internal/roots"
@@ -27,6 +28,7 @@ type View struct {
 	history     rootsHistory // never written
 	recent      []blockChanges
 	fingerprint integritee.Fingerprint
+	epochs      epoch.State
 	required    [][]byte // storage keys to be proven at the next block
 	gate        *access.Gate
 }

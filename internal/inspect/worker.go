@@ -334,6 +334,7 @@ type boundView struct {
 	Shard       client.ShardID     `json:"shard"`
 	TrustConfig client.Hash        `json:"trustConfig"`
 	Keys        client.Hash        `json:"keys"`
+	Epoch       *uint32            `json:"epoch"` // of the keys to encrypt to; null if they are others
 	TLSKey      client.Hash        `json:"tlsKey"`
 	Block       client.Hash        `json:"block"`
 	BlockNumber client.BlockNumber `json:"blockNumber"`
@@ -366,6 +367,9 @@ func ReportWorker(ctx context.Context, url string, trust client.Trust) (*WorkerR
 	if b := r.Binding; b != nil {
 		v.Bound = &boundView{Purpose: b.Purpose.String(), Shard: client.ShardID(b.Shard), TrustConfig: b.TrustConfig, Keys: b.Keys, TLSKey: b.TLSKey,
 			Block: b.Block, BlockNumber: b.BlockNumber, Age: r.Age}
+		if epoch, ok := r.Epoch(); ok {
+			v.Bound.Epoch = &epoch
+		}
 	}
 	for _, err := range r.Reasons {
 		v.Reasons = append(v.Reasons, workerReason(err))
@@ -464,6 +468,9 @@ func (v *WorkerReport) Text() string {
 	if d := v.Bound; d != nil {
 		line("bound", "shard %v", d.Shard)
 		line("", "shielding key and key material, hash %v", d.Keys)
+		if d.Epoch != nil {
+			line("", "epoch %d", *d.Epoch)
+		}
 		line("", "TLS key, hash %v", d.TLSKey)
 		line("", "trust config, hash %v", d.TrustConfig)
 	}

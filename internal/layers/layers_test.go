@@ -39,6 +39,7 @@ var table = map[string]int{
 	"internal/access":      machine,
 	"internal/trustconfig": machine,
 	"internal/binding":     machine,
+	"internal/epoch":       machine,
 	"internal/approval":    machine,
 	"internal/keybackup":   machine,
 	"internal/lightclient": machine,

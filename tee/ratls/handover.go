@@ -72,9 +72,10 @@ type Provider struct {
 	Terms Terms
 	// PublicKeys returns the hash over the public keys of the material.
 	PublicKeys func() (hashing.Hash, error)
-	// Material returns the key material, to be cleared by the caller. It is
-	// asked for once a peer was authorized.
-	Material func() ([]byte, error)
+	// Material returns the key material, to be cleared by the caller, and the hash
+	// over its public keys, which may be others than at the greeting. It is asked for
+	// once a peer was authorized.
+	Material func() ([]byte, hashing.Hash, error)
 	// Authorize decides by the provider's own view of the chain whether an
 	// appraised peer may have the keys: registered, with this measurement. An error
 	// that is no Refusal is one for ReasonPeer.
@@ -103,7 +104,7 @@ func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err err
 	if err != nil {
 		return peer, err
 	}
-	conn, st, keys := g.conn, g.st, g.keys
+	conn, st := g.conn, g.st
 	var req request
 	reqBytes, err := receive(conn, &req)
 	if err != nil {
@@ -118,7 +119,7 @@ func (p *Provider) handOver(ctx context.Context, g greeting) (peer Peer, err err
 		return peer, err
 	}
 
-	payload, err := p.Material()
+	payload, keys, err := p.Material()
 	if err != nil {
 		return peer, err
 	}

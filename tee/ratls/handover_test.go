@@ -51,7 +51,7 @@ func newTerms() Terms {
 func newProvider(t *testing.T) *Provider {
 	return &Provider{Self: newSelf(t, "//Provider", "app"), Terms: newTerms(),
 		PublicKeys: func() (hashing.Hash, error) { return testKeys, nil },
-		Material:   func() ([]byte, error) { return []byte(secretPayload), nil },
+		Material:   func() ([]byte, hashing.Hash, error) { return []byte(secretPayload), testKeys, nil },
 		Authorize:  func(context.Context, Peer) error { return nil },
 		Log:        slog.New(slog.DiscardHandler)}
 }
@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 			}
 			asked := false
 			material := p.Material
-			p.Material = func() ([]byte, error) { asked = true; return material() }
+			p.Material = func() ([]byte, hashing.Hash, error) { asked = true; return material() }
 			addr, done := serveOne(t, p)
 			m, err := Request(t.Context(), addr, from, requester, terms)
 			if m != nil || !errors.Is(err, test.want) {

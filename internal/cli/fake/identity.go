@@ -74,8 +74,8 @@ func (i *Identity) Show(t testing.TB) *Shown {
 	}
 	keys := i.Keys(t)
 	self := ratls.Self{Account: i.Account, TLSKey: key, Platform: i.Platform}
-	s := &Shown{Document: &binding.Document{TrustConfig: i.Trust.Encode(), Keys: keys}}
-	s.Certificate, err = self.Certificate(tee.Binding{Purpose: i.Purpose, TrustConfig: i.Trust.Hash(), Shard: i.Trust.Shard, Keys: keys.Hash(),
+	s := &Shown{Document: &binding.Document{TrustConfig: i.Trust.Encode(), Keys: keys, Epochs: binding.Epochs{keys.Hash()}}}
+	s.Certificate, err = self.Certificate(tee.Binding{Purpose: i.Purpose, TrustConfig: i.Trust.Hash(), Shard: i.Trust.Shard, Keys: s.Document.Epochs.Hash(),
 		Block: i.Block, BlockNumber: i.Number})
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +85,8 @@ func (i *Identity) Show(t testing.TB) *Shown {
 		t.Fatal(err)
 	}
 	s.Binding, s.Document.Statement = statement.Binding, scale.MustMarshal(statement)
-	s.Document.Register(i.Registration)
+	if i.Registration != nil {
+		s.Document.Registrations = []binding.Registration{binding.NewRegistration(i.Registration, s.Document.Epochs)}
+	}
 	return s
 }

@@ -7,7 +7,7 @@ import { account, accountBytes, type AccountId, bytes, type Codec, concat, decod
 import { type Account, rsaKey, type ShieldingKey, sign, x25519Key } from './crypto.js';
 import { OcwError, within } from './errors.js';
 import { lifetime, seal } from './seal.js';
-import { type Answer, type Bound, hash, type Receipt, reportData, type SealingKey, type Signed, verifyAnswer, verifyBinding, verifyReceipt, verifySealingKey } from './verify.js';
+import { type Answer, type Bound, boundEpochs, hash, type Receipt, reportData, type SealingKey, type Signed, verifyAnswer, verifyBinding, verifyReceipt, verifySealingKey } from './verify.js';
 import { message, protocol, refusal, Worker } from './worker.js';
 
 /**
@@ -167,7 +167,7 @@ export class Client<E> {
   }
 
   /** Compares what the worker's account has signed with the parentchain. */
-  async #checkBound({ by, binding, trustConfig, registration }: Bound, trust: Exclude<Trust, string>): Promise<void> {
+  async #checkBound({ by, binding, trustConfig, keys, registrations }: Bound, trust: Exclude<Trust, string>): Promise<void> {
     const refuse = (why: string): never => {
       throw new OcwError('not-trusted', `the worker of account ${by}: ${why}`);
     };
@@ -191,8 +191,9 @@ export class Client<E> {
     }
     const enclave = await this.#registration(by);
     if ('dcap' in enclave.attestationMethod) {
-      const same = (['trustConfig', 'shard', 'keys', 'purpose'] as const).every((f) => registration?.[f] === binding[f]);
-      if (registration === null || !same || reportData(by, registration) !== enclave.reportData.d) {
+      const registered = registrations.find((r) => reportData(by, r.binding) === enclave.reportData.d);
+      const same = (['trustConfig', 'shard', 'purpose'] as const).every((f) => registered?.binding[f] === binding[f]);
+      if (registered === undefined || !same || boundEpochs(registered.epochs) !== registered.binding.keys || !registered.epochs.includes(keys)) {
         refuse('its registration is for something else');
       }
     }

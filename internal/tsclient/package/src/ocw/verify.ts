@@ -109,6 +109,18 @@ const config = struct({
   insecure: u32,
 });
 
+/** What a registration vouches for. */
+export interface Registered {
+  binding: Binding;
+  /** Hashes of the keys that it is about. */
+  epochs: Hex[];
+}
+
+/** What evidence vouches for of the keys of some epochs, given the hash of each. */
+export function boundEpochs(epochs: Hex[]): Hex {
+  return toHex(hash(label('ocw/bound-epochs/1'), encode(vec(h256), epochs)));
+}
+
 /** What a worker has stated of itself, signed by its account. */
 export interface Bound {
   by: AccountId;
@@ -119,8 +131,10 @@ export interface Bound {
   e: Uint8Array;
   /** That of the envelope x25519. */
   x25519: Uint8Array<ArrayBuffer>;
-  /** What its registration on the parentchain vouches for, as it says. */
-  registration: Binding | null;
+  /** Hash of the keys. */
+  keys: Hex;
+  /** What its registration on the parentchain vouches for, as it says: the last one, and one on its way. */
+  registrations: Registered[];
 }
 
 /**
@@ -130,7 +144,7 @@ export interface Bound {
 export function verifyBinding(answer: unknown): Bound {
   const method = 'ocw_getBinding';
   return protocol(method, () => {
-    const o = answer as { trustConfig: Hex; statement: Hex; registration?: Hex; keys: { epoch: number; shieldingKey: string; x25519: Hex; 'x25519-mlkem768': Hex; material: Hex } };
+    const o = answer as { trustConfig: Hex; statement: Hex; epochs: Hex[]; registrations?: { binding: Hex; epochs: Hex[] }[]; keys: { epoch: number; shieldingKey: string; x25519: Hex; 'x25519-mlkem768': Hex; material: Hex } };
     const from = new Reader(fromHex(o.statement));
     if (from.byte() !== 1) {
       throw new RangeError('a statement of an unknown version');
@@ -143,15 +157,15 @@ export function verifyBinding(answer: unknown): Bound {
       throw new OcwError('not-trusted', `worker: ${method}: the signature is not by ${by}`);
     }
     const k = o.keys;
-    const keys = hash(
+    const keys = toHex(hash(
       label('ocw/public-keys/2'),
       encode(u32, k.epoch),
       encode(text, k.shieldingKey),
       encode(bytes, fromHex(k.x25519)),
       encode(bytes, fromHex(k['x25519-mlkem768'])),
       encode(h256, k.material),
-    );
-    if (toHex(keys) !== b.keys) {
+    ));
+    if (boundEpochs(o.epochs) !== b.keys || !o.epochs.includes(keys)) {
       throw new OcwError('not-trusted', `worker: ${method}: its evidence is for other keys`);
     }
     const raw = fromHex(o.trustConfig);
@@ -170,7 +184,8 @@ export function verifyBinding(answer: unknown): Bound {
       n: Uint8Array.from(n),
       e: Uint8Array.from(e),
       x25519: fromHex(k.x25519),
-      registration: o.registration === undefined ? null : decode(binding, fromHex(o.registration)),
+      keys,
+      registrations: (o.registrations ?? []).map((r) => ({ binding: decode(binding, fromHex(r.binding)), epochs: r.epochs })),
     };
   });
 }

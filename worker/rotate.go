@@ -1,0 +1,381 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
+	"github.com/offchain-worker/sdk/internal/erase"
+	"github.com/offchain-worker/sdk/internal/rpcserver"
+	"github.com/offchain-worker/sdk/internal/shielding"
+	"github.com/offchain-worker/sdk/internal/trustconfig"
+	"github.com/offchain-worker/sdk/stf"
+	"github.com/offchain-worker/sdk/substrate/header"
+	"github.com/offchain-worker/sdk/substrate/keyring"
+	"github.com/offchain-worker/sdk/tee"
+)
+
+// How the shard's keys are rotated (decision 26, internal/epoch):
+//
+//	an operator asks, or the     the worker makes keys for the next epoch, seals
+//	keys are old enough          them, and announces the hash of the public ones
+//	a block has an announcement  the others obtain the keys from who holds them,
+//	                             seal them, and publish that they hold them, too
+//	enough hold them             the epoch begins after a notice: ciphertexts are
+//	                             opened with its keys, and for a while with the old
+//
+// What is announced and published is found by the core in verified blocks. A worker
+// that lacks keys of an epoch stands still before its first block until it has
+// obtained them.
+
+const (
+	// DefaultRotationOverlap is for how many blocks former keys are accepted: an
+	// hour of 6 s blocks. Within as many the other workers have to obtain new ones.
+	DefaultRotationOverlap = 600
+	// minRotationOverlap is the least of a shard in production: what was encrypted to
+	// the former keys and signed before the new epoch can still be included.
+	minRotationOverlap = 2 * eraPeriod
+	// activeWithin is how many blocks ago a signer of the shard has confirmed or
+	// published something, if it is to be counted on.
+	activeWithin = 2 * DefaultConfirmInterval
+	// staggerBlocks is how much later the next of several workers announces an epoch
+	// by itself: the first announcement counts, and the others only cost fees.
+	staggerBlocks = 8
+)
+
+// rotator brings the keys of further epochs to this worker, and has them announced.
+type rotator struct {
+	w *Worker
+
+	mu     sync.Mutex
+	own    *ownKeys // nil before the worker has keys
+	served bool     // they are known to be the shard's, and shown to clients and peers
+	// terms are those on which this worker announces the next epoch, whose keys it
+	// has; zero if it does not.
+	terms epoch.Terms
+	// asked is the epoch that an operator wants to be followed by another.
+	asked *uint32
+}
+
+// begin takes the keys that the worker has.
+func (r *rotator) begin(own *ownKeys) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.own = own
+}
+
+// serve has clients and peers get the keys from now on.
+func (r *rotator) serve() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.served = true
+	return r.show()
+}
+
+// show has evidence made for the keys that there are. Callers hold mu.
+func (r *rotator) show() error {
+	r.w.ring.Store(r.own.ring.Load())
+	return r.w.renewCertificate(tee.PurposeServe)
+}
+
+// add seals the epochs of a ring that the worker does not have, and the given one.
+func (r *rotator) add(ring *enclave.KeyRing, number uint32) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	merged, err := r.own.ring.Load().With(ring, number)
+	if err != nil {
+		return err
+	}
+	if err := r.own.save(r.w.dir, r.w.platform, merged); err != nil {
+		return err
+	}
+	r.w.log.Info("has the keys of an epoch", "epoch", number)
+	if r.served {
+		return r.show()
+	}
+	return nil
+}
+
+// run works until ctx ends.
+func (r *rotator) run(ctx context.Context) {
+	for {
+		_, changed := r.w.published.read()
+		if err := r.w.health.retry(ctx, "keys", r.round); err != nil {
+			if ctx.Err() == nil { // fatal for whoever asks for the certificate, not for the shard
+				r.w.health.trouble("keys", err)
+			} else {
+				return
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// round does what the present state asks for, but for what is to be published.
+func (r *rotator) round(ctx context.Context) error {
+	v := r.w.core.Load().View()
+	s := v.Epochs()
+	r.settle(s)
+	if id, ok := s.NextID(); ok {
+		return r.obtain(ctx, id, s.Next.Holders)
+	}
+	if !r.due(v, s) {
+		return nil
+	}
+	state, err := r.w.shardState(ctx)
+	if err != nil {
+		return err
+	}
+	own := r.w.account.AccountID()
+	active, before := 1, 0
+	for _, p := range state.signers {
+		if p.LastActivity+activeWithin < state.at.header.Number || p.Signer == own {
+			continue
+		}
+		active++
+		if bytes.Compare(p.Signer[:], own[:]) < 0 {
+			before++
+		}
+	}
+	if r.requested() == nil && uint32(v.Number()-s.Since) < r.w.cfg.RotateKeys+uint32(before*staggerBlocks) {
+		return nil
+	}
+	return r.make(s.Current.Number+1, epoch.Terms{Holders: uint8(active/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()})
+}
+
+// due reports whether another epoch has to be announced now.
+func (r *rotator) due(v *enclave.View, s epoch.State) bool {
+	if !s.CanAnnounce(v.Number()+1) || v.Fingerprint() != r.w.fingerprint() {
+		return false
+	}
+	every := r.w.cfg.RotateKeys
+	return r.requested() != nil || every > 0 && uint32(v.Number()-min(s.Since, v.Number())) >= every
+}
+
+func (r *rotator) requested() *uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
+}
+
+// settle forgets what has come about: an epoch is announced, or has begun. If the
+// announcement lapses, what was asked for is still to be done.
+func (r *rotator) settle(s epoch.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.Next != nil {
+		r.terms = epoch.Terms{}
+	}
+	if r.asked != nil && s.Current.Number > *r.asked {
+		r.asked, r.terms = nil, epoch.Terms{}
+	}
+}
+
+// make makes and seals keys for an epoch that is to be announced, unless the worker
+// has some: of an announcement that has lapsed, or of before a restart.
+func (r *rotator) make(number uint32, terms epoch.Terms) error {
+	ring := r.keys().ring.Load()
+	if _, ok := ring.Public(number); !ok {
+		var key *shielding.PrivateKey
+		var err error
+		erase.Do(func() { key, err = shielding.Generate() })
+		if err != nil {
+			return err
+		}
+		next := &enclave.KeyMaterial{Epoch: number, Shielding: key, RootSeed: ring.Any().RootSeed}
+		if err := r.add(enclave.NewKeyRing(next), number); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.terms = terms
+	return nil
+}
+
+// keys returns the keys that the worker has, nil before it has any.
+func (r *rotator) keys() *ownKeys {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.own
+}
+
+// obtain has the worker have the keys of an epoch, from a worker that has them.
+func (r *rotator) obtain(ctx context.Context, id epoch.ID, holders []keyring.AccountID) error {
+	if r.keys().find(id) != nil {
+		return nil
+	}
+	w := r.w
+	s, err := w.shardState(ctx)
+	if err != nil {
+		return err
+	}
+	peers := slices.DeleteFunc(slices.Clone(holders), func(a keyring.AccountID) bool { return a == w.account.AccountID() })
+	for _, p := range s.others(w.account.AccountID()) {
+		if !slices.Contains(peers, p.Signer) {
+			peers = append(peers, p.Signer)
+		}
+	}
+	errs := []error{fmt.Errorf("the keys %v of epoch %d are not to be had", id.Keys, id.Number)}
+	for _, p := range peers {
+		ring, err := w.requestRing(ctx, p)
+		if err == nil && ring.Find(id) == nil {
+			err = errors.New("it does not have them")
+		}
+		if err == nil {
+			return r.add(ring, id.Number)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		errs = append(errs, fmt.Errorf("worker %s: %w", p, err))
+	}
+	return errors.Join(errs...)
+}
+
+// message returns what this worker has to publish about the next epoch, as the view
+// shows; nil for nothing.
+func (r *rotator) message(v *enclave.View) *epoch.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := v.Epochs()
+	if r.own == nil || v.Fingerprint() != r.w.fingerprint() {
+		return nil
+	}
+	if id, ok := s.NextID(); ok {
+		if s.Next.From != nil || s.Holds(r.w.account.AccountID()) || r.own.find(id) == nil {
+			return nil
+		}
+		return &epoch.Message{Epoch: id.Number, Keys: id.Keys}
+	}
+	public, ok := r.own.ring.Load().Public(s.Current.Number + 1)
+	if !ok || r.terms.Check() != nil || !s.CanAnnounce(v.Number()+1) {
+		return nil
+	}
+	return &epoch.Message{Epoch: public.Epoch, Keys: public.Hash(), Terms: r.terms}
+}
+
+// obtainMissing has the worker have keys without which its core cannot execute the
+// next block. It follows only heads meanwhile, and registers where it is due, since
+// who asks for keys has to be registered.
+func (w *Worker) obtainMissing(ctx context.Context, missing *enclave.EpochError) error {
+	w.health.trouble("keys", missing)
+	ctx, stop := context.WithCancelCause(ctx)
+	var heads sync.WaitGroup
+	defer heads.Wait()
+	defer stop(nil)
+	heads.Go(func() {
+		if err := w.followHeads(ctx); err != nil {
+			stop(err)
+		}
+	})
+	err := w.current(ctx)
+	select {
+	case <-w.ready: // the submitter keeps the registration
+	default:
+		if err == nil {
+			err = w.registrar.register(ctx, true)
+		}
+	}
+	if err == nil {
+		err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.rotator.obtain(ctx, missing.Epoch, nil) })
+	}
+	if err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// checkRotation refuses an overlap that would have calls of clients fail.
+func (w *Worker) checkRotation() error {
+	if n := w.cfg.rotationOverlap(); w.trust.Class == trustconfig.Production && n < minRotationOverlap {
+		return fatal("--rotation-overlap %d: in production it is at least %d blocks, or else calls that are on their way would fail", n, minRotationOverlap)
+	}
+	return nil
+}
+
+func (c *Config) rotationOverlap() uint16 {
+	if c.RotationOverlap == 0 {
+		return DefaultRotationOverlap
+	}
+	return c.RotationOverlap
+}
+
+// rotateAnswer is the answer of ocw_rotateKeys.
+type rotateAnswer struct {
+	// Epoch is the one that is to be announced, or is announced already.
+	Epoch uint32 `json:"epoch"`
+	// From is the first block in which it can be announced.
+	From header.Number `json:"from"`
+}
+
+// registerRotation serves ocw_rotateKeys to the operator: token.
+func (w *Worker) registerRotation(s *rpcserver.Server) {
+	handle(s, "ocw_rotateKeys", func(_ context.Context, raw json.RawMessage) (any, error) {
+		var token string
+		if err := json.Unmarshal(raw, &[]any{&token}); err != nil {
+			return nil, errors.New("want [token]")
+		}
+		if !w.isOperator(token) {
+			return nil, errOperator
+		}
+		if _, err := w.executed(); err != nil {
+			return nil, err
+		}
+		return w.rotator.ask()
+	})
+}
+
+// ask takes note of an operator's wish for another epoch.
+func (r *rotator) ask() (a rotateAnswer, err error) {
+	select {
+	case <-r.w.ready:
+	default:
+		return a, r.w.notReady()
+	}
+	v := r.w.core.Load().View()
+	s := v.Epochs()
+	r.mu.Lock()
+	if s.Next == nil {
+		r.asked = &s.Current.Number
+	}
+	r.mu.Unlock()
+	r.w.published.update(func(*published) {}) // has run look
+	return rotateAnswer{s.Current.Number + 1, max(s.Until, v.Number()+1)}, nil
+}
+
+func rotateCommand(app *stf.App, f *flags) *cobra.Command {
+	return &cobra.Command{Use: "rotate-keys", Short: "Have the worker that runs here announce new shielding keys for the shard",
+		Long: `Have the worker that runs with this data folder make shielding keys for the
+shard's next epoch and announce them on the parentchain. They count once more than
+half of the active workers have published that they hold them; the former ones are
+accepted for a while beside them (docs/rotation.md).
+
+Make a new backup of the keys afterwards: the old one does not have them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(app); err != nil {
+				return err
+			}
+			return fail(func(cmd *cobra.Command, _ []string) error {
+				var a rotateAnswer
+				if err := f.askOperator(cmd.Context(), &a, "ocw_rotateKeys"); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "epoch %d is announced from block %d on; the worker's log and `ocw verify worker` show when it begins\n", a.Epoch, a.From)
+				return err
+			})(cmd, args)
+		}}
+}
