@@ -204,7 +204,7 @@ func TestApprovals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	backup := &approval.File{Statement: approval.Statement{TrustConfig: trust.Hash(), Backup: &approval.Backup{Number: 1, Threshold: 1, Recipients: []string{"age1a"}}}}
+	backup := &approval.File{Statement: approval.Statement{TrustConfig: trust.Hash(), Backup: &approval.Backup{Number: 1, Threshold: 2, Recipients: []string{"age1a", "age1b"}}}}
 	if err := errors.Join(backup.Sign(&trust, upgradeKeys[0]), backup.Sign(&trust, upgradeKeys[1]), os.Mkdir(filepath.Join(dir, "folder.json"), 0o700)); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/offchain-worker/sdk/internal/keybackup"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -34,8 +35,10 @@ const (
 	MaxFile = 512 << 10
 	// MaxNote is the longest note, in bytes.
 	MaxNote = 200
-	// MaxRecipients is how many can hold a share of a backup.
-	MaxRecipients = 64
+	// MaxRecipients is how many can hold a share of a backup, and MinThreshold how many
+	// of them are needed at least to bring it back: those of package keybackup.
+	MaxRecipients = keybackup.MaxShares
+	MinThreshold  = keybackup.MinThreshold
 	// MaxRecipient is the longest name of a recipient, in bytes.
 	MaxRecipient = 4096
 	// maxSignatures bounds the signatures in a file; all are looked at.
@@ -172,8 +175,8 @@ func (s Statement) Validate() error {
 		return nil
 	}
 	n := len(s.Backup.Recipients)
-	if n > MaxRecipients || s.Backup.Threshold == 0 || int64(s.Backup.Threshold) > int64(n) {
-		return bad("%d of %d recipients: there are 1 to %d, and at least 1 of them is needed", s.Backup.Threshold, n, MaxRecipients)
+	if n > MaxRecipients || s.Backup.Threshold < MinThreshold || int64(s.Backup.Threshold) > int64(n) {
+		return bad("%d of %d recipients: there are %d to %d, and at least %d of them are needed", s.Backup.Threshold, n, MinThreshold, MaxRecipients, MinThreshold)
 	}
 	for i, r := range s.Backup.Recipients {
 		if r == "" || len(r) > MaxRecipient || strings.ContainsFunc(r, unicode.IsSpace) || !printable(r) {

@@ -186,9 +186,9 @@ func TestFile(t *testing.T) {
 		"signatures":       []byte(strings.Replace(string(text), `"signatures": [`, `"signatures": [`+strings.Repeat(compact(t, signed)+",", maxSignatures), 1)),
 	}
 	for name, b := range map[string]Backup{
-		"no recipients": {1, 0, nil}, "none needed": {1, 0, []string{"a"}}, "too many needed": {1, 2, []string{"a"}}, "twice": {1, 1, []string{"a", "a"}},
-		"empty": {1, 1, []string{"a", ""}}, "a space": {1, 1, []string{"a b"}}, "long": {1, 1, []string{strings.Repeat("x", MaxRecipient+1)}},
-		"too many": {1, 1, make([]string, MaxRecipients+1)},
+		"no recipients": {1, 0, nil}, "one needed": {1, 1, []string{"a", "b"}}, "too many needed": {1, 3, []string{"a", "b"}}, "twice": {1, 2, []string{"a", "a"}},
+		"empty": {1, 2, []string{"a", ""}}, "a space": {1, 2, []string{"a", "a b"}}, "long": {1, 2, []string{"a", strings.Repeat("x", MaxRecipient+1)}},
+		"too many": {1, 2, make([]string, MaxRecipients+1)},
 	} {
 		f := &File{Statement: Statement{TrustConfig: c.Hash(), Backup: &b}}
 		if bad["backup: "+name], err = f.Encode(); err != nil {

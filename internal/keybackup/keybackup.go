@@ -33,10 +33,12 @@ import (
 const (
 	MinThreshold = 2
 	MaxShares    = 32
-	// MaxFile bounds an encrypted part in bytes; some 5,000 are usual.
-	MaxFile = 64 << 10
-	// maxMaterial bounds the encrypted material.
-	maxMaterial = 16 << 10
+	// maxMaterial bounds the encrypted material: some two thousand epochs of keys, as
+	// many as workers hand over to each other.
+	maxMaterial = 4 << 20
+	// MaxFile bounds an encrypted part in bytes; some 5,000 are usual, and 1,900 more
+	// for each further epoch.
+	MaxFile = maxMaterial + 64<<10
 )
 
 // version is the first byte of an encoded part.
