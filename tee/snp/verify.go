@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/go-sev-guest/abi"
@@ -15,31 +14,6 @@ import (
 
 	"github.com/offchain-worker/sdk/tee"
 )
-
-// Chain is what is trusted of a product line: AMD's root key, and the keys that
-// sign the keys of chips (ASK) and of cloud providers (ASVK).
-type Chain struct {
-	ARK, ASK, ASVK *x509.Certificate
-}
-
-// AMD returns AMD's own chains for Milan, Genoa and Turin.
-var AMD = sync.OnceValue(func() map[string]Chain {
-	chains := map[string]Chain{}
-	for line, files := range map[string][2][]byte{
-		"Milan": {trust.AskArkMilanVcekBytes, trust.AskArkMilanVlekBytes},
-		"Genoa": {trust.AskArkGenoaVcekBytes, trust.AskArkGenoaVlekBytes},
-		"Turin": {trust.AskArkTurinVcekBytes, trust.AskArkTurinVlekBytes},
-	} {
-		var certs trust.ProductCerts
-		for _, b := range files {
-			if err := certs.FromKDSCertBytes(bytes.TrimSpace(b)); err != nil {
-				panic("snp: AMD's certificates for " + line + ": " + err.Error())
-			}
-		}
-		chains[line] = Chain{ARK: certs.Ark, ASK: certs.Ask, ASVK: certs.Asvk}
-	}
-	return chains
-})
 
 // Verifier checks reports; Evidence.Aux is [Collateral]. It never waits for
 // anything, and is safe for concurrent use if its functions are.
@@ -154,37 +128,81 @@ func (s *session) until(t time.Time) {
 	}
 }
 
-// verifyReport checks the signature of a report and the chain of the key that
-// made it, and that the key belongs to the chip and versions that it names.
-func (s *session) verifyReport(r *report, table []byte) error {
+// endorsement is the certificate of the key that has signed a report, and what it
+// says.
+type endorsement struct {
+	cert *x509.Certificate
+	exts *kds.Extensions
+	line string // product line
+}
+
+// endorsed finds the certificate in a table, and believes it.
+func (r *report) endorsed(table []byte) (*endorsement, error) {
 	guid, extensions := abi.VcekGUID, kds.VcekCertificateExtensions
 	if r.signer == abi.VlekReportSigner {
 		guid, extensions = abi.VlekGUID, kds.VlekCertificateExtensions
 	}
 	key, err := certificate(table, guid)
 	if err != nil {
-		return err
-	}
-	chain := &spb.CertificateChain{VcekCert: key}
-	if r.signer == abi.VlekReportSigner {
-		chain = &spb.CertificateChain{VlekCert: key}
+		return nil, err
 	}
 	cert, err := x509.ParseCertificate(key)
 	if err != nil {
-		return because(ReasonCertificates, "%v: %w", r.signer, err)
+		return nil, because(ReasonCertificates, "%v: %w", r.signer, err)
 	}
 	exts, err := extensions(cert)
 	if err != nil {
-		return because(ReasonCertificates, "%w", err)
+		return nil, because(ReasonCertificates, "%w", err)
 	}
 	product, err := kds.ParseProductName(exts.ProductName, r.signer)
 	if err != nil {
-		return because(ReasonProduct, "%w", err)
+		return nil, because(ReasonProduct, "%w", err)
 	}
-	s.line = kds.ProductLine(product)
-	trusted, ok := s.chains[s.line]
-	if !ok {
-		return because(ReasonProduct, "%s", s.line)
+	return &endorsement{cert, exts, kds.ProductLine(product)}, nil
+}
+
+// Machine is what evidence says of the machine that made it.
+type Machine struct {
+	Line     string // product line: Milan, Genoa, Turin
+	VLEK     bool   // its reports are signed by a cloud provider's key
+	Versions tee.SNPVersions
+}
+
+// MachineOf returns what evidence says, which is not verified.
+func MachineOf(e tee.Evidence) (m Machine, err error) {
+	c, err := DecodeCollateral(e.Aux)
+	if err != nil {
+		return m, err
+	}
+	r, err := decodeReport(e.Quote)
+	if err != nil {
+		return m, err
+	}
+	signed, err := r.endorsed(c.Certificates)
+	if err != nil {
+		return m, err
+	}
+	return Machine{signed.line, r.signer == abi.VlekReportSigner, versionsOf(signed.line, r.proto.ReportedTcb)}, nil
+}
+
+// verifyReport checks the signature of a report and the chain of the key that
+// made it, and that the key belongs to the chip and versions that it names.
+func (s *session) verifyReport(r *report, table []byte) error {
+	signed, err := r.endorsed(table)
+	if err != nil {
+		return err
+	}
+	cert, exts := signed.cert, signed.exts
+	s.line = signed.line
+	trusted := s.chains[s.line]
+	s.ica = trusted.ASK
+	chain := &spb.CertificateChain{VcekCert: cert.Raw}
+	if r.signer == abi.VlekReportSigner {
+		s.ica = trusted.ASVK
+		chain = &spb.CertificateChain{VlekCert: cert.Raw}
+	}
+	if s.ica == nil {
+		return because(ReasonProduct, "%s, signed by %v", s.line, r.signer)
 	}
 	options := &verify.Options{
 		DisableCertFetching: true, Getter: noGetter{}, Now: s.at,
@@ -205,10 +223,6 @@ func (s *session) verifyReport(r *report, table []byte) error {
 	signs := tee.SNPVersions{Bootloader: parts.BlSpl, TEE: parts.TeeSpl, SNP: parts.SnpSpl, Microcode: parts.UcodeSpl}
 	if reported := versionsOf(s.line, r.proto.ReportedTcb); signs != reported {
 		return because(ReasonVersions, "%+v, the report says %+v", signs, reported)
-	}
-	s.ica = trusted.ASK
-	if r.signer == abi.VlekReportSigner {
-		s.ica = trusted.ASVK
 	}
 	for _, c := range []*x509.Certificate{cert, s.ica, trusted.ARK} {
 		s.until(c.NotAfter)

@@ -4,9 +4,12 @@ package snptest
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
+	"encoding/pem"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/google/go-sev-guest/abi"
@@ -28,10 +31,16 @@ type AMD struct {
 	at     time.Time
 }
 
+// Versions are those of the firmware of [New]'s machine.
+var Versions = tee.SNPVersions{Bootloader: 3, TEE: 1, SNP: 8, Microcode: 115}
+
 // New returns a machine whose certificates and CRL are valid at a time. It panics
 // if the library for SEV-SNP fails, as everything here does.
-func New(at time.Time) *AMD {
-	a := &AMD{at: at, Chip: [64]byte{1, 63: 2}, TCB: kds.TCBParts{BlSpl: 3, TeeSpl: 1, SnpSpl: 8, UcodeSpl: 115}}
+func New(at time.Time) *AMD { return NewMachine(at, [64]byte{1, 63: 2}, Versions) }
+
+// NewMachine returns a machine of the same AMD, with another chip and firmware.
+func NewMachine(at time.Time, chip [64]byte, v tee.SNPVersions) *AMD {
+	a := &AMD{at: at, Chip: chip, TCB: kds.TCBParts{BlSpl: v.Bootloader, TeeSpl: v.TEE, SnpSpl: v.SNP, UcodeSpl: v.Microcode}}
 	created := at.AddDate(-1, 0, 0)
 	b := &sevtest.AmdSignerBuilder{
 		Keys: sevtest.DefaultAmdKeys(), ProductName: "Milan-B1", CSPID: "cloud",
@@ -97,6 +106,26 @@ func (a *AMD) Collateral() *snp.Collateral {
 // Chains is what a verifier has to trust.
 func (a *AMD) Chains() map[string]snp.Chain {
 	return map[string]snp.Chain{"Milan": {ARK: a.Signer.Ark, ASK: a.Signer.Ask, ASVK: a.Signer.Asvk}}
+}
+
+// ChainPEM is the same in the form that [snp.ParseChains] reads.
+func (a *AMD) ChainPEM() (b []byte) {
+	for _, c := range []*x509.Certificate{a.Signer.Ask, a.Signer.Asvk, a.Signer.Ark} {
+		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return b
+}
+
+// Measurement is that of the guest.
+func (a *AMD) Measurement() tee.Measurement {
+	r := tee.SNPReport{LaunchDigest: tee.Digest(a.Report[0x90:0xc0]), HostData: [32]byte(a.Report[0xc0:0xe0])}
+	return r.Measurement()
+}
+
+// DerivedKey stands for the key that the firmware derives: another one for each
+// chip, launch digest, policy, family and image.
+func (a *AMD) DerivedKey() [32]byte {
+	return sha256.Sum256(slices.Concat([]byte("ocw/snptest/derived-key/1"), a.Report[0x1a0:0x1e0], a.Report[0x90:0xc0], a.Report[8:0x30]))
 }
 
 // Verifier trusts this AMD, at the time of New.
