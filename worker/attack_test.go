@@ -71,9 +71,9 @@ func newTarget(t *testing.T) *target {
 	}
 	files := t.TempDir()
 	host, port, _ := strings.Cut(strings.TrimPrefix(n.url, "ws://"), ":")
-	cmd := exec.Command(os.Args[0], machineArg, p.machine.files, p.machine.files, "-u", "ws://"+host, "-p", port, "-d", t.TempDir(), "-P", "0", "-r", "0", "-h", "0",
-		"--log-format", "json", "--tee", "sgx", "--dcap-root", p.machine.root, "--collateral", p.machine.collateral(t), "run", n.id.String(), "--dev",
-		"--policy", writeJSON(t, filepath.Join(files, "policy.json"), p.machine.policy()), "--trust-config", writeJSON(t, filepath.Join(files, "trust.json"), p.trust), "--approvals", p.approvals)
+	cmd := exec.Command(os.Args[0], append(p.machine.args(), "-u", "ws://"+host, "-p", port, "-d", t.TempDir(), "-P", "0", "-r", "0", "-h", "0",
+		"--log-format", "json", "--collateral", p.machine.collateral(t), "run", n.id.String(), "--dev",
+		"--policy", writeJSON(t, filepath.Join(files, "policy.json"), p.machine.policy()), "--trust-config", writeJSON(t, filepath.Join(files, "trust.json"), p.trust), "--approvals", p.approvals)...)
 	cmd.Env = append(os.Environ(), workerEnv+"=")
 	process := n.launch(cmd, func(_, line string) { fmt.Fprintln(&p.log, line) })
 	t.Cleanup(process.kill)

@@ -43,12 +43,17 @@ type Attestation struct {
 	// DCAPRoot is a certificate in PEM that stands for Intel's root, for
 	// development with a synthetic Intel; "" for Intel's.
 	DCAPRoot string
+	// SNPRoot is a file with certificates in PEM that stand for AMD's, see
+	// [snp.ParseChains], for development with a synthetic AMD; "" for AMD's.
+	SNPRoot string
 	// TDXSecret is a file with at least 16 bytes that only this program on this
 	// machine can get: a TD has no sealing key of its own.
 	TDXSecret string
 
-	// For tests: where the files of Gramine and the kernel are, and the time.
+	// For tests: where the files of Gramine and the kernel are, what the firmware
+	// of SEV-SNP derives, and the time.
 	gramine, tsm string
+	deriveKey    func() ([32]byte, error)
 	now          func() time.Time
 }
 
@@ -71,12 +76,14 @@ type attestation struct {
 	tee.Platform
 	policy    tee.Policy
 	verifiers []tee.Verifier
-	synthetic bool // root of trust is not Intel's
+	synthetic bool // a root of trust is not Intel's or AMD's
 
 	log    *slog.Logger
 	root   *x509.Certificate
 	store  *collateral.Store
 	own    *dcap.Platform // what the own quotes need collateral for; nil if none
+	amd    *snp.Machine   // what the own reports of SEV-SNP are of; nil if none
+	known  verifiers.Config
 	staple atomic.Pointer[staple]
 	fetch  bool // there is somebody to ask
 }
@@ -118,14 +125,25 @@ func (a *Attestation) open(dataDir, name string, log *slog.Logger) (*attestation
 		config.Upstream, out.fetch = pccs, true
 	}
 	out.store = collateral.NewStore(config)
+	out.known = verifiers.Config{Dir: a.Collateral, Store: out.store, Root: root, Now: now}
+	if a.SNPRoot != "" {
+		var err error
+		if out.known.AMD, err = verifiers.AMDChains(a.SNPRoot); err != nil {
+			return nil, err
+		}
+		out.synthetic = true
+	}
 	if err := a.openPlatform(out, dataDir, name, root, now); err != nil {
 		if out.Platform != nil {
 			err = errors.Join(err, out.close())
 		}
 		return nil, err
 	}
-	out.verifiers = verifiers.All(verifiers.Config{Dir: a.Collateral, Store: out.store, Root: root, Now: now})
+	out.verifiers = verifiers.All(out.known)
 	out.policy = tee.Policy{Kinds: []tee.Kind{out.Kind()}, Measurements: []tee.Measurement{out.Measurement()}}
+	if out.amd != nil {
+		out.policy.TCB.MinSNP = &out.amd.Versions // AMD publishes no statuses: no older than this machine
+	}
 	if out.Kind() == tee.Sim {
 		out.policy = tee.InsecureDev(out.Measurement())
 	}
@@ -145,7 +163,7 @@ func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root 
 		}
 		return nil
 	}
-	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: stapled}, SNP: snp.Config{Root: a.tsm}, TDX: tdx.Config{Root: a.tsm, Staple: stapled}}
+	c := detect.Config{SGX: sgx.Config{Root: a.gramine, Staple: stapled}, SNP: snp.Config{Root: a.tsm, StapleCRL: out.crl, DeriveKey: a.deriveKey}, TDX: tdx.Config{Root: a.tsm, Staple: stapled}}
 	if a.TDXSecret != "" {
 		if c.TDX.Secret, err = verifiers.ReadFile(a.TDXSecret, maxSecret); err != nil {
 			return fmt.Errorf("secret for sealing: %w", err)
@@ -163,12 +181,20 @@ func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root 
 		return err
 	}
 	out.Platform = p
-	if p.Kind() != tee.SGX && p.Kind() != tee.TDX {
+	if p.Kind() == tee.Sim {
 		return nil
 	}
 	e, err := out.Attest(tee.ReportData{})
 	if err != nil {
 		return err
+	}
+	if p.Kind() == tee.SNP {
+		m, err := snp.MachineOf(e)
+		if err != nil {
+			return fmt.Errorf("this machine's own report: %w", err)
+		}
+		out.amd = &m
+		return nil
 	}
 	own, err := dcap.PlatformOf(e.Quote, root, now())
 	if err != nil {
@@ -177,6 +203,15 @@ func (a *Attestation) openPlatform(out *attestation, dataDir, name string, root 
 	out.own = &own
 	out.use(out.store.Known(own))
 	return nil
+}
+
+// crl returns the CRL for the own reports that is in the folder now, nil if it is
+// not.
+func (a *attestation) crl() []byte {
+	if a.amd == nil {
+		return nil
+	}
+	return a.known.CRL(a.amd.Line, a.amd.VLEK)
 }
 
 // close gives back what belongs to the kernel. A nil platform has nothing.
@@ -212,6 +247,9 @@ const refreshEvery = 24 * time.Hour
 // run keeps the collateral for the own quotes fresh until ctx ends, where there
 // is somebody to ask.
 func (a *attestation) run(ctx context.Context, h *health) error {
+	if a.amd != nil && a.crl() == nil {
+		a.log.Warn("there is no CRL for this machine's reports: others have to have it (--collateral)", "file", verifiers.CRLName(a.amd.Line, a.amd.VLEK))
+	}
 	if a.own == nil {
 		return nil
 	}
@@ -249,7 +287,7 @@ func (a *attestation) checkClass(c enclave.Class) error {
 		}
 	}
 	refuse(a.Kind() == tee.Sim, "this worker runs on the simulated platform")
-	refuse(a.synthetic, "its root of trust is not Intel's")
+	refuse(a.synthetic, "its root of trust is not Intel's or AMD's")
 	refuse(a.policy.AllowDebug, "its policy accepts enclaves that their host can read")
 	for _, k := range a.policy.Kinds {
 		refuse(k == tee.Sim, "its policy accepts the simulated platform")

@@ -82,9 +82,9 @@ func TestFlags(t *testing.T) {
 		})},
 		{"run --dev --skip-ra --block-archive a --archive-peer wss://x:1 --archive-peer wss://y:2",
 			with(func(c *Config) { c.BlockArchive, c.ArchivePeers = "a", []string{"wss://x:1", "wss://y:2"} })},
-		{"--tee sim --collateral c --pccs https://p --dcap-root r --tdx-secret s run --dev --skip-ra --policy p --fast-join 2",
+		{"--tee sim --collateral c --pccs https://p --dcap-root r --snp-root a --tdx-secret s run --dev --skip-ra --policy p --fast-join 2",
 			with(func(c *Config) {
-				c.Attestation = Attestation{Platform: "sim", Policy: "p", Collateral: "c", PCCS: "https://p", DCAPRoot: "r", TDXSecret: "s"}
+				c.Attestation = Attestation{Platform: "sim", Policy: "p", Collateral: "c", PCCS: "https://p", DCAPRoot: "r", SNPRoot: "a", TDXSecret: "s"}
 				c.FastJoin = 2
 			})},
 		{"run --dev --skip-ra --no-block-archive", with(func(c *Config) { c.NoBlockArchive = true })},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/internal/harden"
+	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -126,9 +127,15 @@ func (s *selftest) run(ctx context.Context) {
 	}
 }
 
-// collateral gets what Intel says of this machine, where there is somebody to ask.
+// collateral gets what Intel or AMD says of this machine, where there is somebody to ask.
 func (s *selftest) collateral(ctx context.Context) (string, error) {
 	switch {
+	case s.p.amd != nil:
+		name := verifiers.CRLName(s.p.amd.Line, s.p.amd.VLEK)
+		if s.p.crl() == nil {
+			return "", fmt.Errorf("there is no CRL for this machine's reports: --collateral with %s is needed", name)
+		}
+		return name, nil
 	case s.p.own == nil:
 		return "not needed beside this platform's evidence", nil
 	case s.p.fetch:
@@ -203,6 +210,9 @@ func (s *selftest) evidence() bool {
 func tcbNote(c *tee.Claims) string {
 	if c.TCB == nil {
 		return "by the policy"
+	}
+	if c.SNP != nil {
+		return fmt.Sprintf("versions %+v", c.SNP.Reported)
 	}
 	return fmt.Sprintf("TCB %s, advisories %v", c.TCB.Status, c.TCB.Advisories)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,7 @@ import (
 // returns what failed.
 func selftestOn(t *testing.T, m *machine, dir string, args ...string) (failed map[string]string, all []check) {
 	t.Helper()
-	line := []string{machineArg, m.files, m.files, "-d", dir, "--dcap-root", m.root}
-	cmd := exec.Command(os.Args[0], append(append(line, args...), "selftest", "--json")...)
+	cmd := exec.Command(os.Args[0], append(append(append(m.args(), "-d", dir), args...), "selftest", "--json")...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -51,19 +49,16 @@ func has(checks []check, name, note string) bool {
 	return false
 }
 
-// TestSelftest tries machines of a synthetic Intel, good ones and others.
+// TestSelftest tries machines of a synthetic Intel and AMD, good ones and others.
 func TestSelftest(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, bytes.Repeat([]byte{7}, 32), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range []tee.Kind{tee.SGX, tee.TDX} {
+	secret := writeFile(t, "secret", bytes.Repeat([]byte{7}, 32))
+	for _, kind := range []tee.Kind{tee.SGX, tee.TDX, tee.SNP} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
-			m := newMachineAt(t, kind, now, "program", nil)
-			flags := []string{"--tee", kind.String(), "--tdx-secret", secret, "--collateral", m.collateral(t)}
+			m := newGoodMachine(t, kind, now, "program")
+			flags := []string{"--tdx-secret", secret, "--collateral", m.collateral(t)}
 			dir := t.TempDir()
 			failed, all := selftestOn(t, m, dir, flags...)
 			if len(failed) > 0 || !has(all, "sealed by the last selftest", "nothing yet") || !has(all, "key hand-over to itself", "both sides") ||
@@ -73,8 +68,8 @@ func TestSelftest(t *testing.T) {
 			if failed, all = selftestOn(t, m, dir, flags...); len(failed) > 0 || !has(all, "sealed by the last selftest", "opened, from 20") {
 				t.Errorf("the second time: %v", all)
 			}
-			without := flags[:4]
-			if failed, _ = selftestOn(t, m, dir, without...); !strings.Contains(failed["collateral"], "--pccs is needed") || failed["evidence is genuine"] == "" {
+			without := flags[:2]
+			if failed, _ = selftestOn(t, m, dir, without...); !strings.Contains(failed["collateral"], "is needed") || failed["evidence is genuine"] == "" {
 				t.Errorf("without collateral: %v", failed)
 			}
 		})
@@ -82,19 +77,21 @@ func TestSelftest(t *testing.T) {
 	t.Run("debug", func(t *testing.T) {
 		t.Parallel()
 		m := newMachineAt(t, tee.SGX, now, "program", func(k *dcaptest.Kit) { k.SGX.Attributes[0] |= 2 })
-		failed, _ := selftestOn(t, m, t.TempDir(), "--tee", "sgx", "--collateral", m.collateral(t))
+		failed, _ := selftestOn(t, m, t.TempDir(), "--collateral", m.collateral(t))
 		if !strings.Contains(failed["evidence is accepted"], tee.ErrDebug.Error()) {
 			t.Errorf("got %v", failed)
 		}
 	})
 	t.Run("another machine", func(t *testing.T) {
 		t.Parallel()
-		dir := t.TempDir()
-		for i, name := range []string{"program", "another"} {
-			m := newMachineAt(t, tee.SGX, now, name, nil)
-			failed, _ := selftestOn(t, m, dir, "--tee", "sgx", "--collateral", m.collateral(t))
-			if sealed := failed["sealed by the last selftest"]; (sealed == "") != (i == 0) || len(failed) > i {
-				t.Errorf("%s: %v", name, failed)
+		for _, kind := range []tee.Kind{tee.SGX, tee.SNP} {
+			dir := t.TempDir()
+			for i, name := range []string{"program", "another"} {
+				m := newGoodMachine(t, kind, now, name)
+				failed, _ := selftestOn(t, m, dir, "--collateral", m.collateral(t))
+				if sealed := failed["sealed by the last selftest"]; (sealed == "") != (i == 0) || len(failed) > i {
+					t.Errorf("%s, %s: %v", kind, name, failed)
+				}
 			}
 		}
 	})

@@ -63,7 +63,7 @@ func (a *app) worker(ctx context.Context, want *client.Fingerprint, shard *clien
 }
 
 // errNoPolicy means that --insecure was given together with what it ignores.
-var errNoPolicy = errors.New("--insecure checks nothing: leave out --policy, --trust-config, --collateral and --dcap-root, or it")
+var errNoPolicy = errors.New("--insecure checks nothing: leave out --policy, --trust-config, --approvals, --collateral, --dcap-root and --snp-root, or it")
 
 // trust chooses what the worker has to show. Insecure-dev, which is a Trust that
 // accepts the unattested, comes by itself only where both servers are on this

@@ -29,7 +29,7 @@ import (
 
 // TrustFlags are the flags that say what a worker has to show.
 type TrustFlags struct {
-	policy, trustConfig, approvals, collateral, root string
+	policy, trustConfig, approvals, collateral, root, amd string
 }
 
 // Register adds the flags.
@@ -39,6 +39,7 @@ func (f *TrustFlags) Register(to *pflag.FlagSet) {
 	to.StringVar(&f.approvals, "approvals", "", "`file` with a program that the shard's upgrade keys have approved (ocw approve), or a folder with files *.json; needs --trust-config")
 	to.StringVar(&f.collateral, "collateral", "", "`folder` with what Intel and AMD publish about their platforms")
 	to.StringVar(&f.root, "dcap-root", "", "development: `file` with a certificate in PEM in place of Intel's root")
+	to.StringVar(&f.amd, "snp-root", "", "development: `file` with certificates in PEM, ARK, ASK or ASVK, in place of AMD's")
 }
 
 // Given reports whether any of them was given.
@@ -71,6 +72,11 @@ func (f *TrustFlags) Trust() (t client.Trust, err error) {
 	c := verifiers.Config{Dir: f.collateral}
 	if f.root != "" {
 		if c.Root, err = verifiers.Root(f.root); err != nil {
+			return t, err
+		}
+	}
+	if f.amd != "" {
+		if c.AMD, err = verifiers.AMDChains(f.amd); err != nil {
 			return t, err
 		}
 	}

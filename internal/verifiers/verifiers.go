@@ -29,6 +29,8 @@ type Config struct {
 	Store *source.Store
 	// Root is Intel's root but for development; nil for Intel's.
 	Root *x509.Certificate
+	// AMD is what is trusted of AMD's product lines; nil for AMD's own.
+	AMD map[string]snp.Chain
 	// Now tells the time to verify for; nil is this machine's.
 	Now func() time.Time
 }
@@ -47,22 +49,28 @@ func All(c Config) []tee.Verifier {
 	return []tee.Verifier{sim.Verifier{},
 		&dcap.Verifier{TEE: tee.SGX, Root: c.Root, Now: c.Now, Known: c.Store.Known},
 		&dcap.Verifier{TEE: tee.TDX, Root: c.Root, Now: c.Now, Known: c.Store.Known},
-		&snp.Verifier{Now: c.Now, CRL: c.crl}}
+		&snp.Verifier{Chains: c.AMD, Now: c.Now, CRL: c.CRL}}
 }
 
 // MaxCertificate bounds a certificate or CRL in a file, in bytes.
 const MaxCertificate = 1 << 20
 
-// crl is [snp.Verifier.CRL].
-func (c *Config) crl(line string, vlek bool) []byte {
-	if c.Dir == "" {
-		return nil
-	}
+// CRLName is the name of the file with the CRL of a product line of AMD, of keys
+// of cloud providers (VLEK) or of chips: snp-milan-vcek.crl.
+func CRLName(line string, vlek bool) string {
 	key := "vcek"
 	if vlek {
 		key = "vlek"
 	}
-	name := "snp-" + strings.ToLower(line) + "-" + key + ".crl"
+	return "snp-" + strings.ToLower(line) + "-" + key + ".crl"
+}
+
+// CRL is [snp.Verifier.CRL].
+func (c *Config) CRL(line string, vlek bool) []byte {
+	if c.Dir == "" {
+		return nil
+	}
+	name := CRLName(line, vlek)
 	if filepath.Base(name) != name { // a product line is out of a fixed list, but who knows
 		return nil
 	}
@@ -84,6 +92,19 @@ func Root(path string) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("root of trust for quotes, %s: want a certificate in PEM: %w", path, err)
 	}
 	return root, nil
+}
+
+// AMDChains reads what is to stand in for AMD's roots from a file.
+func AMDChains(path string) (map[string]snp.Chain, error) {
+	b, err := ReadFile(path, MaxCertificate)
+	var chains map[string]snp.Chain
+	if err == nil {
+		chains, err = snp.ParseChains(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("root of trust for SEV-SNP reports, %s: want the certificates of ARK, ASK or ASVK in PEM: %w", path, err)
+	}
+	return chains, nil
 }
 
 // Policy reads a policy from a file.
