@@ -289,6 +289,8 @@ func (a *attestation) checkClass(c enclave.Class) error {
 	refuse(a.Kind() == tee.Sim, "this worker runs on the simulated platform")
 	refuse(a.synthetic, "its root of trust is not Intel's or AMD's")
 	refuse(a.policy.AllowDebug, "its policy accepts enclaves that their host can read")
+	refuse(a.policy.AllowMigratable, "its policy accepts guests that an agent can move to another machine")
+	refuse(a.policy.MaxVMPL > 0, "its policy accepts evidence that was asked for below the highest privilege level of a guest")
 	for _, k := range a.policy.Kinds {
 		refuse(k == tee.Sim, "its policy accepts the simulated platform")
 	}

@@ -441,7 +441,9 @@ func TestAttestationConfig(t *testing.T) {
 		{amd, func(a *attestation) { a.synthetic = false }, ""},
 		{hardware, func(a *attestation) { a.synthetic = false }, ""},
 		{hardware, func(a *attestation) { a.policy.AllowDebug = true }, "host can read"},
-		{hardware, func(a *attestation) { a.policy.AllowDebug, a.policy.Kinds = false, []tee.Kind{tee.SGX, tee.Sim} }, "policy accepts the simulated"},
+		{hardware, func(a *attestation) { a.policy.AllowDebug, a.policy.AllowMigratable = false, true }, "move to another machine"},
+		{hardware, func(a *attestation) { a.policy.AllowMigratable, a.policy.MaxVMPL = false, 1 }, "highest privilege level"},
+		{hardware, func(a *attestation) { a.policy.MaxVMPL, a.policy.Kinds = 0, []tee.Kind{tee.SGX, tee.Sim} }, "policy accepts the simulated"},
 	} {
 		c.change(c.p)
 		if err := c.p.checkClass(enclave.InsecureDev); err != nil {
