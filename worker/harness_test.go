@@ -57,11 +57,17 @@ type network struct {
 // newNetwork starts a chain that makes a block for each extrinsic.
 func newNetwork(t testing.TB, cfg devchain.Config) *network {
 	t.Helper()
+	return newNetworkFor(t, cfg, testTimeout)
+}
+
+// newNetworkFor is newNetwork for a test that may take so long.
+func newNetworkFor(t testing.TB, cfg devchain.Config, timeout time.Duration) *network {
+	t.Helper()
 	c, err := devchain.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return networkOf(t, c, c)
+	return networkWithin(t, c, c, timeout)
 }
 
 // networkOf serves a chain and runs it, or it with others.
@@ -70,7 +76,15 @@ func networkOf(t testing.TB, c *devchain.Chain, chains interface {
 	Close() error
 }) *network {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	return networkWithin(t, c, chains, testTimeout)
+}
+
+func networkWithin(t testing.TB, c *devchain.Chain, chains interface {
+	Run(context.Context) error
+	Close() error
+}, timeout time.Duration) *network {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	url, wait, err := devchain.Serve(ctx, c, "127.0.0.1:0")
 	if err != nil {

@@ -3,10 +3,13 @@ package worker
 import (
 	"io"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
@@ -57,13 +60,21 @@ func (n *network) load(w *Worker) (stop func() int) {
 
 // TestRotations rotates the keys time and again while clients call: no call fails.
 // A worker that joins afterwards has the keys of all epochs, and comes to the same
-// state by replay.
+// state by replay. OCW_TEST_ROTATIONS says how often; most of the time is spent on
+// making RSA keys.
 func TestRotations(t *testing.T) {
-	rotations := uint32(100)
+	rotations := uint32(12)
 	if testing.Short() {
 		rotations = 4
 	}
-	n := newNetwork(t, devchain.Config{})
+	if text := os.Getenv("OCW_TEST_ROTATIONS"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rotations = uint32(n)
+	}
+	n := newNetworkFor(t, devchain.Config{}, testTimeout+time.Duration(rotations)*5*time.Second)
 	cfg := n.config("1", t.TempDir())
 	cfg.RotateKeys, cfg.RotationOverlap = 1, 16
 	first := n.start(cfg)
