@@ -17,6 +17,8 @@
 package tee
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -131,6 +133,16 @@ type Platform interface {
 	// another one for each label. It may change with firmware. A platform that
 	// has no such keys returns an error that wraps ErrNoSealing.
 	SealingKey(label string) ([32]byte, error)
+}
+
+// DeriveSealingKey is [Platform.SealingKey] for a platform of kind k that has a
+// secret, of at least 16 bytes: HKDF-SHA256 with the measurement as salt, and with
+// "ocw/", kind, "/seal/1/" and label as info.
+func DeriveSealingKey(k Kind, secret []byte, m Measurement, label string) (key [32]byte, err error) {
+	b, err := hkdf.Key(sha256.New, secret, m[:], "ocw/"+k.String()+"/seal/1/"+label, len(key))
+	copy(key[:], b)
+	clear(b)
+	return key, err
 }
 
 // Verifier checks evidence of one kind. It takes no policy decisions.

@@ -10,8 +10,6 @@ package sgx
 
 import (
 	"bytes"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +27,6 @@ const Root = "/dev/attestation"
 // ErrUnavailable means that the process does not run in an enclave that can be
 // attested.
 var ErrUnavailable = errors.New("sgx: no enclave with DCAP attestation")
-
-// labelSeal separates what is derived from the enclave's sealing key.
-const labelSeal = "ocw/sgx/seal/1/"
 
 // Config says how a platform is opened. Its zero value is good.
 type Config struct {
@@ -151,10 +146,7 @@ func (p *Platform) SealingKey(label string) (key [32]byte, err error) {
 	if len(secret) != 16 || bytes.Equal(secret, make([]byte, 16)) {
 		return key, errors.New("sgx: the enclave has no sealing key")
 	}
-	b, err := hkdf.Key(sha256.New, secret, p.measurement[:], labelSeal+label, len(key))
-	copy(key[:], b)
-	clear(b)
-	return key, err
+	return tee.DeriveSealingKey(tee.SGX, secret, p.measurement, label)
 }
 
 // readFile reads at most max bytes.

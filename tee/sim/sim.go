@@ -11,9 +11,7 @@ package sim
 
 import (
 	"crypto/ed25519"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +30,6 @@ const (
 	labelMeasurement = "ocw/sim/measurement/1"
 	labelPlatformKey = "ocw/sim/platform-key/1"
 	labelQuote       = "ocw/sim/quote/1"
-	labelSeal        = "ocw/sim/seal/1/"
 )
 
 // SealFile is the name of the file that stands for the hardware's sealing key.
@@ -105,10 +102,8 @@ func signed(quote []byte) []byte { return append([]byte(labelQuote), quote...) }
 
 // SealingKey returns the key for a label, which depends on measurement and
 // secret.
-func (p *Platform) SealingKey(label string) (key [32]byte, err error) {
-	b, err := hkdf.Key(sha256.New, p.secret[:], p.measurement[:], labelSeal+label, 32)
-	copy(key[:], b)
-	return key, err
+func (p *Platform) SealingKey(label string) ([32]byte, error) {
+	return tee.DeriveSealingKey(tee.Sim, p.secret[:], p.measurement, label)
 }
 
 // Verifier checks simulated evidence. Its claims always say debug.

@@ -1,17 +1,12 @@
 package snp
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
 	"github.com/offchain-worker/sdk/internal/tsm"
 	"github.com/offchain-worker/sdk/tee"
 )
-
-// labelSeal separates what is derived from the guest's derived key.
-const labelSeal = "ocw/snp/seal/1/"
 
 // Config says how a platform is opened. Its zero value is good where the host
 // hands out certificates.
@@ -115,8 +110,5 @@ func (p *Platform) SealingKey(label string) (key [32]byte, err error) {
 		return key, fmt.Errorf("%w: %w", tee.ErrNoSealing, err)
 	}
 	defer clear(secret[:])
-	b, err := hkdf.Key(sha256.New, secret[:], p.measurement[:], labelSeal+label, len(key))
-	copy(key[:], b)
-	clear(b)
-	return key, err
+	return tee.DeriveSealingKey(tee.SNP, secret[:], p.measurement, label)
 }

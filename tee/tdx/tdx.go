@@ -9,8 +9,6 @@
 package tdx
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -18,9 +16,6 @@ import (
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
 )
-
-// labelSeal separates what is derived from the secret for sealing.
-const labelSeal = "ocw/tdx/seal/1/"
 
 // Config says how a platform is opened. Its zero value is good, but for sealing.
 type Config struct {
@@ -117,8 +112,5 @@ func (p *Platform) SealingKey(label string) (key [32]byte, err error) {
 	if p.config.Secret == nil {
 		return key, fmt.Errorf("tdx: %w", tee.ErrNoSealing)
 	}
-	b, err := hkdf.Key(sha256.New, p.config.Secret, p.measurement[:], labelSeal+label, len(key))
-	copy(key[:], b)
-	clear(b)
-	return key, err
+	return tee.DeriveSealingKey(tee.TDX, p.config.Secret, p.measurement, label)
 }
