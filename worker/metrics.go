@@ -37,6 +37,7 @@ type metrics struct {
 	comparisons  *prometheus.CounterVec // of published roots by result
 	left         *prometheus.CounterVec // endpoints by chain and reason
 	registered   prometheus.Gauge
+	epoch        prometheus.Gauge
 	// registrations counts those that were sent, by registrationReasons.
 	registrations *prometheus.CounterVec
 	balance       *prometheus.GaugeVec // without labels: absent until known
@@ -228,6 +229,8 @@ func newMetrics(w *Worker) *metrics {
 	m.comparisons = counters("root_comparisons_total", "Roots that workers have published, by how they compare with this worker's.", "result", verdicts)
 	m.registered = prometheus.NewGauge(prometheus.GaugeOpts{Name: metricPrefix + "registered", Help: "1 while the proven state has this worker as registered."})
 	m.add(m.registered)
+	m.epoch = prometheus.NewGauge(prometheus.GaugeOpts{Name: metricPrefix + "key_epoch", Help: "Epoch of the shielding keys that count in the next block."})
+	m.add(m.epoch)
 	m.registrations = counters("registrations_total", "Registrations sent, by reason: there was none, what is registered changed, its age, new collateral.", "reason", registrationReasons)
 	m.balance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + "account_balance_ratio",
 		Help: "Free balance of the worker's account when last looked at, as a part of what it should have; below 0.1 it is low. Absent until known."}, nil)

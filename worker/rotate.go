@@ -63,6 +63,8 @@ type rotator struct {
 	terms epoch.Terms
 	// asked is the epoch that an operator wants to be followed by another.
 	asked *uint32
+	// told is the last state that was logged.
+	told epoch.State
 }
 
 // begin takes the keys that the worker has.
@@ -175,11 +177,30 @@ func (r *rotator) requested() *uint32 {
 func (r *rotator) settle(s epoch.State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tell(s)
 	if s.Next != nil {
 		r.terms = epoch.Terms{}
 	}
 	if r.asked != nil && s.Current.Number > *r.asked {
 		r.asked, r.terms = nil, epoch.Terms{}
+	}
+}
+
+// tell logs what has changed of the epochs. Callers hold mu.
+func (r *rotator) tell(s epoch.State) {
+	before, log := r.told, r.w.log
+	r.told = s
+	r.w.metrics.epoch.Set(float64(s.Current.Number))
+	id, announced := s.NextID()
+	switch {
+	case s.Current.Number > before.Current.Number:
+		log.Info("the shard's keys are those of an epoch", "epoch", s.Current.Number, "since", s.Since, "former_until", s.Until)
+	case announced && before.Next == nil:
+		log.Info("keys are announced", "epoch", id.Number, "keys", id.Keys, "holders_needed", s.Next.Terms.Holders)
+	case announced && s.Next.From != nil && before.Next.From == nil:
+		log.Info("enough workers hold the announced keys", "epoch", id.Number, "from", *s.Next.From)
+	case !announced && before.Next != nil:
+		log.Warn("announced keys have lapsed: too few workers held them in time", "epoch", before.Current.Number+1, "holders", len(before.Next.Holders))
 	}
 }
 
