@@ -22,6 +22,14 @@ import (
 // epochOf returns the epoch that a worker has clients encrypt to.
 func epochOf(w *Worker) uint32 { return w.Status().Epoch }
 
+// receiptOf returns how a call has ended, as far as that is known.
+func receiptOf(out *client.Outcome) any {
+	if out == nil || out.Receipt == nil {
+		return out
+	}
+	return *out.Receipt
+}
+
 // load has clients call through a worker, one after the other each, with all
 // envelopes, until stop is called, which returns how many calls there were. Every
 // call has to succeed.
@@ -44,7 +52,7 @@ func (n *network) load(w *Worker) (stop func() int) {
 					Call:   sample.BalanceTransfer(who.AccountID(), ferdie.AccountID(), scale.NewU128(unit/1000)),
 					Sender: who.AccountID(), Signer: who, Payer: who})
 				if err != nil || !out.Succeeded() {
-					n.t.Errorf("%s: call %d: %+v, %v", e, nonce, out, err)
+					n.t.Errorf("%s: call %d: %+v, %v", e, nonce, receiptOf(out), err)
 					return
 				}
 				calls.Add(1)
@@ -76,7 +84,7 @@ func TestRotations(t *testing.T) {
 	}
 	n := newNetworkFor(t, devchain.Config{}, testTimeout+time.Duration(rotations)*5*time.Second)
 	cfg := n.config("1", t.TempDir())
-	cfg.RotateKeys, cfg.RotationOverlap = 1, 16
+	cfg.RotateKeys, cfg.RotationOverlap = 1, 48
 	first := n.start(cfg)
 	n.ready(first)
 	second := n.start(n.config("2", t.TempDir()))
@@ -279,7 +287,7 @@ func TestRotationsByQuote(t *testing.T) {
 	start := func(name string, a Attestation, every uint32) *Worker {
 		cfg := n.config(name, t.TempDir())
 		cfg.SkipRA, cfg.Attestation = false, a
-		cfg.RotateKeys, cfg.RotationOverlap = every, 24
+		cfg.RotateKeys, cfg.RotationOverlap = every, 48
 		w := n.start(cfg)
 		n.ready(w)
 		return w
@@ -300,7 +308,7 @@ func TestRotationsByQuote(t *testing.T) {
 		defer worker.Close()
 		who := pair([]string{"//Bob", "//Charlie"}[i])
 		s := &client.Session{Chain: chain, Worker: worker, Envelope: client.X25519}
-		out, err := s.Shield(n.ctx, client.Shielding{Shard: n.shard(), From: who, Beneficiary: who.AccountID(), Amount: scale.U128{Lo: unit}})
+		out, err := s.Shield(n.ctx, client.Shielding{Shard: n.shard(), From: who, Beneficiary: who.AccountID(), Amount: scale.U128{Lo: 100 * unit}})
 		if err != nil || !out.Succeeded() {
 			t.Fatalf("shield: %+v, %v", out, err)
 		}
@@ -310,7 +318,7 @@ func TestRotationsByQuote(t *testing.T) {
 					Call:   sample.BalanceTransfer(who.AccountID(), ferdie.AccountID(), scale.NewU128(unit/1000)),
 					Sender: who.AccountID(), Signer: who, Payer: who})
 				if err != nil || !out.Succeeded() {
-					t.Errorf("worker %d: call %d: %+v, %v", i+1, nonce, out, err)
+					t.Errorf("worker %d: call %d: %+v, %v", i+1, nonce, receiptOf(out), err)
 					n.cancel()
 					return
 				}
