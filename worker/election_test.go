@@ -11,6 +11,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/scale"
@@ -153,7 +154,7 @@ func TestOtherKeysGiven(t *testing.T) {
 	first := n.start(n.config("1", t.TempDir()))
 	n.ready(first)
 	right := first.ring.Load()
-	wrong, err := enclave.NewKeyMaterial(right.Any().Shielding, rand.Reader)
+	wrong, err := enclave.NewKeyMaterial(right.Find(epoch.ID{}).Shielding, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,8 +85,7 @@ func (k *ownKeys) find(id epoch.ID) *enclave.KeyMaterial { return k.ring.Load().
 // first returns the hash of the public keys of epoch 0, which is the one that the
 // shard's claim is of.
 func (k *ownKeys) first() (hash hashing.Hash, ok bool) {
-	public, ok := k.ring.Load().Public(0)
-	return public.Hash(), ok
+	return k.ring.Load().First()
 }
 
 // loadKeys returns the sealed key material, nil if there is none.

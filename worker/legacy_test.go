@@ -9,6 +9,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -107,7 +108,7 @@ func TestLegacyChain(t *testing.T) {
 
 	// Nothing can be published here: keys are compared with those of the first.
 	stopped(t, two)
-	wrong, err := enclave.NewKeyMaterial(two.ring.Load().Any().Shielding, rand.Reader)
+	wrong, err := enclave.NewKeyMaterial(two.ring.Load().Find(epoch.ID{}).Shielding, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

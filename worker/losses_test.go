@@ -13,6 +13,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
@@ -126,7 +127,7 @@ func newTroubled(t *testing.T, app *stf.App) *troubled {
 		}
 		n.workers = append(n.workers, w)
 	}
-	n.key = n.workers[0].ring.Load().Any().Shielding.Public()
+	n.key = n.workers[0].ring.Load().Find(epoch.ID{}).Shielding.Public()
 	return n
 }
 

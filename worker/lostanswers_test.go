@@ -10,6 +10,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -165,7 +166,7 @@ func TestEraEnds(t *testing.T) {
 		return swallowed
 	})
 	signed := integritee.SignCall(sample.BalanceUnshield(alice.AccountID(), ferdie.AccountID(), amount(unit), n.shard()), 0, w.fingerprint(), n.shard(), alice)
-	cyphertext, err := w.ring.Load().Any().Shielding.Public().Encrypt(rand.Reader, signed.IndirectCall())
+	cyphertext, err := w.ring.Load().Find(epoch.ID{}).Shielding.Public().Encrypt(rand.Reader, signed.IndirectCall())
 	if err != nil {
 		t.Fatal(err)
 	}

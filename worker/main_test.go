@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/offchain-worker/sdk/apps/sample"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
@@ -226,7 +227,7 @@ func TestSubcommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	run("-d "+dir+" shielding-key", 0)
-	want, err := k.ring.Load().Any().Shielding.Public().MarshalJSON()
+	want, err := k.ring.Load().Find(epoch.ID{}).Shielding.Public().MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}

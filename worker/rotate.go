@@ -215,7 +215,7 @@ func (r *rotator) make(number uint32, terms epoch.Terms) error {
 		if err != nil {
 			return err
 		}
-		next := &enclave.KeyMaterial{Epoch: number, Shielding: key, RootSeed: ring.Any().RootSeed}
+		next := &enclave.KeyMaterial{Epoch: number, Shielding: key, RootSeed: ring.Root().RootSeed}
 		if err := r.add(enclave.NewKeyRing(next), number); err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ type journal struct {
 }
 
 func (w *Worker) coreConfig(own *ownKeys) enclave.Config {
-	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: own.ring.Load().Any(), Epoch: own.find, Fingerprint: w.fingerprint(), Approved: w.approvals.has, Account: w.account.AccountID(),
+	return enclave.Config{App: w.cfg.App, Trust: w.trust, Keys: own.ring.Load().Root(), Epoch: own.find, Fingerprint: w.fingerprint(), Approved: w.approvals.has, Account: w.account.AccountID(),
 		ConfirmAll: w.cfg.ConfirmAll, ConfirmInterval: w.cfg.ConfirmInterval,
 		PublishInterval: w.cfg.publishInterval(), ReceiptBlocks: w.cfg.ReceiptBlocks, Watch: w.metrics.watch}
 }

@@ -344,7 +344,7 @@ func (s *submitter) publishEpoch(ctx context.Context, p published, at verified, 
 	if err != nil {
 		return false, err
 	}
-	call, err := enclave.EpochCall(rt.Metadata(), s.w.ring.Load().Any(), s.w.shard, s.w.trustHash, s.w.account.AccountID(), *m, remark)
+	call, err := enclave.EpochCall(rt.Metadata(), s.w.ring.Load().Root(), s.w.shard, s.w.trustHash, s.w.account.AccountID(), *m, remark)
 	if err != nil {
 		return false, err
 	}

@@ -38,10 +38,11 @@ const (
 type Config struct {
 	App   *stf.App
 	Trust TrustConfig
-	// Keys has the shard's root seed, and the shielding key of one epoch.
+	// Keys has the shard's root seed, and the shielding key of one epoch, if that is
+	// not for Epoch to give. It is kept as long as the core.
 	Keys *KeyMaterial
 	// Epoch returns the keys of a further epoch, nil as long as there are none: the
-	// core does not go on without them. Nil has none.
+	// core does not go on without them, and keeps those that are accepted. Nil has none.
 	Epoch func(epoch.ID) *KeyMaterial
 	// Fingerprint is this enclave's measurement. A block at which the shard's
 	// configuration names another one, not approved either, is refused.
@@ -103,7 +104,7 @@ func (cfg *Config) check() error {
 	} else if cfg.App.Name() != cfg.Trust.App {
 		all = append(all, fmt.Errorf("the app is %q, the trust config wants %q", cfg.App.Name(), cfg.Trust.App))
 	}
-	if cfg.Keys == nil || cfg.Keys.Shielding == nil {
+	if cfg.Keys == nil || cfg.Keys.Shielding == nil && cfg.Epoch == nil {
 		all = append(all, errors.New("no key material"))
 	}
 	if err := cfg.Trust.Check(); err != nil {
@@ -159,7 +160,7 @@ type tip struct {
 type Core struct {
 	cfg       Config
 	trustHash hashing.Hash
-	opened    map[epoch.ID]opener // made of keys
+	opened    map[epoch.ID]opener // made of keys, of the epochs accepted lately
 	epochs    epoch.State         // as the state has it
 	appSecret [32]byte
 	fees      keyring.AccountID // the enclave account

@@ -49,22 +49,20 @@ func (c *Core) opener(n header.Number, accepted []epoch.ID) (opener, error) {
 				return nil, &EpochError{n, id}
 			}
 			e = newEnvelopes(k)
-			if len(c.opened) > maxOpenEpochs {
-				clear(c.opened)
-			}
-			c.opened[id] = e
 		}
 		out[i] = e
+	}
+	// What is not accepted is forgotten, so that it can be destroyed.
+	clear(c.opened)
+	for i, id := range accepted {
+		c.opened[id] = out[i]
 	}
 	return out, nil
 }
 
-// maxOpenEpochs bounds the epochs whose keys are kept ready: two are in use.
-const maxOpenEpochs = 8
-
 // keysOf returns the keys of an epoch, nil if there are none.
 func (cfg *Config) keysOf(id epoch.ID) *KeyMaterial {
-	if id.Number == cfg.Keys.Epoch && (id == epoch.ID{} || id.Keys == cfg.Keys.PublicKeys().Hash()) {
+	if cfg.Keys.Shielding != nil && id.Number == cfg.Keys.Epoch && (id == epoch.ID{} || id.Keys == cfg.Keys.PublicKeys().Hash()) {
 		return cfg.Keys
 	}
 	if cfg.Epoch == nil {

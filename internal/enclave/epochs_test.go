@@ -291,6 +291,110 @@ func TestForgedEpochMessages(t *testing.T) {
 
 func scaleBytes(b []byte) []byte { return scale.AppendBytes(nil, b) }
 
+// destroyed is how a ring has an epoch whose keys are destroyed.
+func destroyed(number uint32) []byte {
+	return scaleBytes(append(scale.AppendU32([]byte{0}, number), make([]byte, 32)...))
+}
+
+// TestDestroyedKeys: what a ring knows of an epoch whose keys are destroyed is the
+// hash of the public ones, whoever it is handed to, and nothing that it has opens
+// what was encrypted to them.
+func TestDestroyedKeys(t *testing.T) {
+	one, two := laterKeys()[0], laterKeys()[1]
+	full := ringOf(t, one, two)
+	idOf := func(k *KeyMaterial) epoch.ID { return epoch.ID{Number: k.Epoch, Keys: k.PublicKeys().Hash()} }
+	for before, want := range []int{0, 1, 2, 2, 2} { // the last ones stay
+		if _, n := full.Without(uint32(before)); n != want {
+			t.Errorf("before %d: %d are destroyed", before, n)
+		}
+	}
+	ring, _ := full.Without(2)
+	if again, n := ring.Without(2); n != 0 || !bytes.Equal(again.Encode(), ring.Encode()) {
+		t.Errorf("%d are destroyed again", n)
+	}
+	b := ring.Encode()
+	back, err := DecodeKeyRing(b)
+	if err != nil || !bytes.Equal(back.Encode(), b) {
+		t.Fatal(err)
+	}
+	for _, r := range []*KeyRing{ring, back} {
+		for _, id := range []epoch.ID{{}, idOf(testKeys()), idOf(one)} {
+			if r.Find(id) != nil || !r.Destroyed(id) {
+				t.Errorf("%+v is there", id)
+			}
+		}
+		if _, ok := r.Public(1); ok {
+			t.Error("public keys that it does not have")
+		}
+		if r.Destroyed(idOf(two)) || r.Destroyed(epoch.ID{Number: 1, Keys: hashing.Hash{1}}) || r.Destroyed(epoch.ID{Number: 3}) || r.Find(idOf(two)).Hash() != two.Hash() {
+			t.Error("it takes for destroyed what is not")
+		}
+		if first, ok := r.First(); !ok || first != testKeys().PublicKeys().Hash() || r.Len() != 3 || !slices.Equal(r.Bound(), full.Bound()) ||
+			r.ShardAccount().AccountID() != full.ShardAccount().AccountID() {
+			t.Error("it does not have what stays")
+		}
+	}
+	w := newWorld(t)
+	for _, k := range []*KeyMaterial{testKeys(), one} {
+		for _, secret := range [][]byte{k.Shielding.PKCS8(), k.Encode()} {
+			if bytes.Contains(b, secret[len(secret)/2:]) || bytes.Contains(b, secret[:len(secret)/2]) {
+				t.Errorf("half of the keys of epoch %d is still there", k.Epoch)
+			}
+		}
+		for _, e := range []shielding.Envelope{shielding.RSA, shielding.X25519, shielding.X25519MLKEM768} {
+			// With the root seed, and the keys of any other epoch.
+			guess := &KeyMaterial{Epoch: k.Epoch, Shielding: back.Find(idOf(two)).Shielding, RootSeed: back.Root().RootSeed}
+			if plain, err := newEnvelopes(guess).Open(w.sealedTo(k, e, []byte("recorded")), shielding.MaxChunks, testBinding); err == nil {
+				t.Errorf("%s of epoch %d opens: %q", e, k.Epoch, plain)
+			}
+		}
+	}
+	// What is destroyed is not brought back, and what another has destroyed is no loss.
+	if r, err := ring.With(full, 2); err != nil || !bytes.Equal(r.Encode(), b) {
+		t.Errorf("%v", err)
+	}
+	if r, err := full.With(ring, 2); err != nil || !bytes.Equal(r.Encode(), full.Encode()) {
+		t.Errorf("%v", err)
+	}
+	if r, err := ringOf(t).With(ring, 1); err != nil || r.Find(epoch.ID{}) == nil || !r.Destroyed(idOf(one)) || r.Find(idOf(two)) == nil {
+		t.Errorf("%v", err)
+	} else if back, err := DecodeKeyRing(r.Encode()); err != nil || !bytes.Equal(back.Encode(), r.Encode()) {
+		t.Error(err)
+	}
+}
+
+// TestForgottenKeys: the core holds nothing that opens what is not accepted any
+// more, once it has executed a block in which it is not.
+func TestForgottenKeys(t *testing.T) {
+	one := laterKeys()[0]
+	ring := ringOf(t, one)
+	w := newWorld(t, func(c *Config) {
+		c.Keys = ring.Root()
+		c.Epoch = func(id epoch.ID) *KeyMaterial { return ring.Find(id) }
+	})
+	first := pair(t, "//First")
+	own := testFingerprint
+	w.block().aboutEpoch(first, announcing(one, 1, 0, 2), &own).run()
+	for len(w.core.opened) != 2 {
+		if w.block().run(); w.core.tip.Number > 20 {
+			t.Fatal("the epoch does not begin")
+		}
+	}
+	w.block().run()
+	w.block().run()
+	if _, ok := w.core.opened[epoch.ID{}]; ok || len(w.core.opened) != 1 {
+		t.Fatalf("%d are open", len(w.core.opened))
+	}
+	ring, _ = ring.Without(1)
+	w.block().run()
+	if w.core.View().Epochs().Current.Number != 1 {
+		t.Error("it goes on in another epoch")
+	}
+	if _, err := restored(t, w.cfg, snapshot(t, w.core)).opener(1, []epoch.ID{{}}); !errors.As(err, new(*EpochError)) {
+		t.Error(err)
+	}
+}
+
 func TestKeyRing(t *testing.T) {
 	one, two := laterKeys()[0], laterKeys()[1]
 	ring := ringOf(t, two, one)
@@ -341,7 +445,13 @@ func TestKeyRing(t *testing.T) {
 		"twice":          slices.Concat([]byte{2, 8}, scaleBytes(one.Encode()), scaleBytes(one.Encode())),
 		"another's seed": slices.Concat([]byte{2, 8}, scaleBytes(testKeys().Encode()), scaleBytes(foreign.Encode())),
 		"cut":            b[:len(b)-1], "more": append(bytes.Clone(b), 0), "newer": append([]byte{3}, b[1:]...),
-		"a length": {2, 0xfe, 0xff, 0xff, 0xff},
+		"a length":        {2, 0xfe, 0xff, 0xff, 0xff},
+		"all destroyed":   slices.Concat([]byte{2, 8}, destroyed(0), destroyed(1)),
+		"one, destroyed":  slices.Concat([]byte{2, 4}, destroyed(0)),
+		"destroyed last":  slices.Concat([]byte{2, 8}, scaleBytes(testKeys().Encode()), destroyed(1)),
+		"destroyed twice": slices.Concat([]byte{2, 12}, destroyed(1), destroyed(1), scaleBytes(two.Encode())),
+		"half of a hash":  slices.Concat([]byte{2, 8}, scaleBytes(append([]byte{0, 0, 0, 0, 0}, make([]byte, 31)...)), scaleBytes(two.Encode())),
+		"another's seed behind what is destroyed": slices.Concat([]byte{2, 12}, destroyed(0), scaleBytes(foreign.Encode()), scaleBytes(two.Encode())),
 	} {
 		if r, err := DecodeKeyRing(bad); !errors.Is(err, ErrKeyMaterial) || r != nil {
 			t.Errorf("%s: %v", name, err)

@@ -82,6 +82,9 @@ func FuzzDecodeKeyMaterial(f *testing.F) {
 func FuzzDecodeKeyRing(f *testing.F) {
 	f.Add(testKeys().Encode())
 	f.Add([]byte{2, 8, 0, 0})
+	f.Add(ringOf(f, laterKeys()...).Encode())
+	destroyed, _ := ringOf(f, laterKeys()...).Without(2)
+	f.Add(destroyed.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := DecodeKeyRing(b)
 		if (err == nil) == (r == nil) {
