@@ -279,6 +279,70 @@ func TestHealFaults(t *testing.T) {
 	}
 }
 
+// TestRemove removes a store, with each of its operations failing or losing power:
+// what is left opens, if need be healed, and can be removed again. Then another
+// store begins.
+func TestRemove(t *testing.T) {
+	base := &MemFS{}
+	healedStore(t, base, testDir)
+	for _, fault := range []Fault{FailsBefore, FailsAfter, FailsHalf, SyncLoses, PowerCut} {
+		for point := 0; ; point++ {
+			m := base.Clone()
+			ops, hit := 0, false
+			m.Before = func(string, string) Fault {
+				ops++
+				if ops != point+1 {
+					return Works
+				}
+				hit = true
+				return fault
+			}
+			err := Remove(testDir, Options{FS: m})
+			if hit != (err != nil) {
+				t.Fatalf("fault %d at %d: %v", fault, point, err)
+			}
+			m.Before = nil
+			if fault == PowerCut {
+				m = m.Crash(rand.New(rand.NewPCG(uint64(point), 3)))
+			}
+			if hit {
+				l, c, _ := heal(t, m, testDir)
+				check(t, c, c.At+uint64(len(c.Records)))
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if err := Remove(testDir, Options{FS: m}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l, c := open(t, m, testDir)
+			if c.Snapshot != "" || len(c.Records) > 0 || l.Position() != 0 {
+				t.Fatalf("fault %d at %d: there is still %+v", fault, point, c)
+			}
+			appendTo(t, l, 3)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, c := open(t, m, testDir); len(c.Records) != 3 {
+				t.Fatalf("the next store has %d records", len(c.Records))
+			}
+			if !hit {
+				break
+			}
+		}
+	}
+	l, _ := open(t, base, testDir)
+	if err := Remove(testDir, Options{FS: base}); !errors.Is(err, ErrLocked) {
+		t.Errorf("%v of a store that is open", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(t.TempDir()+"/none", Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWriteFile(t *testing.T) {
 	for _, fault := range []Fault{FailsBefore, FailsAfter, FailsHalf, SyncLoses, PowerCut} {
 		for point := 0; ; point++ {

@@ -127,6 +127,37 @@ func Open(dir string, key [32]byte, opts Options) (*Log, error) {
 	return l, nil
 }
 
+// Remove removes what the store in dir is made of, if there is one, for another to
+// begin there. What has been put aside stays. After an error, or a crash, Open finds
+// what is left of it, or damage.
+func Remove(dir string, opts Options) (err error) {
+	fsys := opts.FS
+	if fsys == nil {
+		fsys = OS
+	}
+	if err := fsys.MkdirAll(dir); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	lock, err := fsys.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	names, err := fsys.ReadDir(dir)
+	for _, name := range names {
+		if kind := kindOf(name); err == nil && (kind == fileSegment || kind == fileSnapshot) {
+			err = removeIfPresent(fsys, dir, name)
+		}
+	}
+	if err == nil {
+		err = fsys.SyncDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("store: remove: %w", err)
+	}
+	return nil
+}
+
 // Replay hands out what the store holds, oldest first: the snapshot if there
 // is one, then each record after it with its position. It must be called
 // once, before anything else. A nil function skips its part, which is checked
