@@ -14,6 +14,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/keybackup"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/scale"
@@ -104,6 +105,12 @@ func requireFlags(c *cobra.Command, names ...string) {
 	}
 }
 
+// errDestroyedFirst is why there is no backup without the keys of epoch 0: nothing
+// else in it is under the hash by which the parentchain says that keys are the
+// shard's, and nobody could replay the state with it.
+var errDestroyedFirst = errors.New("the keys of epoch 0 are destroyed, without which a backup brings back neither the state nor keys that can be known as the shard's: " +
+	"have a worker join one of the shard's instead")
+
 // createBackup returns the encrypted parts of the keys for those whom the upgrade
 // keys have named.
 func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, error) {
@@ -134,6 +141,9 @@ func createBackup(d *dataDir, p tee.Platform, recipients string) ([][]byte, erro
 		return nil, fmt.Errorf("%s: %w", recipients, err)
 	}
 	ring := own.ring.Load()
+	if ring.Destroyed(epoch.ID{}) {
+		return nil, errDestroyedFirst
+	}
 	material, newest := ring.Encode(), ring.Newest()
 	defer clear(material)
 	return keybackup.Split(keybackup.Header{TrustConfig: own.trust, Shard: trust.Shard, Epoch: newest.Epoch, Keys: newest.Hash(),
@@ -281,6 +291,9 @@ func restoreParts(d *dataDir, p tee.Platform, names []string) (h keybackup.Heade
 	}
 	if ring.Newest().Hash() != h.Keys {
 		return h, errors.New("the keys are not those that the parts name")
+	}
+	if ring.Destroyed(epoch.ID{}) {
+		return h, errDestroyedFirst
 	}
 	if err := saveKeys(d, p, newOwnKeys(keysRestored, h.TrustConfig, ring)); err != nil {
 		return h, err

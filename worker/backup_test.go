@@ -17,6 +17,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/approval"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/internal/keybackup"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
@@ -195,6 +196,32 @@ func TestDrill(t *testing.T) {
 	}
 }
 
+// given returns files with parts of a ring that was split by hand, given to who has
+// made a request.
+func (d *drill) given(t *testing.T, ring *enclave.KeyRing, request string) (out []string) {
+	t.Helper()
+	to, err := keybackup.ParseRecipients(d.list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := keybackup.Split(keybackup.Header{TrustConfig: d.trust.Hash(), Shard: d.shard(), Keys: ring.Newest().Hash(), Threshold: 2}, ring.Encode(), to, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range files[:2] {
+		name := filepath.Join(t.TempDir(), "part.age")
+		if err := os.WriteFile(name, f, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := d.give(name, i, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, file)
+	}
+	return out
+}
+
 // TestForgedBackup has people agree on parts of keys that are not the shard's: the
 // worker that takes them does not serve, and does not make them known as the
 // shard's, also if nobody's are yet.
@@ -209,28 +236,7 @@ func TestForgedBackup(t *testing.T) {
 		cfg.TrustConfig = d.trustFile
 		request := filepath.Join(t.TempDir(), "request.json")
 		d.backup(cfg.DataDir, 0, "request", "--trust-config", d.trustFile, "--out", request)
-		to, err := keybackup.ParseRecipients(d.list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ring := forged.ring.Load()
-		files, err := keybackup.Split(keybackup.Header{TrustConfig: d.trust.Hash(), Shard: d.shard(), Keys: ring.Newest().Hash(), Threshold: 2}, ring.Encode(), to, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var given []string
-		for i, f := range files[:2] {
-			name := filepath.Join(t.TempDir(), "part.age")
-			if err := os.WriteFile(name, f, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			file, err := d.give(name, i, request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			given = append(given, file)
-		}
-		d.backup(cfg.DataDir, 0, append([]string{"restore"}, given...)...)
+		d.backup(cfg.DataDir, 0, append([]string{"restore"}, d.given(t, forged.ring.Load(), request)...)...)
 		return cfg
 	}
 	early := d.start(restore("early"))
@@ -244,6 +250,44 @@ func TestForgedBackup(t *testing.T) {
 	cfg.TrustConfig = d.trustFile
 	d.ready(d.start(cfg))
 	d.startFailing(restore("late"), "restored", "not those of shard")
+}
+
+// TestBackupOfDestroyedKeys: parts without the keys of epoch 0, whose hash is all by
+// which the parentchain knows a shard's keys, are neither made nor restored.
+func TestBackupOfDestroyedKeys(t *testing.T) {
+	d := newDrill(t)
+	own, err := newKeys(d.trust.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := newKeys(d.trust.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := &enclave.KeyMaterial{Epoch: 1, Shielding: next.ring.Load().Find(epoch.ID{}).Shielding, RootSeed: own.ring.Load().Root().RootSeed}
+	both, err := own.ring.Load().With(enclave.NewKeyRing(second), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, _ := both.Without(1)
+	cfg := d.config("1", t.TempDir())
+	request := filepath.Join(t.TempDir(), "request.json")
+	d.backup(cfg.DataDir, 0, "request", "--trust-config", d.trustFile, "--out", request)
+	if got := d.backup(cfg.DataDir, 1, append([]string{"restore"}, d.given(t, ring, request)...)...); !strings.Contains(got, errDestroyedFirst.Error()) {
+		t.Errorf("restored: %s", got)
+	}
+
+	cfg = d.config("2", t.TempDir())
+	cfg.TrustConfig, cfg.PublishInterval, cfg.RotationOverlap = d.trustFile, 8, 16
+	w := d.start(cfg)
+	d.ready(w)
+	d.shield(d.session(w), alice.AccountID(), unit)
+	d.rotate(w)
+	d.tick(w, "they are not destroyed", func() bool { _, err := d.destroy(w, 1, true); return err == nil })
+	stopped(t, w)
+	if got := d.backup(cfg.DataDir, 1, "create", "--recipients", d.approved(2), "--out", filepath.Join(t.TempDir(), "parts")); !strings.Contains(got, errDestroyedFirst.Error()) {
+		t.Errorf("created: %s", got)
+	}
 }
 
 // TestGive has holders refuse what they must not give.

@@ -41,8 +41,36 @@ type Divergence struct {
 type comparer struct {
 	w *Worker
 
-	mu    sync.Mutex // guards found, which the status reads
+	mu    sync.Mutex // guards what follows
 	found []*Divergence
+	// same are the last blocks of which an account has published the same roots as
+	// this worker's, ascending.
+	same map[keyring.AccountID][]header.Number
+}
+
+// sameKept is how many blocks are kept in mind for an account: workers publish at
+// different times, and at intervals of which one divides the other.
+const sameKept = 8
+
+// agreed returns the last block from a given one on of which own has published the
+// roots, 0 for none, and the other accounts that have published the same of a block
+// that own has, with the last such block.
+func (c *comparer) agreed(own keyring.AccountID, from header.Number) (n header.Number, others map[keyring.AccountID]header.Number) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	others = map[keyring.AccountID]header.Number{}
+	for _, block := range c.same[own] {
+		if block < from {
+			continue
+		}
+		n = block
+		for account, blocks := range c.same {
+			if account != own && slices.Contains(blocks, block) {
+				others[account] = block
+			}
+		}
+	}
+	return n, others
 }
 
 // divergences returns copies of what is known.
@@ -86,6 +114,9 @@ func (c *comparer) note(p *enclave.Published) {
 	c.w.metrics.comparisons.WithLabelValues(verdictName(p.Verdict)).Inc()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if p.Verdict == enclave.VerdictSame {
+		c.noteSame(p)
+	}
 	at := slices.IndexFunc(c.found, func(d *Divergence) bool { return d.Account == p.Signer })
 	switch {
 	case p.Verdict == enclave.VerdictUnknown:
@@ -101,6 +132,21 @@ func (c *comparer) note(p *enclave.Published) {
 		c.found = slices.Delete(c.found, at, at+1)
 		c.tell()
 	}
+}
+
+// noteSame takes note of roots that are this worker's. Callers hold mu.
+func (c *comparer) noteSame(p *enclave.Published) {
+	blocks := c.same[p.Signer]
+	switch n := len(blocks); {
+	case n > 0 && blocks[n-1] >= p.Number, n == 0 && len(c.same) >= maxCompared:
+		return
+	case n == sameKept:
+		blocks = slices.Delete(blocks, 0, 1)
+	}
+	if c.same == nil {
+		c.same = map[keyring.AccountID][]header.Number{}
+	}
+	c.same[p.Signer] = append(blocks, p.Number)
 }
 
 // tell brings the health up to date. Callers hold mu.

@@ -56,11 +56,14 @@ var (
 // fastJoin is the second core and how it comes about. A nil one does nothing.
 type fastJoin struct {
 	w      *Worker
-	needed int // distinct workers that have published the same roots
-	stop   context.CancelCauseFunc
-	heads  finalHeads
-	cfg    enclave.Config
-	own    *ownKeys
+	part   string // of health
+	needed int    // distinct workers that have published the same roots
+	// forGood says that the core is to be the worker's own, which has no replay
+	// (begin.go).
+	forGood bool
+	stop    context.CancelCauseFunc
+	heads   finalHeads
+	cfg     enclave.Config
 
 	mu        sync.Mutex    // guards what follows
 	core      *enclave.Core // nil: none
@@ -74,7 +77,7 @@ type fastJoin struct {
 }
 
 func newFastJoin(w *Worker, needed int) *fastJoin {
-	return &fastJoin{w: w, needed: needed, changed: make(chan struct{}, 1)}
+	return &fastJoin{w: w, part: joinPart, needed: needed, changed: make(chan struct{}, 1)}
 }
 
 // view returns the state to answer from, nil if there is none.
@@ -128,7 +131,7 @@ func (f *fastJoin) run(ctx context.Context, j *journal, own *ownKeys, careful bo
 		f.w.log.Warn("this worker has joined by a snapshot before that its replay has contradicted: it only replays", "file", filepath.Join(j.dir, joinMarkFile))
 		return
 	}
-	f.own, f.cfg = own, f.w.coreConfig(own)
+	f.cfg = f.w.coreConfig(own)
 	f.cfg.Witness = j.steps.begin
 	var b backoff
 	for {
@@ -186,7 +189,7 @@ func (f *fastJoin) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if own := w.core.Load().View().Number(); head.Number < own+header.Number(f.interval()) {
+	if own := f.replayedTo(); !f.forGood && head.Number < own+header.Number(f.interval()) {
 		return fmt.Errorf("%w: its own state at block %d is not far behind block %d", errJoinOver, own, head.Number)
 	}
 	if err := f.heads.sync(ctx, w); err != nil {
@@ -196,6 +199,9 @@ func (f *fastJoin) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.forGood && len(s.active(keyring.AccountID{})) > 2 {
+		f.needed = max(f.needed, 2)
+	}
 	core, want, err := f.obtain(ctx, s)
 	if err != nil {
 		return err
@@ -204,7 +210,7 @@ func (f *fastJoin) join(ctx context.Context) error {
 		return err
 	}
 	defer f.drop()
-	w.health.well(joinPart)
+	f.heardWell()
 	w.log.Info("took a snapshot of another worker: it counts once enough workers have published its roots", "number", want.Number, "state_root", want.State, "needed", f.needed)
 
 	ctx, stop := context.WithCancel(ctx)
@@ -212,7 +218,28 @@ func (f *fastJoin) join(ctx context.Context) error {
 	defer appraising.Wait()
 	defer stop() // before waiting
 	appraising.Go(func() { f.appraise(ctx, core) })
-	return (&follower{w: w, core: core, to: &joinLedger{f, core}}).run(ctx)
+	follow := &follower{w: w, core: core, to: &joinLedger{f, core}}
+	if f.forGood { // else the replay obtains the keys of further epochs
+		follow.obtain = w.obtainMissing
+	}
+	return follow.run(ctx)
+}
+
+// replayedTo returns the last block of the worker's own state, or where it would
+// begin.
+func (f *fastJoin) replayedTo() header.Number {
+	if core := f.w.core.Load(); core != nil {
+		return core.View().Number()
+	}
+	return f.w.trust.StartNumber
+}
+
+// heardWell says that blocks come. A worker that has no other state is not well
+// before enough others agree.
+func (f *fastJoin) heardWell() {
+	if !f.forGood {
+		f.w.health.well(f.part)
+	}
 }
 
 // take begins with a core, unless the replay was faster: it compares at the
@@ -223,7 +250,7 @@ func (f *fastJoin) take(core *enclave.Core, want roots.Publication) error {
 	if f.over {
 		return errReplayDone
 	}
-	if own := f.w.core.Load().View().Number(); want.Number <= own {
+	if own := f.replayedTo(); want.Number <= own {
 		return fmt.Errorf("%w: a snapshot of block %d, and meanwhile block %d is replayed", errNotJoined, want.Number, own)
 	}
 	f.core, f.want, f.agreement = core, want, roots.NewAgreement(want, f.needed, f.w.account.AccountID())
@@ -274,7 +301,7 @@ func (f *fastJoin) request(ctx context.Context, from integritee.ShardSignerStatu
 		if err := scale.Unmarshal(head, &want); err != nil {
 			return fmt.Errorf("what the snapshot is of: %w", err)
 		}
-		if own := w.core.Load().View().Number(); want.Number <= own {
+		if own := f.replayedTo(); want.Number <= own {
 			return fmt.Errorf("a snapshot of block %d, and block %d is replayed already", want.Number, own)
 		}
 		block, err := f.heads.wait(ctx, w, want.Number)
@@ -285,7 +312,17 @@ func (f *fastJoin) request(ctx context.Context, from integritee.ShardSignerStatu
 		if err != nil {
 			return err
 		}
-		core, err = enclave.Join(f.cfg, enclave.JoinPoint{Block: block, Proof: proof, Published: want}, r)
+		at := enclave.JoinPoint{Block: block, Proof: proof, Published: want}
+		if f.forGood {
+			own, _, err := w.lookup(ctx, verified{hash: block.Hash(), header: block.Header()}, w.account.AccountID())
+			if err != nil {
+				return err
+			}
+			if own != nil { // it has to confirm the blocks after this one
+				at.Registered = &want.Number
+			}
+		}
+		core, err = enclave.Join(f.cfg, at, r)
 		return err
 	})
 	return core, want, err
@@ -302,11 +339,11 @@ func (*joinLedger) begin() {}
 
 func (*joinLedger) flush() error { return nil }
 
-func (l *joinLedger) heard(header.Number) { l.f.w.health.well(joinPart) }
+func (l *joinLedger) heard(header.Number) { l.f.heardWell() }
 
 func (l *joinLedger) attempted(err error) {
 	if err != nil && !isFatal(err) {
-		l.f.w.health.trouble(joinPart, err)
+		l.f.w.health.trouble(l.f.part, err)
 	}
 }
 
@@ -406,6 +443,11 @@ func (f *fastJoin) count(p enclave.Published) bool {
 		return false
 	}
 	f.agreed = true
+	if f.forGood {
+		f.over = true
+		f.stop(errBegun)
+		return false
+	}
 	f.w.log.Info("joined by a snapshot: getters are answered, and nothing is confirmed or paid before the replay is done", "number", f.want.Number,
 		"published_by", f.agreement.Signers())
 	return true

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/erase"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/scale"
@@ -282,7 +283,7 @@ func (w *Worker) claimData() []byte { return enclave.ClaimData(w.shard, w.trustH
 // are the shard's then.
 func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(context.Context) (*claim, error)) (won *claim, err error) {
 	w.health.setPhase("publishing the keys' hash")
-	hash, ok := own.first()
+	public, ok := own.ring.Load().Public(0)
 	if !ok {
 		return nil, fatal("nobody has published the keys of shard %s, and this worker does not have those of its first epoch any more", w.shard)
 	}
@@ -306,11 +307,11 @@ func (w *Worker) publishKeys(ctx context.Context, own *ownKeys, result func(cont
 	if err != nil {
 		return nil, err
 	}
-	call, err := enclave.ClaimCall(rt.Metadata(), w.claimData(), hash, remark)
+	call, err := enclave.ClaimCall(rt.Metadata(), w.claimData(), public.Hash(), remark)
 	if err != nil {
 		return nil, err
 	}
-	w.log.Info("publishes the hash of the keys that it has made", "shard", w.shard, "keys", hash, "remark", remark)
+	w.log.Info("publishes the hash of the keys that it has made", "shard", w.shard, "keys", public.Hash(), "remark", remark)
 	err = w.sender.transact(ctx, rt, call, func([]trie.ProofValue) (bool, error) {
 		won, err = result(ctx)
 		return won != nil, err
@@ -420,7 +421,8 @@ func (w *Worker) requestRing(ctx context.Context, peer keyring.AccountID) (*encl
 	if err := w.authorize(ctx, got.Peer); err != nil {
 		return nil, err
 	}
-	ring, err := enclave.DecodeKeyRing(got.Payload)
+	var ring *enclave.KeyRing
+	erase.Do(func() { ring, err = enclave.DecodeKeyRing(got.Payload) })
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,11 @@ type (
 	rotateParams struct {
 		Token string `json:"token" doc:"from the data folder"`
 	}
+	destroyParams struct {
+		Token  string `json:"token" doc:"from the data folder"`
+		Before uint32 `json:"before" doc:"the epoch before which keys are destroyed"`
+		Alone  bool   `json:"alone" doc:"though the shard has no other active worker"`
+	}
 )
 
 // jsonForms are the schemas of types that write their own JSON.
@@ -124,6 +129,7 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_archiveCode":                described[archiveJSON]("For other workers: a node of the trie of :code.", reflect.TypeFor[archiveCodeParams](), "", mayRefuse...),
 	"ocw_getChanges":                 described[bytesInHex]("For other workers: keyed hashes of what a block changed.", reflect.TypeFor[hexParams](), "", mayRefuse...),
 	"ocw_rotateKeys":                 described[rotateAnswer]("For the operator: have new shielding keys announced.", reflect.TypeFor[rotateParams](), "", mayRefuse...),
+	"ocw_destroyKeys":                described[destroyAnswer]("For the operator: destroy the shielding keys of old epochs.", reflect.TypeFor[destroyParams](), "", mayRefuse...),
 	"ocw_diff":                       described[diffAnswer]("For the operator: how another worker differs from this one.", reflect.TypeFor[diffParams](), "", mayRefuse...),
 }
 

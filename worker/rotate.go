@@ -141,20 +141,26 @@ func (r *rotator) round(ctx context.Context) error {
 		return err
 	}
 	own := r.w.account.AccountID()
-	active, before := 1, 0
-	for _, p := range state.signers {
-		if p.LastActivity+activeWithin < state.at.header.Number || p.Signer == own {
-			continue
-		}
-		active++
-		if bytes.Compare(p.Signer[:], own[:]) < 0 {
+	others, before := state.active(own), 0
+	for _, p := range others {
+		if bytes.Compare(p[:], own[:]) < 0 {
 			before++
 		}
 	}
 	if r.requested() == nil && uint32(v.Number()-s.Since) < r.w.cfg.RotateKeys+uint32(before*staggerBlocks) {
 		return nil
 	}
-	return r.make(s.Current.Number+1, epoch.Terms{Holders: uint8(active/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()})
+	return r.make(s.Current.Number+1, epoch.Terms{Holders: uint8((len(others)+1)/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()})
+}
+
+// active returns the signers of the shard, but for one, that did anything lately.
+func (s *shardState) active(but keyring.AccountID) (out []keyring.AccountID) {
+	for _, p := range s.signers {
+		if p.LastActivity+activeWithin >= s.at.header.Number && p.Signer != but {
+			out = append(out, p.Signer)
+		}
+	}
+	return out
 }
 
 // due reports whether another epoch has to be announced now.
@@ -233,10 +239,14 @@ func (r *rotator) keys() *ownKeys {
 	return r.own
 }
 
-// obtain has the worker have the keys of an epoch, from a worker that has them.
+// obtain has the worker have the keys of an epoch, from a worker that has them. If
+// those that can be asked have destroyed them the error is a *destroyedError.
 func (r *rotator) obtain(ctx context.Context, id epoch.ID, holders []keyring.AccountID) error {
 	if r.keys().find(id) != nil {
 		return nil
+	}
+	if r.keys().ring.Load().Destroyed(id) {
+		return keysDestroyed(id)
 	}
 	w := r.w
 	s, err := w.shardState(ctx)
@@ -250,18 +260,27 @@ func (r *rotator) obtain(ctx context.Context, id epoch.ID, holders []keyring.Acc
 		}
 	}
 	errs := []error{fmt.Errorf("the keys %v of epoch %d are not to be had", id.Keys, id.Number)}
+	var without *enclave.KeyRing
 	for _, p := range peers {
 		ring, err := w.requestRing(ctx, p)
-		if err == nil && ring.Find(id) == nil {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+		case ring.Find(id) != nil:
+			return r.add(ring, id.Number)
+		case ring.Destroyed(id):
+			without, err = ring, errors.New("it has destroyed them")
+		default:
 			err = errors.New("it does not have them")
 		}
-		if err == nil {
-			return r.add(ring, id.Number)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		errs = append(errs, fmt.Errorf("worker %s: %w", p, err))
+	}
+	if without != nil {
+		if err := r.add(without, id.Number); err != nil {
+			return err
+		}
+		return keysDestroyed(id)
 	}
 	return errors.Join(errs...)
 }
@@ -289,10 +308,25 @@ func (r *rotator) message(v *enclave.View) *epoch.Message {
 }
 
 // obtainMissing has the worker have keys without which its core cannot execute the
-// next block. It follows only heads meanwhile, and registers where it is due, since
-// who asks for keys has to be registered.
+// next block. It registers where it is due, since who asks for keys has to be
+// registered.
 func (w *Worker) obtainMissing(ctx context.Context, missing *enclave.EpochError) error {
 	w.health.trouble("keys", missing)
+	return w.behind(ctx, func(ctx context.Context) error {
+		select {
+		case <-w.ready: // the submitter keeps the registration
+		default:
+			if err := w.registrar.register(ctx, true); err != nil {
+				return err
+			}
+		}
+		return w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.rotator.obtain(ctx, missing.Epoch, nil) })
+	})
+}
+
+// behind has a worker that does not execute blocks do something at the head of the
+// chain: it follows only heads meanwhile.
+func (w *Worker) behind(ctx context.Context, do func(context.Context) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var heads sync.WaitGroup
 	defer heads.Wait()
@@ -303,15 +337,8 @@ func (w *Worker) obtainMissing(ctx context.Context, missing *enclave.EpochError)
 		}
 	})
 	err := w.current(ctx)
-	select {
-	case <-w.ready: // the submitter keeps the registration
-	default:
-		if err == nil {
-			err = w.registrar.register(ctx, true)
-		}
-	}
 	if err == nil {
-		err = w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.rotator.obtain(ctx, missing.Epoch, nil) })
+		err = do(ctx)
 	}
 	if err != nil && context.Cause(ctx) != nil {
 		err = context.Cause(ctx)

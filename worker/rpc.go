@@ -97,6 +97,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	w.registerChanges(s)
 	w.registerDiff(s)
 	w.registerRotation(s)
+	w.registerDestruction(s)
 	w.registerAccess(s)
 	w.registerBinding(s)
 	w.registerApp(s)

@@ -78,6 +78,7 @@ type Worker struct {
 	registrations atomic.Pointer[[]binding.Registration]
 	ring          atomic.Pointer[enclave.KeyRing] // once the keys are known to be the shard's
 	core          atomic.Pointer[enclave.Core]    // only View is used by others than the follower
+	stored        atomic.Uint32                   // block of the newest snapshot on the disk
 	ready         chan struct{}
 	readyOnce     sync.Once
 }
@@ -457,8 +458,9 @@ func (w *Worker) nextHead(ctx context.Context, heads parentchain.Heads) error {
 	return err
 }
 
-// serveShard executes blocks and sends effects until ctx ends.
-func (w *Worker) serveShard(ctx context.Context, own *ownKeys, restarted bool) error {
+// serveState executes blocks from the state on the disk on, and sends effects, until
+// ctx ends. The error is a *destroyedError if it cannot go on from there.
+func (w *Worker) serveState(ctx context.Context, own *ownKeys, restarted bool) error {
 	w.health.setPhase("loading the state")
 	j, err := w.openJournal(ctx, own)
 	if err != nil {

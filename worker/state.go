@@ -7,8 +7,10 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/offchain-worker/sdk/internal/enclave"
+	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/substrate/header"
 )
@@ -43,9 +45,13 @@ type journal struct {
 	adopted      int
 
 	snapshots  sync.WaitGroup
-	written    chan error // how the snapshot in the background ended
-	writing    bool       // until it was read from there
-	snapshotAt int64      // bytes of log at which to take the next
+	written    chan error    // how the snapshot in the background ended
+	writing    bool          // until it was read from there
+	snapshotAt int64         // bytes of log at which to take the next
+	snapshotOf header.Number // the block of the one that was begun last
+	over       header.Number // the rotation for which one was begun: see rotated
+	// stored is the block of the newest snapshot on the disk. Anybody may read it.
+	stored *atomic.Uint32
 }
 
 func (w *Worker) coreConfig(own *ownKeys) enclave.Config {
@@ -54,15 +60,25 @@ func (w *Worker) coreConfig(own *ownKeys) enclave.Config {
 		PublishInterval: w.cfg.publishInterval(), ReceiptBlocks: w.cfg.ReceiptBlocks, Watch: w.metrics.watch}
 }
 
-// openJournal opens the store of the shard and brings the core to where it
-// was, or to the last good point before a damage. A new store gets a core at
-// the start block, for which the node is asked.
-func (w *Worker) openJournal(ctx context.Context, own *ownKeys) (_ *journal, err error) {
+// storeKey is the key of the shard's store.
+func (w *Worker) storeKey() ([32]byte, error) {
 	key, err := w.platform.SealingKey("ocw/worker/store/1/" + w.trustHash.String())
 	if err != nil {
-		return nil, fatal("sealing key: %w", err)
+		return key, fatal("sealing key: %w", err)
 	}
-	j := &journal{dir: w.dir.shard(w.shard), key: key, fs: w.metrics.fs(w.cfg.fs), health: w.health, recovery: w.recovery, blocks: w.blocks.Load(),
+	return key, nil
+}
+
+// openJournal opens the store of the shard and brings the core to where it
+// was, or to the last good point before a damage. A new store gets a core at
+// the start block, for which the node is asked; if it could not execute from there on
+// the error is a *destroyedError.
+func (w *Worker) openJournal(ctx context.Context, own *ownKeys) (_ *journal, err error) {
+	key, err := w.storeKey()
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{stored: &w.stored, dir: w.dir.shard(w.shard), key: key, fs: w.metrics.fs(w.cfg.fs), health: w.health, recovery: w.recovery, blocks: w.blocks.Load(),
 		written: make(chan error, 1)}
 	defer func() {
 		if err != nil {
@@ -86,6 +102,9 @@ func (w *Worker) openJournal(ctx context.Context, own *ownKeys) (_ *journal, err
 		return j, nil
 	}
 
+	if first := (epoch.ID{}); own.ring.Load().Destroyed(first) {
+		return nil, keysDestroyed(first)
+	}
 	var start enclave.Start
 	if err := w.health.retry(ctx, "parentchain", func(ctx context.Context) (err error) {
 		start, err = w.coreStart(ctx)
@@ -100,6 +119,7 @@ func (w *Worker) openJournal(ctx context.Context, own *ownKeys) (_ *journal, err
 	if err := w.health.retry(ctx, diskPart, func(context.Context) error { return diskError(j.log.Snapshot(j.core.SnapshotWriter())) }); err != nil {
 		return nil, err
 	}
+	j.stored.Store(uint32(j.number()))
 	w.recovery.loaded(j.number(), true, w.cfg.fs, filepath.Join(j.dir, rebuildingFile))
 	w.log.Info("state begins", "shard", w.shard, "start", start.Header.Number)
 	return j, nil
@@ -110,7 +130,9 @@ func (j *journal) load(cfg enclave.Config) error {
 	return j.open(func(log *store.Log) error {
 		j.core = nil
 		return log.Replay(func(_ uint64, r io.Reader) (err error) {
-			j.core, err = enclave.Restore(cfg, r)
+			if j.core, err = enclave.Restore(cfg, r); err == nil {
+				j.stored.Store(uint32(j.number()))
+			}
 			return unusable(j.dir, err)
 		}, func(_ uint64, record []byte) error {
 			if j.core == nil {
@@ -221,10 +243,22 @@ func (j *journal) commit(c *enclave.Commit, toCome header.Number) error {
 		return fatal("adopt block %d: %w", c.Number, err)
 	}
 	j.adopted = len(j.waiting)
-	if j.adopted == 0 && j.log.Since() > j.snapshotAt {
+	if j.adopted == 0 && (j.log.Since() > j.snapshotAt || toCome <= 2*maxLag && j.rotated()) {
 		return j.snapshot()
 	}
 	return nil
+}
+
+// rotated reports, once for each rotation, that the former keys are not accepted any
+// more and that the newest snapshot is from before: with one from now on they can be
+// destroyed, whatever becomes of the log.
+func (j *journal) rotated() bool {
+	until := j.core.View().Epochs().Until
+	if j.writing || j.number()+1 < until || header.Number(j.stored.Load())+1 >= until || j.over == until {
+		return false
+	}
+	j.over = until
+	return true
 }
 
 // volatile reports whether commits count that are not stored.
@@ -268,6 +302,7 @@ func (j *journal) append() error {
 			j.log = nil
 			return err
 		}
+		j.stored.Store(uint32(j.number()))
 		j.waiting, j.adopted = j.waiting[j.adopted:], 0
 	}
 	return j.log.Append(j.waiting...)
@@ -279,7 +314,7 @@ func (j *journal) snapshot() error {
 	if j.writing {
 		return nil
 	}
-	j.writing = true
+	j.writing, j.snapshotOf = true, j.number()
 	p, err := j.log.BeginSnapshot()
 	if err != nil {
 		j.written <- err
@@ -302,6 +337,7 @@ func (j *journal) endSnapshot() error {
 			j.health.trouble(snapshotPart, diskError(err))
 			j.snapshotAt = j.log.Since() + j.log.SnapshotAt()/8
 		default:
+			j.stored.Store(uint32(j.snapshotOf))
 			j.health.well(snapshotPart)
 			j.snapshotAt = j.log.SnapshotAt()
 		}

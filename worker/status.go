@@ -77,11 +77,12 @@ var sentences = map[string]string{
 	"shard-account":      "extrinsics that the app asks for do not get onto the parentchain: the shard's account lacks funds there, or the node refuses them (the log says which)",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
 		"or the shard has its ten signers already and evicts none (the log says which)",
-	"join":         "no snapshot of another worker could be used yet: getters are answered when the replay is done, or when one can",
-	"join-differs": "the replay contradicts the snapshot with which the worker had joined and which other workers had published: it was dropped (the log says which block)",
-	"tasks-late":   "tasks of the app run later than they were asked for: blocks have no gas left for them",
-	"roots-differ": "another worker of the shard has published other roots than this one's: one of them computes wrongly (the log says which block)",
-	"other":        "something fails: see the worker's log",
+	"join":           "no snapshot of another worker could be used yet: getters are answered when the replay is done, or when one can",
+	"keys-destroyed": "the keys of old epochs are destroyed: this worker begins with the snapshot of another one, once one can be used (the log says why not yet)",
+	"join-differs":   "the replay contradicts the snapshot with which the worker had joined and which other workers had published: it was dropped (the log says which block)",
+	"tasks-late":     "tasks of the app run later than they were asked for: blocks have no gas left for them",
+	"roots-differ":   "another worker of the shard has published other roots than this one's: one of them computes wrongly (the log says which block)",
+	"other":          "something fails: see the worker's log",
 }
 
 // healthCode finds the word for an error of a part.
@@ -130,6 +131,8 @@ func healthCode(part string, err error) string {
 		return "refused"
 	case "submitter":
 		return "sending"
+	case beginPart:
+		return "keys-destroyed"
 	case joinPart:
 		return "join"
 	case tasksPart:
