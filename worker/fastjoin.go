@@ -36,7 +36,7 @@ const (
 	// snapshot, so that a restart does not join again. It has no content.
 	joinMarkFile = "no-fast-join"
 	// joinPatience is for how many blocks after the snapshot's the worker waits
-	// for enough workers to have published its roots.
+	// for enough workers to have published its roots, at most.
 	joinPatience = 1024
 	// joinRetry is when a signer that could not be reached is looked at again.
 	joinRetry = 5 * time.Second
@@ -69,6 +69,7 @@ type fastJoin struct {
 	core      *enclave.Core // nil: none
 	want      roots.Publication
 	agreement *roots.Agreement
+	until     header.Number // see patience
 	agreed    bool
 	replay    bool                // it has come to the same roots
 	over      bool                // the worker's own state is current
@@ -254,6 +255,7 @@ func (f *fastJoin) take(core *enclave.Core, want roots.Publication) error {
 		return fmt.Errorf("%w: a snapshot of block %d, and meanwhile block %d is replayed", errNotJoined, want.Number, own)
 	}
 	f.core, f.want, f.agreement = core, want, roots.NewAgreement(want, f.needed, f.w.account.AccountID())
+	f.until = f.patience(want.Number)
 	return nil
 }
 
@@ -367,15 +369,30 @@ func (l *joinLedger) commit(x *executed) error {
 			}
 		}
 	}
-	if n := x.commit.Number - f.want.Number; !f.agreed && n > joinPatience {
-		return f.giveUp("the roots of its snapshot of block %d were not published by %d workers within %d blocks", f.want.Number, f.needed, joinPatience)
+	if !f.agreed && x.commit.Number > f.until {
+		return f.giveUp("the roots of its snapshot of block %d were not published by %d workers up to block %d", f.want.Number, f.needed, f.until)
 	}
 	return nil
 }
 
-// giveUp ends all attempts and returns why.
+// patience returns the last block in which enough workers may have published the
+// roots of one. Who has no replay rather tries a newer snapshot than to wait for what
+// a worker does not publish that was away.
+func (f *fastJoin) patience(of header.Number) header.Number {
+	until := of + joinPatience
+	if at, ok := f.w.chain.latest(); ok && f.forGood {
+		until = min(until, max(at.header.Number, of)+2*header.Number(f.interval()))
+	}
+	return until
+}
+
+// giveUp ends the attempt, and all of a worker that replays, and returns why.
 func (f *fastJoin) giveUp(format string, args ...any) error {
-	err := fmt.Errorf("%w: %w", errJoinOver, fmt.Errorf(format, args...))
+	kind := errJoinOver
+	if f.forGood {
+		kind = errNotJoined
+	}
+	err := fmt.Errorf("%w: %w", kind, fmt.Errorf(format, args...))
 	f.w.log.Warn("what has come of a snapshot is dropped", "reason", err)
 	f.stop(err)
 	return err

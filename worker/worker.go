@@ -119,7 +119,9 @@ type Config struct {
 	// FastJoin has a worker that replays a long history answer getters meanwhile,
 	// from a snapshot of another worker whose roots so many distinct workers of the
 	// shard have published on the parentchain; 0 does not. Nothing is confirmed or
-	// paid before the replay is done, and it has to come to the same roots.
+	// paid before the replay is done, and it has to come to the same roots. A worker
+	// that lacks destroyed keys has no replay: as many, but at least one, and two of
+	// three active ones, have to agree on the snapshot with which it begins for good.
 	FastJoin int
 
 	// Logger takes the log; nil discards it.
