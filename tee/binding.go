@@ -20,6 +20,7 @@ const (
 	PurposeAsk     Purpose = 5 // asks for a snapshot of the state
 	PurposeShare   Purpose = 6 // hands out a snapshot of the state
 	PurposeRestore Purpose = 7 // asks for the parts of a backup of key material
+	PurposeAccount Purpose = 8 // asks for the account that other workers keep
 )
 
 // String returns the name.
@@ -39,6 +40,8 @@ func (p Purpose) String() string {
 		return "share"
 	case PurposeRestore:
 		return "restore"
+	case PurposeAccount:
+		return "account"
 	}
 	return "none"
 }

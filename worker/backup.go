@@ -183,15 +183,14 @@ func writeParts(cmd *cobra.Command, dir string, files [][]byte) error {
 // restoreFile holds the age key to which parts are given, sealed.
 const restoreFile = "restore_key_sealed.bin"
 
-// restoring is what it holds.
+// restoring is what the file holds of an age key to which is given what was lost.
 type restoring struct {
 	Version  uint8        // 1
 	Trust    hashing.Hash // hash of the trust config that the request names
 	Identity string       // AGE-SECRET-KEY-PQ-1…
 }
 
-// requestParts returns a request for the parts of a shard's keys. Its key is the
-// same until they are restored.
+// requestParts returns a request for the parts of a shard's keys.
 func requestParts(d *dataDir, p tee.Platform, trustFile string) (*keybackup.Request, error) {
 	trust, err := readTrustConfig(trustFile)
 	if err != nil {
@@ -208,58 +207,55 @@ func requestParts(d *dataDir, p tee.Platform, trustFile string) (*keybackup.Requ
 	if err != nil {
 		return nil, err
 	}
-	id, err := loadRestoring(d, p)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && id.Trust != trust.Hash() {
-		id, err = newRestoring(d, p, trust.Hash())
-	}
+	key, err := requestKey(d, p, restoreFile, trust.Hash())
 	if err != nil {
 		return nil, err
 	}
-	key, err := age.ParseHybridIdentity(id.Identity)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.file(restoreFile), ErrSealed)
-	}
-	r, err := keybackup.NewRequest(p, account.AccountID(), trust, key.Recipient())
-	return &r, err
+	r := &keybackup.Request{Account: account.AccountID(), TrustConfig: trust, Recipient: key.Recipient()}
+	return r, r.Attest(p)
 }
 
-func newRestoring(d *dataDir, p tee.Platform, trust hashing.Hash) (*restoring, error) {
-	key, err := age.GenerateHybridIdentity()
-	if err != nil {
+// requestKey returns the age key in a file, to which is given what a worker of the
+// shard with this trust config has lost. It is the same until that is restored.
+func requestKey(d *dataDir, p tee.Platform, file string, trust hashing.Hash) (*age.HybridIdentity, error) {
+	key, of, err := loadRestoring(d, p, file)
+	if err == nil && of == trust || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = age.GenerateHybridIdentity(); err != nil {
 		return nil, err
 	}
-	r := &restoring{Version: 1, Trust: trust, Identity: key.String()}
-	b := scale.MustMarshal(*r)
+	b := scale.MustMarshal(restoring{Version: 1, Trust: trust, Identity: key.String()})
 	defer clear(b)
-	return r, d.seal(p, b, restoreFile)
+	return key, d.seal(p, b, file)
 }
 
-func loadRestoring(d *dataDir, p tee.Platform) (*restoring, error) {
-	b, err := d.unseal(p, restoreFile)
+// loadRestoring returns the age key in a file, and the trust config that it is for.
+func loadRestoring(d *dataDir, p tee.Platform, file string) (key *age.HybridIdentity, trust hashing.Hash, err error) {
+	b, err := d.unseal(p, file)
 	if err != nil {
-		return nil, err
+		return nil, trust, err
 	}
 	defer clear(b)
-	r := new(restoring)
-	if err := scale.Unmarshal(b, r); err != nil || r.Version != 1 {
-		return nil, fmt.Errorf("%s: %w: unknown format", d.file(restoreFile), ErrSealed)
+	var r restoring
+	if err := scale.Unmarshal(b, &r); err != nil || r.Version != 1 {
+		return nil, trust, fmt.Errorf("%s: %w: unknown format", d.file(file), ErrSealed)
 	}
-	return r, nil
+	if key, err = age.ParseHybridIdentity(r.Identity); err != nil {
+		return nil, trust, fmt.Errorf("%s: %w", d.file(file), ErrSealed)
+	}
+	return key, r.Trust, nil
 }
 
 // restoreParts seals the keys that parts bring back. They are not the shard's
 // before the parentchain says so.
 func restoreParts(d *dataDir, p tee.Platform, names []string) (h keybackup.Header, err error) {
-	id, err := loadRestoring(d, p)
+	key, trust, err := loadRestoring(d, p, restoreFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, errors.New("this worker has not asked for parts: backup request comes first")
 	}
 	if err != nil {
 		return h, err
-	}
-	key, err := age.ParseHybridIdentity(id.Identity)
-	if err != nil {
-		return h, fmt.Errorf("%s: %w", d.file(restoreFile), ErrSealed)
 	}
 	if exists(d.file(materialFile)) {
 		return h, fmt.Errorf("this worker has keys already (%s)", d.file(materialFile))
@@ -282,8 +278,8 @@ func restoreParts(d *dataDir, p tee.Platform, names []string) (h keybackup.Heade
 		return h, err
 	}
 	defer clear(encoded)
-	if h.TrustConfig != id.Trust {
-		return h, fmt.Errorf("the parts are of the shard with trust config %v, the request was for %v", h.TrustConfig, id.Trust)
+	if h.TrustConfig != trust {
+		return h, fmt.Errorf("the parts are of the shard with trust config %v, the request was for %v", h.TrustConfig, trust)
 	}
 	ring, err := enclave.DecodeKeyRing(encoded)
 	if err != nil {

@@ -164,6 +164,11 @@ func (h *Header) aead(secret group.Scalar) (cipher.AEAD, error) {
 func (s *Share) SealTo(to age.Recipient) ([]byte, error) {
 	plain := append([]byte{version}, scale.MustMarshal(*s)...)
 	defer clear(plain)
+	return Encrypt(plain, to)
+}
+
+// Encrypt encrypts a secret to an age key.
+func Encrypt(plain []byte, to age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to)
 	if err != nil {
@@ -180,6 +185,17 @@ func Open(file []byte, keys ...age.Identity) (*Share, error) {
 	if len(file) > MaxFile {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrShare, MaxFile)
 	}
+	plain, err := Decrypt(file, keys...)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	return decode(plain)
+}
+
+// Decrypt returns what Encrypt encrypted to one of the keys, which has at most
+// MaxFile bytes. The error is ErrOpen.
+func Decrypt(file []byte, keys ...age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(file), keys...)
 	if err != nil {
 		return nil, ErrOpen // age's errors tell nothing that helps a user
@@ -188,8 +204,7 @@ func Open(file []byte, keys ...age.Identity) (*Share, error) {
 	if err != nil {
 		return nil, ErrOpen
 	}
-	defer clear(plain)
-	return decode(plain)
+	return plain, nil
 }
 
 // decode reads a part. Errors wrap ErrShare.

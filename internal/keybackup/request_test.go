@@ -20,9 +20,20 @@ func testRequest(t testing.TB) *Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := trustconfig.Dev(hashing.Hash{1}, [32]byte{2}, "app")
-	r, err := NewRequest(sim.New("app", [32]byte{4}), keyring.AccountID{3}, trust, id.Recipient())
-	if err != nil {
+	r := &Request{Account: keyring.AccountID{3}, TrustConfig: trustconfig.Dev(hashing.Hash{1}, [32]byte{2}, "app"), Recipient: id.Recipient()}
+	return attested(t, r)
+}
+
+// accountRequest is one for the account of an instance.
+func accountRequest(t testing.TB) *Request {
+	r := testRequest(t)
+	r.Account, r.Instance = keyring.AccountID{}, &Instance{Name: "worker-1", Block: hashing.Hash{7}, Number: 9}
+	return attested(t, r)
+}
+
+// attested makes the evidence of a request, and sends it through a file.
+func attested(t testing.TB, r *Request) *Request {
+	if err := r.Attest(sim.New("app", [32]byte{4})); err != nil {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(r)
@@ -39,33 +50,48 @@ func testRequest(t testing.TB) *Request {
 // TestRequest changes each thing that the evidence vouches for.
 func TestRequest(t *testing.T) {
 	policy := tee.InsecureDev(sim.Measurement("app"))
-	appraise := func(change func(*Request)) error {
-		r := testRequest(t)
+	appraise := func(change func(*Request), r *Request) error {
 		change(r)
 		_, err := r.Appraise(policy, sim.Verifier{})
 		return err
-	}
-	if err := appraise(func(*Request) {}); err != nil {
-		t.Errorf("an honest request: %v", err)
 	}
 	other, err := age.GenerateHybridIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*Request){
-		"recipient":    func(r *Request) { r.Recipient = other.Recipient() },
-		"account":      func(r *Request) { r.Account[0] ^= 1 },
-		"trust config": func(r *Request) { r.TrustConfig.App = "another" },
-		"shard":        func(r *Request) { r.TrustConfig.Shard[0] ^= 1 },
+	for kind, request := range map[string]func(testing.TB) *Request{"parts": testRequest, "account": accountRequest} {
+		if err := appraise(func(*Request) {}, request(t)); err != nil {
+			t.Errorf("%s: an honest request: %v", kind, err)
+		}
+		for name, change := range map[string]func(*Request){
+			"recipient":    func(r *Request) { r.Recipient = other.Recipient() },
+			"account":      func(r *Request) { r.Account[0] ^= 1 },
+			"trust config": func(r *Request) { r.TrustConfig.App = "another" },
+			"shard":        func(r *Request) { r.TrustConfig.Shard[0] ^= 1 },
+			"purpose": func(r *Request) {
+				if r.Instance = nil; kind == "parts" {
+					r.Instance = new(Instance)
+				}
+			},
+		} {
+			if err := appraise(change, request(t)); !errors.Is(err, tee.ErrReportData) {
+				t.Errorf("%s: another %s: %v", kind, name, err)
+			}
+		}
+	}
+	for name, change := range map[string]func(*Instance){
+		"name":   func(i *Instance) { i.Name = "worker-2" },
+		"block":  func(i *Instance) { i.Block[0] ^= 1 },
+		"number": func(i *Instance) { i.Number++ },
 	} {
-		if err := appraise(change); !errors.Is(err, tee.ErrReportData) {
+		if err := appraise(func(r *Request) { change(r.Instance) }, accountRequest(t)); !errors.Is(err, tee.ErrReportData) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
 	if _, err := testRequest(t).Appraise(tee.Policy{}, sim.Verifier{}); !errors.Is(err, tee.ErrKind) {
 		t.Errorf("the zero policy: %v", err)
 	}
-	if err := appraise(func(r *Request) { r.Evidence.Quote = r.Evidence.Quote[1:] }); !errors.Is(err, tee.ErrNotGenuine) {
+	if err := appraise(func(r *Request) { r.Evidence.Quote = r.Evidence.Quote[1:] }, testRequest(t)); !errors.Is(err, tee.ErrNotGenuine) {
 		t.Errorf("evidence that was cut: %v", err)
 	}
 }
@@ -88,14 +114,33 @@ func TestParseRequest(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for name, change := range map[string]func(*Request){
+		"an account, and for one": func(r *Request) { r.Account[0] = 1 },
+		"no instance":             func(r *Request) { r.Instance.Name = "" },
+		"a long name":             func(r *Request) { r.Instance.Name = strings.Repeat("x", MaxInstance+1) },
+		"a name with a slash":     func(r *Request) { r.Instance.Name = "../x" },
+		"a name with an umlaut":   func(r *Request) { r.Instance.Name = "ä" },
+	} {
+		r := accountRequest(t)
+		change(r)
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseRequest(b); !errors.Is(err, ErrRequest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func FuzzRequest(f *testing.F) {
-	b, err := json.Marshal(testRequest(f))
-	if err != nil {
-		f.Fatal(err)
+	for _, r := range []*Request{testRequest(f), accountRequest(f)} {
+		b, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
-	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ParseRequest(b)
 		if err != nil {
