@@ -3,11 +3,11 @@ package tee
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
+
+	"github.com/offchain-worker/sdk/internal/strictjson"
 )
 
 // ErrPolicy means that a policy file cannot be used.
@@ -52,13 +52,8 @@ func ParsePolicy(b []byte) (Policy, error) {
 		return Policy{}, fmt.Errorf("%w: more than %d bytes", ErrPolicy, MaxPolicy)
 	}
 	var p Policy
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := strictjson.Unmarshal(b, &p); err != nil {
 		return Policy{}, fmt.Errorf("%w: %w", ErrPolicy, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Policy{}, fmt.Errorf("%w: text after the policy", ErrPolicy)
 	}
 	if err := p.Validate(); err != nil {
 		return Policy{}, err

@@ -9,16 +9,15 @@
 package approval
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/offchain-worker/sdk/internal/keybackup"
+	"github.com/offchain-worker/sdk/internal/strictjson"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -107,7 +106,7 @@ func (s Signature) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads that, and nothing besides.
 func (s *Signature) UnmarshalJSON(b []byte) error {
 	var j signatureJSON
-	if err := strict(b, &j); err != nil {
+	if err := strictjson.Unmarshal(b, &j); err != nil {
 		return err
 	}
 	s.Key = j.Key
@@ -120,19 +119,6 @@ type File struct {
 	Signatures []Signature `json:"signatures"`
 }
 
-// strict reads one JSON value; unknown keys are refused.
-func strict(b []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("text after it")
-	}
-	return nil
-}
-
 // Parse reads the JSON form of a file and checks all but the signatures. Errors
 // wrap ErrMalformed.
 func Parse(b []byte) (*File, error) {
@@ -140,7 +126,7 @@ func Parse(b []byte) (*File, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrMalformed, MaxFile)
 	}
 	f := new(File)
-	if err := strict(b, f); err != nil {
+	if err := strictjson.Unmarshal(b, f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if len(f.Signatures) > maxSignatures {

@@ -1,15 +1,14 @@
 package keybackup
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"filippo.io/age"
 
+	"github.com/offchain-worker/sdk/internal/strictjson"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
@@ -112,14 +111,9 @@ func ParseRequest(b []byte) (*Request, error) {
 	if len(b) > MaxRequest {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrRequest, MaxRequest)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var in requestJSON
-	if err := d.Decode(&in); err != nil {
+	if err := strictjson.Unmarshal(b, &in); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: there is more than one value", ErrRequest)
 	}
 	r := &Request{Account: in.Account, Instance: in.Instance}
 	var err error

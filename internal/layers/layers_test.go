@@ -33,6 +33,7 @@ var table = map[string]int{
 	"internal/layers":      protocol,
 	"internal/pallet":      protocol,
 	"internal/jsonschema":  protocol,
+	"internal/strictjson":  protocol,
 	"internal/openrpc":     protocol,
 	"internal/state":       machine,
 	"internal/roots":       machine,

@@ -6,13 +6,12 @@ package trustconfig
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/lightclient"
+	"github.com/offchain-worker/sdk/internal/strictjson"
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
@@ -220,13 +219,8 @@ func Parse(b []byte) (t Config, err error) {
 	if len(b) > MaxJSON {
 		return t, fmt.Errorf("%w: more than %d bytes", ErrInvalid, MaxJSON)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
+	if err := strictjson.Unmarshal(b, &t); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Config{}, fmt.Errorf("%w: text after it", ErrInvalid)
 	}
 	return t, t.Check()
 }
