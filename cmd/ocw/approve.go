@@ -6,22 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/internal/approval"
-	"github.com/offchain-worker/sdk/internal/keystore"
+	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/internal/verifiers"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
 )
-
-// maxSecret bounds a file with a secret URI, in bytes.
-const maxSecret = 4096
 
 func approveCommand() *cobra.Command {
 	var trustFile string
@@ -134,7 +130,7 @@ func open(config func() (trustconfig.Config, error), path string) (t trustconfig
 }
 
 func approveSign(config func() (trustconfig.Config, error)) *cobra.Command {
-	var keyFile, keys string
+	keys := inspect.SignFlags{What: "upgrade key", Other: approval.ErrForeignKey}
 	cmd := &cobra.Command{
 		Use:   "sign FILE",
 		Short: "Sign an approval with an upgrade key",
@@ -147,15 +143,7 @@ func approveSign(config func() (trustconfig.Config, error)) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var signers []*keyring.Pair
-			switch {
-			case (keyFile == "") == (keys == ""):
-				return errors.New("either --key FILE or --keystore FOLDER is needed")
-			case keys != "":
-				signers, err = keysIn(keys, &t)
-			default:
-				signers, err = keyIn(cmd.InOrStdin(), keyFile, &t)
-			}
+			signers, err := keys.Pairs(cmd.InOrStdin(), t.Upgrade.Keys)
 			if err != nil {
 				return err
 			}
@@ -179,54 +167,8 @@ func approveSign(config func() (trustconfig.Config, error)) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&keyFile, "key", "", "`file` with the secret URI of an upgrade key; - for the standard input")
-	cmd.Flags().StringVar(&keys, "keystore", "", "`folder` of keys")
+	keys.Register(cmd.Flags())
 	return cmd
-}
-
-// keyIn reads an upgrade key from a file, in whose text the scheme is not told.
-func keyIn(stdin io.Reader, path string, t *trustconfig.Config) ([]*keyring.Pair, error) {
-	var b []byte
-	var err error
-	if path == "-" {
-		if b, err = io.ReadAll(io.LimitReader(stdin, maxSecret+1)); err == nil && len(b) > maxSecret {
-			err = fmt.Errorf("the standard input has more than %d bytes", maxSecret)
-		}
-	} else {
-		b, err = verifiers.ReadFile(path, maxSecret)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer clear(b)
-	uri := strings.TrimSpace(string(b))
-	for _, scheme := range []keyring.Scheme{keyring.Ed25519, keyring.Ecdsa, keyring.Sr25519} { // the last takes every URI
-		var pair *keyring.Pair
-		if pair, err = keyring.FromURI(scheme, uri); err == nil && slices.Contains(t.Upgrade.Keys, pair.AccountID()) {
-			return []*keyring.Pair{pair}, nil
-		}
-	}
-	if err == nil {
-		err = approval.ErrForeignKey
-	}
-	return nil, fmt.Errorf("%s: %w", path, err)
-}
-
-// keysIn finds upgrade keys in a folder of keys.
-func keysIn(dir string, t *trustconfig.Config) (out []*keyring.Pair, err error) {
-	keys := keystore.New(dir)
-	for _, k := range t.Upgrade.Keys {
-		pair, err := keys.Pair(k)
-		if err == nil {
-			out = append(out, pair)
-		} else if !errors.Is(err, keystore.ErrNotFound) {
-			return nil, err
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s holds no upgrade key of this trust config", dir)
-	}
-	return out, nil
 }
 
 // approvalView is what show --json prints.

@@ -8,6 +8,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/integritee"
@@ -81,8 +82,7 @@ func backupShowCommand() *cobra.Command {
 
 func backupGiveCommand() *cobra.Command {
 	var identity, request, out string
-	var dev bool
-	var f TrustFlags
+	var f requestFlags
 	cmd := prepare(&cobra.Command{
 		Use:   "give FILE --identity FILE --request FILE --trust-config FILE --policy FILE --out FILE",
 		Short: "Encrypt a part anew for the enclave of a worker that restores the keys",
@@ -96,27 +96,21 @@ part. The trust config is that of the shard: its file, or its hash. Neither is
 taken from the request.`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case request == "" || out == "":
+			if request == "" || out == "" {
 				return &usage.Error{Err: errors.New("--request and --out are needed")}
-			case f.trustConfig == "":
-				return &usage.Error{Err: errors.New("--trust-config is needed: the part goes to workers of this shard only")}
-			case (f.policy == "") != dev:
-				return &usage.Error{Err: errors.New("--policy is needed, or, for a simulated worker, which protects nothing, --insecure-dev; not both")}
 			}
-			trust, err := f.Trust()
+			trust, err := f.trust("the part goes to workers of this shard only")
 			if err != nil {
 				return err
 			}
-			b, err := verifiers.ReadFile(request, keybackup.MaxRequest)
+			r, err := readRequest(request)
 			if err != nil {
 				return fmt.Errorf("--request: %w", err)
 			}
-			r, err := keybackup.ParseRequest(b)
-			if err != nil {
-				return fmt.Errorf("--request %s: %w", printable(request), err)
+			if r.Instance != nil {
+				return errors.New("the part is not given: the request is for the account of an instance")
 			}
-			claims, err := appraiseRequest(r, trust, dev)
+			claims, err := f.appraise(r, trust)
 			if err != nil {
 				return fmt.Errorf("the part is not given: %w", err)
 			}
@@ -141,21 +135,56 @@ taken from the request.`,
 		},
 	})
 	o := cmd.Flags()
-	f.Register(o)
+	f.register(o)
 	o.StringVar(&identity, "identity", "", "`file` with the age key that the part is for")
 	o.StringVar(&request, "request", "", "`file` with the worker's request")
 	o.StringVar(&out, "out", "", "`file` to write, which must not be there yet")
-	o.BoolVar(&dev, "insecure-dev", false, "accept a simulated worker, which protects nothing")
 	return cmd
 }
 
-// appraiseRequest returns the claims of a request that is accepted.
-func appraiseRequest(r *keybackup.Request, trust client.Trust, dev bool) (*tee.Claims, error) {
+// requestFlags say which workers may ask for what they have lost.
+type requestFlags struct {
+	TrustFlags
+	dev bool
+}
+
+func (f *requestFlags) register(to *pflag.FlagSet) {
+	f.Register(to)
+	to.BoolVar(&f.dev, "insecure-dev", false, "accept a simulated worker, which protects nothing")
+}
+
+// trust reads what the flags name, which must be all that counts: why says so of
+// the trust config.
+func (f *requestFlags) trust(why string) (t client.Trust, err error) {
+	switch {
+	case f.trustConfig == "":
+		return t, &usage.Error{Err: errors.New("--trust-config is needed: " + why)}
+	case (f.policy == "") != f.dev:
+		return t, &usage.Error{Err: errors.New("--policy is needed, or, for a simulated worker, which protects nothing, --insecure-dev; not both")}
+	}
+	return f.Trust()
+}
+
+// readRequest reads a request from a file.
+func readRequest(name string) (*keybackup.Request, error) {
+	b, err := verifiers.ReadFile(name, keybackup.MaxRequest)
+	if err != nil {
+		return nil, err
+	}
+	r, err := keybackup.ParseRequest(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", printable(name), err)
+	}
+	return r, nil
+}
+
+// appraise returns the claims of a request that is accepted.
+func (f *requestFlags) appraise(r *keybackup.Request, trust client.Trust) (*tee.Claims, error) {
 	if hash := r.TrustConfig.Hash(); hash != *trust.TrustConfig {
 		return nil, fmt.Errorf("the worker asks for the shard with trust config %v, not %v", hash, *trust.TrustConfig)
 	}
 	policy := trust.Policy
-	if dev {
+	if f.dev {
 		claims, err := tee.Verify(r.Evidence, trust.Verifiers...)
 		if err != nil {
 			return nil, err
@@ -163,8 +192,7 @@ func appraiseRequest(r *keybackup.Request, trust client.Trust, dev bool) (*tee.C
 		p := tee.InsecureDev(claims.Measurement)
 		policy = &p
 	}
-	claims, err := r.Appraise(*policy, trust.Verifiers...)
-	return claims, err
+	return r.Appraise(*policy, trust.Verifiers...)
 }
 
 // writeNew writes a file that is not there yet, for its owner's eyes.
