@@ -132,6 +132,10 @@ func (k *KeyMaterial) Tag(m *epoch.Message, shard [32]byte, trust hashing.Hash) 
 	return epoch.Tag(secret[:len(epoch.Tag{})])
 }
 
+// EscrowKey returns the key under which workers of the shard have each other keep
+// their accounts. It is the same in all epochs.
+func (k *KeyMaterial) EscrowKey() [32]byte { return k.prf(labelEscrow) }
+
 // rootHash names the root seed without disclosing it.
 func (k *KeyMaterial) rootHash() hashing.Hash { return k.prf(labelRootHash) }
 

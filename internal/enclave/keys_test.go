@@ -74,6 +74,7 @@ func TestDerivedSecrets(t *testing.T) {
 	for label, want := range map[string]string{
 		labelPRFState:       "0xe4fcf8406fd4d57658d44bf88715f61dee30882179af3330afa6b96b90d0a84d",
 		labelPRFApp:         "0xb993ecec2aee200f74c51f8fa71330dd560861730d84605b954532d6979fc875",
+		labelEscrow:         "0x9f75d82bd833aab6363aa0caacd5127e1d6d5049e0f415d28013ef55c127502c",
 		labelEnclaveAccount: "0xa05ec528117b9b674cb20118b63f11bdc144196bdad326736cca0fd82cfd995b",
 	} {
 		if got := hashing.Hash(k.prf(label)).String(); got != want {

@@ -12,6 +12,7 @@ const (
 	labelHybridKey      = "ocw/prf/hybrid-key/1"
 	labelShardAccount   = "ocw/prf/shard-account/1"
 	labelEpochTag       = "ocw/prf/epoch-tag/1"
+	labelEscrow         = "ocw/prf/escrow/1"
 	labelRootHash       = "ocw/prf/root-hash/1"
 	labelClaim          = "ocw/shard-keys/1"
 )

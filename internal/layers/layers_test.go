@@ -43,6 +43,7 @@ var table = map[string]int{
 	"internal/epoch":       machine,
 	"internal/approval":    machine,
 	"internal/keybackup":   machine,
+	"internal/escrow":      machine,
 	"internal/lightclient": machine,
 	"internal/runtimecode": machine,
 	"internal/enclave":     machine,
