@@ -48,7 +48,7 @@ func backupCommand(app *stf.App, f *flags) *cobra.Command {
 	create := add(&cobra.Command{Use: "create --recipients FILE --out FOLDER", Args: cobra.NoArgs,
 		Short: "Write the shard's keys in parts, each encrypted to an age key that the upgrade keys have approved",
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
-			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+			return f.withDir(app, cmd, func(d *dataDir, p *attestation) error {
 				files, err := createBackup(d, p, recipients)
 				if err != nil {
 					return err
@@ -64,7 +64,7 @@ func backupCommand(app *stf.App, f *flags) *cobra.Command {
 	request := add(&cobra.Command{Use: "request --trust-config FILE --out FILE", Args: cobra.NoArgs,
 		Short: "Write what the holders of the parts need to give them to this worker's enclave",
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
-			return f.withHeldDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+			return f.withHeldDir(app, cmd, func(d *dataDir, p *attestation) error {
 				r, err := requestParts(d, p, trustFile)
 				if err != nil {
 					return err
@@ -84,7 +84,7 @@ func backupCommand(app *stf.App, f *flags) *cobra.Command {
 		Short: "Restore the shard's keys from parts that were given to this worker's enclave",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return fail(func(cmd *cobra.Command, _ []string) error {
-				return f.withHeldDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+				return f.withHeldDir(app, cmd, func(d *dataDir, p *attestation) error {
 					h, err := restoreParts(d, p, args)
 					if err != nil {
 						return err
@@ -203,7 +203,7 @@ func requestParts(d *dataDir, p tee.Platform, trustFile string) (*keybackup.Requ
 	if own != nil {
 		return nil, fmt.Errorf("this worker has keys already (%s)", d.file(materialFile))
 	}
-	account, err := loadAccount(d, p)
+	account, _, err := loadAccount(d, p)
 	if err != nil {
 		return nil, err
 	}

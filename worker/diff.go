@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
@@ -166,7 +164,7 @@ func (f *flags) askOperator(ctx context.Context, answer any, method string, para
 	}
 	url := "wss://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(f.trustedPort)))
 	// On this machine, and what is asked and answered is no secret but the token.
-	c, err := rpcclient.Dial(ctx, url, rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, ReadLimit: peerAnswer})
+	c, err := dialTrusted(ctx, url)
 	if err != nil {
 		return fmt.Errorf("no worker runs at %s (--trusted-worker-port): %w", url, err)
 	}

@@ -493,13 +493,15 @@ func (w *Worker) provider() *ratls.Provider {
 // again after less than renewAfter.
 const maxRegistrationAge = renewAfter * 3 / 2
 
+// errUnreadable is what peers are told while the parentchain cannot be read.
+var errUnreadable = errors.New("the parentchain cannot be read now")
+
 // authorize looks at how the other side of a hand-over, whose evidence is accepted,
 // is registered by the proven state. The error is what it may be told.
 func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
-	unreadable := errors.New("the parentchain cannot be read now")
 	at, ok := w.chain.latest()
 	if !ok {
-		return unreadable
+		return errUnreadable
 	}
 	e, values, err := w.lookup(ctx, at, peer.Account, timestampKey)
 	var now uint64
@@ -507,7 +509,7 @@ func (w *Worker) authorize(ctx context.Context, peer ratls.Peer) error {
 		_, err = decodeProven(values[0], &now)
 	}
 	if err != nil {
-		return unreadable
+		return errUnreadable
 	}
 	refuse := func(reason ratls.Reason, format string, args ...any) error {
 		return &ratls.Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}

@@ -17,23 +17,36 @@ import (
 	"github.com/offchain-worker/sdk/tee"
 )
 
-// loadAccount returns the worker's account on the parentchain, made at the
-// first start.
-func loadAccount(d *dataDir, p tee.Platform) (*keyring.Pair, error) {
-	seed, err := d.unseal(p, accountFile)
+// restoredAccount is what the file of the account holds if other workers gave it
+// back. That of an account which was made here is its seed alone, 32 bytes.
+type restoredAccount struct {
+	Version uint8 // 1
+	Seed    [32]byte
+	Trust   hashing.Hash // hash of the trust config, for whose shard alone it is the account
+}
+
+// loadAccount returns the worker's account on the parentchain, made at the first
+// start, and the only trust config that it is for; zero for any.
+func loadAccount(d *dataDir, p tee.Platform) (pair *keyring.Pair, trust hashing.Hash, err error) {
+	b, err := d.unseal(p, accountFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		seed = make([]byte, 32)
-		rand.Read(seed)
-		err = d.seal(p, seed, accountFile)
+		b = make([]byte, 32)
+		rand.Read(b)
+		err = d.seal(p, b, accountFile)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("account key: %w", err)
+		return nil, trust, fmt.Errorf("account key: %w", err)
 	}
-	if len(seed) != 32 {
-		return nil, fmt.Errorf("account key: %w: %d bytes", ErrSealed, len(seed))
+	defer clear(b)
+	var r restoredAccount
+	defer clear(r.Seed[:])
+	if len(b) == len(r.Seed) {
+		copy(r.Seed[:], b)
+	} else if err := scale.Unmarshal(b, &r); err != nil || r.Version != 1 {
+		return nil, trust, fmt.Errorf("account key: %w: unknown format", ErrSealed)
 	}
-	defer clear(seed)
-	return keyring.FromSeed(keyring.Ed25519, [32]byte(seed))
+	pair, err = keyring.FromSeed(keyring.Ed25519, r.Seed)
+	return pair, r.Trust, err
 }
 
 // keyStatus says what own key material is worth.

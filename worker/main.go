@@ -24,6 +24,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/substrate/hashing"
+	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/ratls"
 	"github.com/offchain-worker/sdk/tee/sim"
@@ -143,7 +144,7 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f), rotateCommand(app, f), destroyCommand(app, f),
+	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f), accountCommand(app, f), rotateCommand(app, f), destroyCommand(app, f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
@@ -213,6 +214,7 @@ type runFlags struct {
 	boundGettersOnly                    bool
 	fastJoin                            int
 	policy, approvals                   string
+	instance, operatorKey               string
 	finality                            finalityFlags
 	archive                             archiveFlags
 }
@@ -276,6 +278,8 @@ func runCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	o.StringVar(&r.policy, "policy", "", "JSON `file` with the policy for the evidence of other workers (default: this program on this kind of platform)")
 	o.StringVar(&r.approvals, "approvals", "", "`file` with a program that the shard's upgrade keys have approved (ocw approve), or a folder with files *.json:\n"+
 		"workers that run it may have the keys, too, and hand them out")
+	o.StringVar(&r.instance, "instance", "", "`name` under which the other workers of the shard keep this one's account, in case that it is lost")
+	o.StringVar(&r.operatorKey, "operator-key", "", "`account` whose signature gives it back (ocw account release), as address or 0x and hex; needed with --instance")
 	o.Uint32Var(&r.rotateKeys, "rotate-keys", 0, "have new shielding keys announced when the shard's are `N` blocks old; 0 does not by itself")
 	o.Uint16Var(&r.rotationOverlap, "rotation-overlap", DefaultRotationOverlap, "accept former keys for `N` blocks beside those that this worker announces")
 	r.finality.register(o)
@@ -339,6 +343,12 @@ func (f *flags) workerConfig(app *stf.App, r *runFlags, args []string) (c Config
 	c.Attestation.Policy = r.policy
 	r.finality.into(&c)
 	r.archive.into(&c)
+	c.Instance = r.instance
+	if r.operatorKey != "" {
+		if c.OperatorKey, err = keyring.ParseAccountID(r.operatorKey); err != nil {
+			return c, fmt.Errorf("--operator-key: %w", err)
+		}
+	}
 	if f.metrics {
 		c.MetricsAddr = listen(f.metricsPort)
 	}
@@ -426,16 +436,16 @@ func (f *flags) measurement(log *slog.Logger) (m tee.Measurement, err error) {
 
 // withDir runs f on the data folder, held for this process if something has
 // to be made there.
-func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p tee.Platform) error) error {
+func (f *flags) withDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p *attestation) error) error {
 	return f.openDir(app, cmd, false, run)
 }
 
 // withHeldDir runs f on the data folder, held for this process.
-func (f *flags) withHeldDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p tee.Platform) error) error {
+func (f *flags) withHeldDir(app *stf.App, cmd *cobra.Command, run func(d *dataDir, p *attestation) error) error {
 	return f.openDir(app, cmd, true, run)
 }
 
-func (f *flags) openDir(app *stf.App, cmd *cobra.Command, hold bool, run func(d *dataDir, p tee.Platform) error) error {
+func (f *flags) openDir(app *stf.App, cmd *cobra.Command, hold bool, run func(d *dataDir, p *attestation) error) error {
 	if err := f.check(app); err != nil {
 		return err
 	}
@@ -461,8 +471,8 @@ func signingKeyCommand(app *stf.App, f *flags) *cobra.Command {
 	const file = "enclave-signing-pubkey.bin"
 	return &cobra.Command{Use: "signing-key", Short: "Write the account's public key, 32 bytes, to " + file, Args: cobra.NoArgs,
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
-			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
-				pair, err := loadAccount(d, p)
+			return f.withDir(app, cmd, func(d *dataDir, p *attestation) error {
+				pair, _, err := loadAccount(d, p)
 				if err != nil {
 					return err
 				}
@@ -475,7 +485,7 @@ func shieldingKeyCommand(app *stf.App, f *flags) *cobra.Command {
 	const file = "enclave-shielding-pubkey.json"
 	return &cobra.Command{Use: "shielding-key", Short: "Write the shard's public shielding key to " + file, Args: cobra.NoArgs,
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
-			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
+			return f.withDir(app, cmd, func(d *dataDir, p *attestation) error {
 				k, err := loadKeys(d, p)
 				if err != nil {
 					return err
@@ -493,8 +503,8 @@ func dumpRACommand(app *stf.App, f *flags) *cobra.Command {
 	const file = "ra_dump_cert.der"
 	return &cobra.Command{Use: "dump-ra", Short: "Write a certificate with (simulated) evidence to " + file, Args: cobra.NoArgs,
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
-			return f.withDir(app, cmd, func(d *dataDir, p tee.Platform) error {
-				pair, err := loadAccount(d, p)
+			return f.withDir(app, cmd, func(d *dataDir, p *attestation) error {
+				pair, only, err := loadAccount(d, p)
 				if err != nil {
 					return err
 				}
@@ -505,6 +515,9 @@ func dumpRACommand(app *stf.App, f *flags) *cobra.Command {
 				b := tee.Binding{Purpose: tee.PurposeJoin, Shard: p.Measurement()}
 				if b.TrustConfig, err = storedTrustHash(d, p, &b); err != nil {
 					return err
+				}
+				if !only.IsZero() && only != b.TrustConfig {
+					return errOtherTrust
 				}
 				self := ratls.Self{Account: pair, TLSKey: key, Platform: p}
 				cert, err := self.Certificate(b)

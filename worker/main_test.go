@@ -336,7 +336,7 @@ func TestSealedFiles(t *testing.T) {
 // TestNoSecretsInLogs runs keys through the logger as a careless line would.
 func TestNoSecretsInLogs(t *testing.T) {
 	d, p := &dataDir{path: t.TempDir(), fs: store.OS}, sim.New("app", [32]byte{1})
-	pair, err := loadAccount(d, p)
+	pair, _, err := loadAccount(d, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,9 @@ type (
 		Account keyring.AccountID `json:"account" doc:"of the other worker"`
 		Block   header.Number     `json:"block" doc:"up to which to compare; 0 for as far as both are"`
 	}
+	releaseParams struct {
+		Release json.RawMessage `json:"release" doc:"of ocw account release"`
+	}
 	rotateParams struct {
 		Token string `json:"token" doc:"from the data folder"`
 	}
@@ -128,6 +131,8 @@ var builtIn = map[string]openrpc.Method{
 	"ocw_archiveBlocks":              described[archiveJSON]("For other workers: blocks of the archive.", reflect.TypeFor[archiveBlockParams](), "", mayRefuse...),
 	"ocw_archiveCode":                described[archiveJSON]("For other workers: a node of the trie of :code.", reflect.TypeFor[archiveCodeParams](), "", mayRefuse...),
 	"ocw_getChanges":                 described[bytesInHex]("For other workers: keyed hashes of what a block changed.", reflect.TypeFor[hexParams](), "", mayRefuse...),
+	"ocw_keepAccount":                described[bool]("For other workers: keep the account of the one that asks; the parameter is sealed to the shard's enclaves.", reflect.TypeFor[hexParams](), "true", refusals(keepRefusals)...),
+	"ocw_releaseAccount":             described[releaseAnswer]("For a worker that has lost its account: give it back to its enclave, as the operator of its instance has signed.", reflect.TypeFor[releaseParams](), "", mayRefuse...),
 	"ocw_rotateKeys":                 described[rotateAnswer]("For the operator: have new shielding keys announced.", reflect.TypeFor[rotateParams](), "", mayRefuse...),
 	"ocw_destroyKeys":                described[destroyAnswer]("For the operator: destroy the shielding keys of old epochs.", reflect.TypeFor[destroyParams](), "", mayRefuse...),
 	"ocw_diff":                       described[diffAnswer]("For the operator: how another worker differs from this one.", reflect.TypeFor[diffParams](), "", mayRefuse...),

@@ -47,34 +47,42 @@ func (w *Worker) dialPeer(ctx context.Context, account keyring.AccountID, inForc
 	ctx, stop := context.WithTimeout(ctx, peerTimeout)
 	defer stop()
 	// Whose certificate it is, is looked at below, before anything is asked.
-	c, err := rpcclient.Dial(ctx, e.url, rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, ReadLimit: peerAnswer})
+	c, err := dialTrusted(ctx, e.url)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.appraise(c.TLS(), account); err != nil {
+	terms := w.terms()
+	st, err := appraise(c.TLS(), &terms)
+	if err == nil && st.Account != account {
+		err = fmt.Errorf("its certificate is that of account %v", st.Account)
+	}
+	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("%w: %w", errNotAppraised, err)
 	}
 	return &peer{w, account, c}, nil
 }
 
-// appraise checks the evidence in the certificate of a connection.
-func (w *Worker) appraise(cs *tls.ConnectionState, account keyring.AccountID) error {
+// dialTrusted connects to the trusted RPC of a worker, whoever that is.
+func dialTrusted(ctx context.Context, url string) (*rpcclient.Client, error) {
+	return rpcclient.Dial(ctx, url, rpcclient.Options{TLS: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, ReadLimit: peerAnswer})
+}
+
+// appraise checks the evidence in the certificate of a connection, and returns what
+// its statement is.
+func appraise(cs *tls.ConnectionState, terms *ratls.Terms) (*ratls.Statement, error) {
 	if cs == nil || len(cs.PeerCertificates) == 0 {
-		return errors.New("it shows no certificate")
+		return nil, errors.New("it shows no certificate")
 	}
 	st, err := ratls.VerifyCertificate(cs.PeerCertificates[0])
-	switch {
-	case err != nil:
-		return err
-	case st.Account != account:
-		return fmt.Errorf("its certificate is that of account %v", st.Account)
-	case st.Binding.TrustConfig != w.trustHash || st.Binding.Shard != w.shard:
-		return errors.New("its evidence is for another shard or trust config")
+	if err != nil {
+		return nil, err
 	}
-	terms := w.terms()
+	if st.Binding.TrustConfig != terms.TrustConfig || st.Binding.Shard != terms.Shard {
+		return nil, errors.New("its evidence is for another shard or trust config")
+	}
 	_, err = st.Appraise(terms.PeerPolicy(), terms.Verifiers...)
-	return err
+	return st, err
 }
 
 func (p *peer) close() { p.client.Close() }

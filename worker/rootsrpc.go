@@ -31,7 +31,7 @@ func handle(s *rpcserver.Server, method string, f func(ctx context.Context, raw 
 		}
 		refused := &rpcserver.Error{Code: codeRefused, Message: err.Error()}
 		for _, r := range own {
-			if err == r.err {
+			if errors.Is(err, r.err) {
 				refused.Code = r.code
 			}
 		}

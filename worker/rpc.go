@@ -98,6 +98,7 @@ func (w *Worker) newRPC() (*rpcserver.Server, error) {
 	w.registerDiff(s)
 	w.registerRotation(s)
 	w.registerDestruction(s)
+	w.custodian.register(s)
 	w.registerAccess(s)
 	w.registerBinding(s)
 	w.registerApp(s)

@@ -40,13 +40,17 @@ type Worker struct {
 	platform  *attestation
 	registrar *registrar
 	rotator   *rotator
+	custodian custodian
+	depositor depositor
 	account   *keyring.Pair
-	self      ratls.Self
-	shard     integritee.ShardID
-	urls      urls
-	listeners listeners
-	operator  string // token of operatorFile
-	rpc       *rpcserver.Server
+	// accountFor is the trust config that the account is for; zero for any.
+	accountFor hashing.Hash
+	self       ratls.Self
+	shard      integritee.ShardID
+	urls       urls
+	listeners  listeners
+	operator   string // token of operatorFile
+	rpc        *rpcserver.Server
 
 	health    *health
 	metrics   *metrics
@@ -111,7 +115,7 @@ func (c *Config) Check() error {
 		_, err := parentchain.ParseURLs(c.NodeURL)
 		need(err == nil, fmt.Sprintf("endpoints of the parentchain: %v", err))
 	}
-	errs = append(errs, c.checkRelay(), c.checkWord(), c.checkPlain())
+	errs = append(errs, c.checkRelay(), c.checkWord(), c.checkPlain(), c.checkEscrow())
 	need(c.Dev || c.TrustConfig != "", "without --dev a trust config is needed (--trust-config FILE)")
 	if !c.SkipRA && c.Attestation.Platform != "sgx" && c.Attestation.Platform != "auto" {
 		errs = append(errs, errNoQuotes)
@@ -164,7 +168,7 @@ func Start(ctx context.Context, cfg Config) (*Worker, error) {
 	}
 	w := &Worker{cfg: cfg, log: log, defaultName: defaultName, done: make(chan struct{}), ready: make(chan struct{}), health: newHealth(log),
 		published: newBoard()}
-	w.comparer.w = w
+	w.comparer.w, w.custodian.w, w.depositor.w = w, w, w
 	if cfg.FastJoin > 0 {
 		w.joined = newFastJoin(w, cfg.FastJoin)
 	}
@@ -216,7 +220,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 		cfg.opened(w.platform.Measurement())
 	}
 	w.registrar, w.rotator = newRegistrar(w), &rotator{w: w}
-	if w.account, err = loadAccount(w.dir, w.platform); err != nil {
+	if w.account, w.accountFor, err = loadAccount(w.dir, w.platform); err != nil {
 		return err
 	}
 	if err := w.makeOperatorToken(); err != nil {
@@ -314,6 +318,12 @@ func (w *Worker) run(ctx context.Context) error {
 // live is the worker's life beside its servers: trust, keys, state, following.
 func (w *Worker) live(ctx context.Context, g *errgroup.Group) (err error) {
 	if err := w.loadTrust(ctx); err != nil {
+		return err
+	}
+	if !w.accountFor.IsZero() && w.accountFor != w.trustHash {
+		return fatal("the account in %s was given back for another shard or chain (trust config %s, wanted %s): use another data folder", w.dir.file(accountFile), w.accountFor, w.trustHash)
+	}
+	if err := w.custodian.load(); err != nil {
 		return err
 	}
 	w.genesis.Store(&w.trust.Genesis)
@@ -511,12 +521,16 @@ func (w *Worker) goLive(ctx context.Context, own *ownKeys, restarted bool) error
 	if err := w.registrar.register(ctx, false); err != nil {
 		return err
 	}
+	if err := w.depositor.begin(ctx); err != nil {
+		return err
+	}
 	w.joined.end()
 	w.health.setPhase("running")
 	w.readyOnce.Do(func() { close(w.ready) })
-	var rotating sync.WaitGroup
-	defer rotating.Wait()
-	rotating.Go(func() { w.rotator.run(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { w.rotator.run(ctx) })
+	beside.Go(func() { w.depositor.run(ctx) })
 	return newSubmitter(w).run(ctx)
 }
 
@@ -568,7 +582,7 @@ func (w *Worker) Status() Status {
 	if w.cfg.InsecureTrustParentchainRPC {
 		s.Insecure = []string{insecureRPC}
 	}
-	s.Divergences = w.comparer.divergences()
+	s.Divergences, s.Keepers = w.comparer.divergences(), int(w.depositor.keepers.Load())
 	if g := w.genesis.Load(); g != nil {
 		s.Genesis = *g
 	}

@@ -76,8 +76,8 @@ of the machine and after updates of its firmware); a key hand-over to itself.
 It asks nobody but a PCCS. Exits 0 if nothing failed, else 1.`,
 		RunE: fail(func(cmd *cobra.Command, _ []string) error {
 			f.attestation.Policy = policy
-			return f.withHeldDir(app, cmd, func(d *dataDir, p tee.Platform) error {
-				s := &selftest{d: d, p: p.(*attestation)}
+			return f.withHeldDir(app, cmd, func(d *dataDir, p *attestation) error {
+				s := &selftest{d: d, p: p}
 				s.run(cmd.Context())
 				return s.print(cmd, asJSON)
 			})

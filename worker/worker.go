@@ -99,6 +99,11 @@ type Config struct {
 	// RotationOverlap is for how many blocks former keys are accepted beside those
 	// that this worker announces; 0 is DefaultRotationOverlap.
 	RotationOverlap uint16
+	// Instance has other workers of the shard keep this worker's account under this
+	// name, and OperatorKey is the account whose signature gives it back; "" and zero
+	// have nobody keep it.
+	Instance    string
+	OperatorKey keyring.AccountID
 	// TrustConfig is a JSON file with the trust config of the shard; "" with
 	// Dev is block 0 of the connected chain, and an error without.
 	TrustConfig string
@@ -135,12 +140,12 @@ type Config struct {
 	// the machine's.
 	fs store.FS
 	// For tests: resubmit shortens resubmitAfter, endpoints the times of comparing
-	// them, finalityPoll what prover calls so, renewEvidence the constant.
+	// them, finalityPoll what prover calls so.
 	resubmit     time.Duration
 	endpoints    parentchain.Options
 	finalityPoll time.Duration
 
-	renewEvidence header.Number
+	renewEvidence, depositEvery header.Number // in place of the constants
 }
 
 // Kinds of parentchains, for Config.Parentchain.
@@ -183,6 +188,8 @@ type Status struct {
 	// Epoch is the one whose keys operations are to be encrypted to, 0 while that is
 	// not known.
 	Epoch uint32 `json:"epoch"`
+	// Keepers is how many other workers keep this one's account (Config.Instance).
+	Keepers int `json:"keepers,omitempty"`
 	// Divergences are the workers that publish other roots than this one.
 	Divergences []Divergence `json:"divergences,omitempty"`
 

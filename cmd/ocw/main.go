@@ -58,7 +58,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), doctor.Command(), inspect.BackupCommand(), bench.Command(), vetCommand(), approveCommand(), newCommand(), addCommand())
+	root.AddCommand(demoCommand(), devCommand(), nodecmd.Command(), inspect.VerifyCommand(), inspect.MetadataCommand(), doctor.Command(), inspect.BackupCommand(), inspect.AccountCommand(), bench.Command(), vetCommand(), approveCommand(), newCommand(), addCommand())
 	return root
 }
 
