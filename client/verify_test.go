@@ -18,10 +18,12 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/approval"
+	"github.com/offchain-worker/sdk/internal/binding"
 	"github.com/offchain-worker/sdk/internal/cli/fake"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
+	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/keyring"
 	"github.com/offchain-worker/sdk/tee"
 	"github.com/offchain-worker/sdk/tee/dcap"
@@ -575,6 +577,56 @@ func TestNothingIsEncryptedToALiar(t *testing.T) {
 		}
 	}
 	s.quietChain()
+}
+
+// TestJudgedAgainOfAnotherShard: what is shown after the keys were rotated has to be
+// about the shard, too.
+func TestJudgedAgainOfAnotherShard(t *testing.T) {
+	s := newScene(t)
+	key := newTLSKey(t)
+	show := func(shard [32]byte) *fake.Shown {
+		i := *s.identity
+		i.Trust.Shard = shard
+		keys := i.Keys(t)
+		keys.Epoch = 1 // the worker's status says 0
+		d := &binding.Document{TrustConfig: i.Trust.Encode(), Keys: keys, Epochs: binding.Epochs{keys.Hash()}}
+		cert, err := (&ratls.Self{Account: i.Account, TLSKey: key, Platform: i.Platform}).Certificate(tee.Binding{Purpose: i.Purpose,
+			TrustConfig: i.Trust.Hash(), Shard: shard, Keys: d.Epochs.Hash(), Block: i.Block, BlockNumber: i.Number})
+		if err != nil {
+			t.Fatal(err)
+		}
+		statement, err := ratls.VerifyCertificate(cert.Leaf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Statement = scale.MustMarshal(statement)
+		return &fake.Shown{Certificate: cert, Binding: statement.Binding, Document: d}
+	}
+	s.alter = func(shown *fake.Shown) { *shown = *show(testShard) }
+	w := s.serve()
+	conn, err := client.DialWorker(t.Context(), w.URL, s.trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w.Show(show([32]byte{6}))
+	sender := fake.Pair(t, "//Sender")
+	for _, e := range []client.Envelope{client.RSA, client.X25519} {
+		session := &client.Session{Chain: s.chain, Worker: conn, Envelope: e}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := session.Invoke(t.Context(), client.Invocation{Shard: testShard, Call: []byte("call"), Sender: sender.AccountID(), Signer: sender, Payer: fake.Pair(t, "//Alice")})
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, client.ErrOtherShard) || !errors.Is(err, client.ErrNotTrusted) {
+				t.Errorf("%s: %v", e, err)
+			}
+		case <-s.node.Submitted():
+			t.Fatalf("%s: a call was encrypted to another shard's keys", e)
+		}
+	}
 }
 
 // later is a chain on which many blocks were made.

@@ -224,32 +224,51 @@ func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
 // be encrypted now, nil if no evidence was asked for. They are of the shard that is
 // given.
 func (w *Worker) bound(ctx context.Context, shard ShardID) (*binding.Keys, error) {
-	rpc, subject, err := w.connected(ctx)
-	if err != nil {
+	_, keys, err := w.boundNow(ctx, shard)
+	if keys == nil || err != nil {
 		return nil, err
-	}
-	if b := subject.Binding; b != nil && b.Shard != shard {
-		return nil, fmt.Errorf("%w: %s: %w: %v, want %v", ErrNotTrusted, w.url, ErrOtherShard, ShardID(b.Shard), shard)
-	}
-	if subject.keys == nil {
-		return nil, nil
 	}
 	status, err := w.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if status.Epoch != subject.keys.Epoch {
-		if subject, err = w.judgeAgain(ctx, rpc); err != nil {
-			return nil, err
-		}
+	// That may have made the connection anew.
+	rpc, keys, err := w.boundNow(ctx, shard)
+	if keys == nil || err != nil || status.Epoch == keys.Epoch {
+		return keys, err
 	}
-	return subject.keys, nil
+	subject, err := w.judgeAgain(ctx, rpc)
+	if err == nil {
+		err = w.checkShard(subject, shard)
+	}
+	return subject.keys, err
+}
+
+// boundNow returns the keys for which the worker at the other end of the connection
+// has shown evidence, as bound does.
+func (w *Worker) boundNow(ctx context.Context, shard ShardID) (*rpcclient.Client, *binding.Keys, error) {
+	rpc, subject, err := w.connected(ctx)
+	if err == nil {
+		err = w.checkShard(subject, shard)
+	}
+	return rpc, subject.keys, err
+}
+
+// checkShard refuses evidence that is about another shard.
+func (w *Worker) checkShard(s Subject, want ShardID) error {
+	if b := s.Binding; b != nil && b.Shard != want {
+		return fmt.Errorf("%w: %s: %w: %v, want %v", ErrNotTrusted, w.url, ErrOtherShard, ShardID(b.Shard), want)
+	}
+	return nil
 }
 
 // judgeAgain asks what speaks against the worker at the other end of a connection,
 // after the shard's keys were rotated.
 func (w *Worker) judgeAgain(ctx context.Context, rpc *rpcclient.Client) (Subject, error) {
 	report, key, err := w.trust.judge(ctx, rpc)
+	if err != nil && rpc.Err() != nil {
+		return Subject{}, unreachable("worker", w.url, err)
+	}
 	if err == nil && !report.Accepted() {
 		err = refusal(report.Reasons)
 	}
