@@ -155,6 +155,30 @@ func TestPartsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// TestLargest backs up as much as there may be, which has to be readable again.
+func TestLargest(t *testing.T) {
+	id, to := people(t, 2)
+	material := make([]byte, maxMaterial)
+	rand.Read(material)
+	h := testHeader
+	h.Threshold = 2
+	files, err := Split(h, material, to, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shares []*Share
+	for i, f := range files {
+		s, err := Open(f, id[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		shares = append(shares, s)
+	}
+	if _, got, err := Combine(shares); err != nil || !bytes.Equal(got, material) {
+		t.Error(err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	_, to := people(t, 4)
 	material := []byte("material")
