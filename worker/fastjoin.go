@@ -219,11 +219,17 @@ func (f *fastJoin) join(ctx context.Context) error {
 	defer appraising.Wait()
 	defer stop() // before waiting
 	appraising.Go(func() { f.appraise(ctx, core) })
-	follow := &follower{w: w, core: core, to: &joinLedger{f, core}}
-	if f.forGood { // else the replay obtains the keys of further epochs
+	follow := &follower{w: w, core: core, to: &joinLedger{f, core}, obtain: f.obtainMissing}
+	if f.forGood {
 		follow.obtain = w.obtainMissing
 	}
 	return follow.run(ctx)
+}
+
+// obtainMissing has the worker have keys of an epoch that has begun since it joined:
+// the replay comes to that much later.
+func (f *fastJoin) obtainMissing(ctx context.Context, missing *enclave.EpochError) error {
+	return f.w.health.retry(ctx, f.part, func(ctx context.Context) error { return f.w.rotator.obtain(ctx, missing.Epoch, nil) })
 }
 
 // replayedTo returns the last block of the worker's own state, or where it would

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/offchain-worker/sdk/internal/binding"
@@ -49,13 +50,15 @@ var (
 )
 
 // registrar keeps this worker in the chain's registry of enclaves. It is used by
-// one goroutine at a time: first by live, then by the submitter.
+// one goroutine at a time: first by live, then by the submitter, and by the follower
+// while that waits for keys.
 //
 // Without Config.SkipRA a quote is registered, made for the account, keys and TLS
 // key of this process. Clients compare its report data with what the binding
 // document tells of it.
 type registrar struct {
-	w *Worker
+	w  *Worker
+	mu sync.Mutex // held by who uses it
 	// made is for what the last quote was made that was sent; nil for none.
 	made *made
 	// used is the collateral that was known then.
@@ -130,12 +133,17 @@ func (r *registrar) due(s registered) string {
 		return reasonNone
 	case !r.enough(s), r.byQuote() && !r.current(s):
 		return reasonChanged
-	case s.now > s.own.timestamp && s.now-s.own.timestamp > uint64(r.age.Milliseconds()):
+	case r.aged(s):
 		return reasonAge
 	case r.byQuote() && r.used != r.w.platform.collateral():
 		return reasonCollateral
 	}
 	return ""
+}
+
+// aged reports whether it is time to renew a registration.
+func (r *registrar) aged(s registered) bool {
+	return s.now > s.own.timestamp && s.now-s.own.timestamp > uint64(r.age.Milliseconds())
 }
 
 // current tells whether what is registered was made for what the worker has now,
@@ -320,8 +328,10 @@ func (r *registrar) collateralStep(m *metadata.Metadata, s registered) (*step, e
 }
 
 // register makes sure, by the proven state, that the account is funded and
-// registered: as it should be, or, loosely, at all.
+// registered: as it should be, or, loosely, so that other workers take it for one.
 func (r *registrar) register(ctx context.Context, loosely bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	w := r.w
 	return w.health.retry(ctx, "registration", func(ctx context.Context) error {
 		for {
@@ -329,7 +339,7 @@ func (r *registrar) register(ctx context.Context, loosely bool) error {
 			if err != nil {
 				return err
 			}
-			if r.due(s) == "" || loosely && r.enough(s) {
+			if r.due(s) == "" || loosely && r.enough(s) && !r.aged(s) {
 				r.proven = at.header.Number
 				w.metrics.registered.Set(1)
 				return nil
@@ -337,7 +347,11 @@ func (r *registrar) register(ctx context.Context, loosely bool) error {
 			if err := w.fund(ctx); err != nil {
 				return err
 			}
-			w.health.setPhase("registering")
+			select {
+			case <-w.ready:
+			default:
+				w.health.setPhase("registering")
+			}
 			if err := r.advance(ctx); err != nil {
 				return err
 			}

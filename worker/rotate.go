@@ -14,6 +14,7 @@ import (
 	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/erase"
+	"github.com/offchain-worker/sdk/internal/lightclient"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
@@ -309,30 +310,36 @@ func (r *rotator) message(v *enclave.View) *epoch.Message {
 
 // obtainMissing has the worker have keys without which its core cannot execute the
 // next block. It registers where it is due, since who asks for keys has to be
-// registered.
+// registered, and not too long ago.
 func (w *Worker) obtainMissing(ctx context.Context, missing *enclave.EpochError) error {
 	w.health.trouble("keys", missing)
 	return w.behind(ctx, func(ctx context.Context) error {
-		select {
-		case <-w.ready: // the submitter keeps the registration
-		default:
-			if err := w.registrar.register(ctx, true); err != nil {
+		return w.health.retry(ctx, "keys", func(ctx context.Context) error {
+			err := w.rotator.obtain(ctx, missing.Epoch, nil)
+			if err == nil || isFatal(err) {
 				return err
 			}
-		}
-		return w.health.retry(ctx, "keys", func(ctx context.Context) error { return w.rotator.obtain(ctx, missing.Epoch, nil) })
+			// The submitter, which judges by the core's last block, does not see it age.
+			return errors.Join(err, w.registrar.register(ctx, true))
+		})
 	})
 }
 
 // behind has a worker that does not execute blocks do something at the head of the
-// chain: it follows only heads meanwhile.
+// chain: it follows only heads meanwhile, from its core's last block on if it has one.
 func (w *Worker) behind(ctx context.Context, do func(context.Context) error) error {
+	begin, look := w.beginElection, w.election.look
+	if core := w.core.Load(); core != nil { // it is decided long since whose keys are the shard's
+		at := core.LightClient()
+		begin = func(context.Context) (finality, error) { return w.restoreFinality(at) }
+		look = func(context.Context, []lightclient.FinalHeader) error { return nil }
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	var heads sync.WaitGroup
 	defer heads.Wait()
 	defer stop(nil)
 	heads.Go(func() {
-		if err := w.followHeads(ctx); err != nil {
+		if err := w.followHeads(ctx, begin, look); err != nil {
 			stop(err)
 		}
 	})

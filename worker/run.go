@@ -376,7 +376,7 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 	defer heads.Wait()
 	defer stop(nil) // before waiting
 	heads.Go(func() {
-		if err := w.followHeads(ctx); err != nil {
+		if err := w.followHeads(ctx, w.beginElection, w.election.look); err != nil {
 			stop(err)
 		}
 	})
@@ -397,9 +397,24 @@ func (w *Worker) comeToKeys(ctx context.Context, own *ownKeys) (*ownKeys, error)
 	return own, err
 }
 
-// followHeads keeps the chain current by finality proofs alone, until ctx ends
-// or a fatal error.
-func (w *Worker) followHeads(ctx context.Context) error {
+// beginElection starts where trust does.
+func (w *Worker) beginElection(ctx context.Context) (finality, error) {
+	if err := w.election.checkKept(ctx); err != nil {
+		return nil, err
+	}
+	f, h, err := w.newFinality(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.election.begin(h, w.trust.StartHash)
+	w.chain.add(h, w.trust.StartHash)
+	return f, nil
+}
+
+// followHeads keeps the chain current by finality proofs alone, from where begin
+// says, until ctx ends or a fatal error. look is given the heads; with none, it goes
+// on after an error.
+func (w *Worker) followHeads(ctx context.Context, begin func(context.Context) (finality, error), look func(context.Context, []lightclient.FinalHeader) error) error {
 	var f finality
 	var b backoff
 	for {
@@ -409,18 +424,12 @@ func (w *Worker) followHeads(ctx context.Context) error {
 				return err
 			}
 			if f == nil {
-				if err := w.election.checkKept(ctx); err != nil {
+				var err error
+				if f, err = begin(ctx); err != nil {
 					return err
 				}
-				start, h, err := w.newFinality(ctx)
-				if err != nil {
-					return err
-				}
-				f = start
-				w.election.begin(h, w.trust.StartHash)
-				w.chain.add(h, w.trust.StartHash)
 			}
-			if err := w.election.look(ctx, nil); err != nil { // what waits since an error
+			if err := look(ctx, nil); err != nil {
 				return err
 			}
 			heads, err := w.node.SubscribeFinalizedHeads(ctx)
@@ -429,7 +438,7 @@ func (w *Worker) followHeads(ctx context.Context) error {
 			}
 			defer heads.Close()
 			for {
-				if err := w.chain.syncHeads(ctx, f, func(list []lightclient.FinalHeader) error { return w.election.look(ctx, list) }); err != nil {
+				if err := w.chain.syncHeads(ctx, f, func(list []lightclient.FinalHeader) error { return look(ctx, list) }); err != nil {
 					return err
 				}
 				w.health.well("parentchain")

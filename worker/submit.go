@@ -205,6 +205,8 @@ func (s *submitter) run(ctx context.Context) error {
 
 // round looks at what is pending once.
 func (s *submitter) round(ctx context.Context) error {
+	s.w.registrar.mu.Lock()
+	defer s.w.registrar.mu.Unlock()
 	// Funding takes blocks: before anything is looked at.
 	now, _ := s.w.published.read()
 	if (len(now.pending) > 0 || s.looks(now) || s.epochMessage(now) != nil) && now.number >= s.nextFunds {
