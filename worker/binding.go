@@ -35,6 +35,9 @@ func (w *Worker) renewCertificate(purpose tee.Purpose) error {
 }
 
 func (w *Worker) makeCertificate(purpose tee.Purpose) error {
+	// One at a time, so that evidence for fewer keys does not take the place of the last.
+	w.certifying.Lock()
+	defer w.certifying.Unlock()
 	b, epochs := w.bind(purpose)
 	s := &shown{document: binding.Document{TrustConfig: w.trust.Encode(), Epochs: epochs}, block: b.BlockNumber}
 	cert, err := w.self.Certificate(b)

@@ -60,8 +60,9 @@ type rotator struct {
 	own    *ownKeys // nil before the worker has keys
 	served bool     // they are known to be the shard's, and shown to clients and peers
 	// terms are those on which this worker announces the next epoch, whose keys it
-	// has; zero if it does not.
-	terms epoch.Terms
+	// has, as the state after block decided has it; zero if it does not.
+	terms   epoch.Terms
+	decided header.Number
 	// asked is the epoch that an operator wants to be followed by another.
 	asked *uint32
 	// told is the last state that was logged.
@@ -80,17 +81,33 @@ func (r *rotator) serve() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.served = true
-	return r.show()
-}
-
-// show has evidence made for the keys that there are. Callers hold mu.
-func (r *rotator) show() error {
 	r.w.ring.Store(r.own.ring.Load())
 	return r.w.renewCertificate(tee.PurposeServe)
 }
 
-// add seals the epochs of a ring that the worker does not have, and the given one.
+// show has evidence made for the keys that there are, if it is about others.
+func (r *rotator) show() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.served || r.w.shown.Load().document.Epochs.Hash() == r.w.ring.Load().Bound().Hash() {
+		return nil
+	}
+	return r.w.makeCertificate(tee.PurposeServe)
+}
+
+// add has the worker have the epochs of a ring that it does not have, and the given
+// one. They are sealed, and good even if there is no evidence for them yet.
 func (r *rotator) add(ring *enclave.KeyRing, number uint32) error {
+	if err := r.seal(ring, number); err != nil {
+		return err
+	}
+	if err := r.show(); err != nil { // run tries again
+		r.w.health.trouble("keys", fmt.Errorf("evidence for the keys of epoch %d: %w", number, err))
+	}
+	return nil
+}
+
+func (r *rotator) seal(ring *enclave.KeyRing, number uint32) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	merged, err := r.own.ring.Load().With(ring, number)
@@ -102,7 +119,7 @@ func (r *rotator) add(ring *enclave.KeyRing, number uint32) error {
 	}
 	r.w.log.Info("has the keys of an epoch", "epoch", number)
 	if r.served {
-		return r.show()
+		r.w.ring.Store(merged)
 	}
 	return nil
 }
@@ -111,12 +128,11 @@ func (r *rotator) add(ring *enclave.KeyRing, number uint32) error {
 func (r *rotator) run(ctx context.Context) {
 	for {
 		_, changed := r.w.published.read()
-		if err := r.w.health.retry(ctx, "keys", r.round); err != nil {
-			if ctx.Err() == nil { // fatal for whoever asks for the certificate, not for the shard
-				r.w.health.trouble("keys", err)
-			} else {
-				return
-			}
+		round := func(ctx context.Context) error { return errors.Join(r.round(ctx), r.show()) }
+		if err := r.w.health.retry(ctx, "keys", round); ctx.Err() != nil {
+			return
+		} else if err != nil {
+			r.w.health.trouble("keys", err)
 		}
 		select {
 		case <-changed:
@@ -141,6 +157,9 @@ func (r *rotator) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if state.legacy {
+		return errNoRotation
+	}
 	own := r.w.account.AccountID()
 	others, before := state.active(own), 0
 	for _, p := range others {
@@ -151,7 +170,8 @@ func (r *rotator) round(ctx context.Context) error {
 	if r.requested() == nil && uint32(v.Number()-s.Since) < r.w.cfg.RotateKeys+uint32(before*staggerBlocks) {
 		return nil
 	}
-	return r.make(s.Current.Number+1, epoch.Terms{Holders: uint8((len(others)+1)/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()})
+	terms := epoch.Terms{Holders: uint8((len(others)+1)/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()}
+	return r.make(s.Current.Number+1, terms, state.at.header.Number)
 }
 
 // active returns the signers of the shard, but for one, that did anything lately.
@@ -163,6 +183,9 @@ func (s *shardState) active(but keyring.AccountID) (out []keyring.AccountID) {
 	}
 	return out
 }
+
+// errNoRotation is for parentchains on which nothing can be announced.
+var errNoRotation = errors.New("keys are not rotated here: the parentchain's pallet Teerex is of 2022 and takes no publications")
 
 // due reports whether another epoch has to be announced now.
 func (r *rotator) due(v *enclave.View, s epoch.State) bool {
@@ -212,8 +235,9 @@ func (r *rotator) tell(s epoch.State) {
 }
 
 // make makes and seals keys for an epoch that is to be announced, unless the worker
-// has some: of an announcement that has lapsed, or of before a restart.
-func (r *rotator) make(number uint32, terms epoch.Terms) error {
+// has some: of an announcement that has lapsed, or of before a restart. The terms are
+// by the state after block decided.
+func (r *rotator) make(number uint32, terms epoch.Terms, decided header.Number) error {
 	ring := r.keys().ring.Load()
 	if _, ok := ring.Public(number); !ok {
 		var key *shielding.PrivateKey
@@ -229,7 +253,7 @@ func (r *rotator) make(number uint32, terms epoch.Terms) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.terms = terms
+	r.terms, r.decided = terms, decided
 	return nil
 }
 
@@ -305,6 +329,11 @@ func (r *rotator) message(v *enclave.View) *epoch.Message {
 	if !ok || r.terms.Check() != nil || !s.CanAnnounce(v.Number()+1) {
 		return nil
 	}
+	// A host that hides the present signers must not have the worker announce by those
+	// of long ago, when it was perhaps the only one.
+	if v.Number() > r.decided+maxLag {
+		return nil
+	}
 	return &epoch.Message{Epoch: public.Epoch, Keys: public.Hash(), Terms: r.terms}
 }
 
@@ -378,7 +407,7 @@ type rotateAnswer struct {
 
 // registerRotation serves ocw_rotateKeys to the operator: token.
 func (w *Worker) registerRotation(s *rpcserver.Server) {
-	handle(s, "ocw_rotateKeys", func(_ context.Context, raw json.RawMessage) (any, error) {
+	handle(s, "ocw_rotateKeys", func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var token string
 		if err := json.Unmarshal(raw, &[]any{&token}); err != nil {
 			return nil, errors.New("want [token]")
@@ -388,6 +417,11 @@ func (w *Worker) registerRotation(s *rpcserver.Server) {
 		}
 		if _, err := w.executed(); err != nil {
 			return nil, err
+		}
+		if legacy, err := w.legacy(ctx); err != nil {
+			return nil, err
+		} else if legacy {
+			return nil, errNoRotation
 		}
 		return w.rotator.ask()
 	})

@@ -1,12 +1,108 @@
 package worker
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/offchain-worker/sdk/apps/legacy"
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/epoch"
+	"github.com/offchain-worker/sdk/internal/integritee"
+	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/scale"
+	"github.com/offchain-worker/sdk/tee"
 )
+
+// TestRotationStaleTerms: a worker does not announce by what it has seen of the
+// others long ago, as if its host has kept their state from it since then.
+func TestRotationStaleTerms(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	w := n.start(n.config("1", t.TempDir()))
+	n.ready(w)
+	n.tick(w, "no blocks", func() bool { return w.Status().Number > maxLag+1 })
+	terms := epoch.Terms{Holders: 1, Notice: 1, Overlap: 8}
+	if err := w.rotator.make(1, terms, 0); err != nil {
+		t.Fatal(err)
+	}
+	view := w.core.Load().View()
+	if m := w.rotator.message(view); m != nil {
+		t.Errorf("it has to say: %v", m)
+	}
+	n.tick(w, "no blocks", func() bool { return w.Status().Number > view.Number()+4 })
+	if s := w.core.Load().View().Epochs(); s.Next != nil || s.Current.Number != 0 {
+		t.Errorf("announced: %+v", s)
+	}
+	if err := w.rotator.make(1, terms, w.Status().Number); err != nil {
+		t.Fatal(err)
+	}
+	n.tick(w, "not announced", func() bool { return epochOf(w) == 1 })
+}
+
+// TestNoRotationOfLegacyChain: where nothing can be announced that is said, and the
+// worker does its work.
+func TestNoRotationOfLegacyChain(t *testing.T) {
+	n := newNetwork(t, devchain.Config{Runtime: runtime.Options{Legacy: true}})
+	var err error
+	if n.app, err = legacy.New(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := n.config("1", t.TempDir())
+	cfg.RotateKeys, cfg.ConfirmAll = 1, true
+	w := n.start(cfg)
+	n.ready(w)
+	n.until(w, "nothing is said", func() bool { return w.Status().HealthCode == "keys" })
+	var refused *rpcclient.Error
+	if err := n.dialRPC(w).Call(n.ctx, "ocw_rotateKeys", []any{w.operator}, nil); !errors.As(err, &refused) || refused.Message != errNoRotation.Error() {
+		t.Errorf("%v", err)
+	}
+	sent := n.nextIndex(w.account.AccountID())
+	n.shield(n.session(w), alice.AccountID(), unit)
+	n.until(w, "nothing is confirmed", func() bool { return n.nextIndex(w.account.AccountID()) > sent })
+	if ring := w.ring.Load(); ring.Len() != 1 {
+		t.Errorf("keys of %d epochs were made", ring.Len())
+	}
+}
+
+// TestRotationEvidence: while a machine makes no quotes its worker can rotate keys
+// all the same, and has evidence for them as soon as it makes some again.
+func TestRotationEvidence(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "lame", nil)
+	n := newAttestedNetwork(t, m, new(chainClock).now)
+	n.id = integritee.ShardID(m.kit.SGX.MREnclave)
+	cfg := n.config("1", t.TempDir())
+	cfg.Attestation, cfg.RotationOverlap = m.withCollateral(t), 16
+	w := n.start(cfg)
+	n.ready(w)
+	quote := filepath.Join(m.files, "quote")
+	if err := os.Rename(quote, quote+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.self.Platform.Attest(tee.ReportData{}); err == nil {
+		t.Fatal("it makes quotes")
+	}
+	if _, err := w.rotator.ask(); err != nil {
+		t.Fatal(err)
+	}
+	n.tick(w, "the keys are not rotated", func() bool { return epochOf(w) == 1 })
+	if w.shown.Load().document.Epochs.Hash() == w.ring.Load().Bound().Hash() {
+		t.Error("there is evidence for the new keys")
+	}
+	if err := os.Rename(quote+".away", quote); err != nil {
+		t.Fatal(err)
+	}
+	again := w.Status().Number + renewEvidence/2 // before it is made anew in any case
+	n.tick(w, "no evidence", func() bool {
+		return w.shown.Load().document.Epochs.Hash() == w.ring.Load().Bound().Hash() || w.Status().Number > again
+	})
+	if w.Status().Number > again {
+		t.Error("there is no evidence for the new keys")
+	}
+}
 
 // TestEpochLongAway: a worker that was away for so long that others take its
 // registration for expired registers before it asks them for the keys of an epoch.

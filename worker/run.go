@@ -75,6 +75,7 @@ type Worker struct {
 	election  *election
 
 	genesis     atomic.Pointer[hashing.Hash]    // trust.Genesis, for Status
+	certifying  sync.Mutex                      // held while it is made
 	certificate atomic.Pointer[tls.Certificate] // of the trusted RPC
 	shown       atomic.Pointer[shown]           // what goes with the certificate
 	// registrations is for what the evidence vouches that the chain has verified, and
