@@ -252,10 +252,20 @@ func TestDepositAttacks(t *testing.T) {
 		b, _, err2 := w.enrolled(o.ctx, lost.AccountID())
 		return err == nil && err2 == nil && a != nil && b != nil
 	})
+	// While the disk fails nobody is told that anything is kept.
+	file := filepath.Join(w.cfg.DataDir, escrowFile)
+	if err := os.Mkdir(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.keep(c, o.deposit(w, "kept", kept)); err == nil || !strings.Contains(err.Error(), "the disk fails") {
+		t.Errorf("on a disk that fails: %v", err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
 	if err := o.keep(c, o.deposit(w, "kept", kept)); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(w.cfg.DataDir, escrowFile)
 	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +346,9 @@ func TestDepositAttacks(t *testing.T) {
 	if err := os.WriteFile(file, before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w = o.start(w.cfg)
+	cfg := w.cfg
+	cfg.CleanReset = true // forgets no keys
+	w = o.start(cfg)
 	o.ready(w)
 	if d, err := w.custodian.table.Find("kept"); err != nil || d.Account() != kept.AccountID() {
 		t.Errorf("after a restart: %v, %v", d, err)
