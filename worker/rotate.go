@@ -240,6 +240,9 @@ func (r *rotator) tell(s epoch.State) {
 func (r *rotator) make(number uint32, terms epoch.Terms, decided header.Number) error {
 	ring := r.keys().ring.Load()
 	if _, ok := ring.Public(number); !ok {
+		if ring.Held() >= enclave.MaxEpochs {
+			return errManyEpochs
+		}
 		var key *shielding.PrivateKey
 		var err error
 		erase.Do(func() { key, err = shielding.Generate() })
@@ -256,6 +259,10 @@ func (r *rotator) make(number uint32, terms epoch.Terms, decided header.Number) 
 	r.terms, r.decided = terms, decided
 	return nil
 }
+
+// errManyEpochs is for a shard whose keys were rotated without end, as the host of one
+// worker can have it do: nobody could join any more.
+var errManyEpochs = fmt.Errorf("there are keys of %d epochs, and workers could not hand over more: those of old ones have to be destroyed first (destroy-keys)", enclave.MaxEpochs)
 
 // keys returns the keys that the worker has, nil before it has any.
 func (r *rotator) keys() *ownKeys {

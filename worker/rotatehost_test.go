@@ -10,6 +10,7 @@ import (
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/enclave"
 	"github.com/offchain-worker/sdk/internal/epoch"
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/rpcclient"
@@ -40,6 +41,30 @@ func TestRotationStaleTerms(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.tick(w, "not announced", func() bool { return epochOf(w) == 1 })
+}
+
+// TestRotationEnds: keys are not rotated for so long that nobody can join any more.
+func TestRotationEnds(t *testing.T) {
+	k, err := newKeys([32]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := *k.ring.Load().Find(epoch.ID{})
+	ring := k.ring.Load()
+	for m.Epoch = 1; ring.Held() < enclave.MaxEpochs; m.Epoch++ {
+		next := m
+		if ring, err = ring.With(enclave.NewKeyRing(&next), m.Epoch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(ring.Encode()); n > 4<<20 {
+		t.Errorf("they have %d bytes", n)
+	}
+	k.ring.Store(ring)
+	r := &rotator{own: k}
+	if err := r.make(m.Epoch, epoch.Terms{Holders: 1, Overlap: 1}, 0); !errors.Is(err, errManyEpochs) || r.terms != (epoch.Terms{}) {
+		t.Errorf("%v, %+v", err, r.terms)
+	}
 }
 
 // TestNoRotationOfLegacyChain: where nothing can be announced that is said, and the

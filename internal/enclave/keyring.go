@@ -92,6 +92,20 @@ func (r *KeyRing) Root() *KeyMaterial {
 	return &root
 }
 
+// MaxEpochs is of how many epochs a ring may have the keys before others are made: a
+// larger one can be neither handed over nor put into a backup (4 MiB).
+const MaxEpochs = 2000
+
+// Held returns of how many epochs there are keys.
+func (r *KeyRing) Held() (n int) {
+	for i := range r.epochs {
+		if r.epochs[i].keys != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Len returns how many epochs there are, with those whose keys are destroyed.
 func (r *KeyRing) Len() int { return len(r.epochs) }
 
