@@ -579,16 +579,17 @@ func TestNothingIsEncryptedToALiar(t *testing.T) {
 	s.quietChain()
 }
 
-// TestJudgedAgainOfAnotherShard: what is shown after the keys were rotated has to be
-// about the shard, too.
-func TestJudgedAgainOfAnotherShard(t *testing.T) {
-	s := newScene(t)
+// rotating is a scene whose worker shows keys of epoch 1, and what it has to show of
+// others.
+func rotating(t *testing.T) (s *scene, w *fake.Worker, call func(client.Envelope) <-chan error, show func(shard [32]byte, number uint32) *fake.Shown) {
+	t.Helper()
+	s = newScene(t)
 	key := newTLSKey(t)
-	show := func(shard [32]byte) *fake.Shown {
+	show = func(shard [32]byte, number uint32) *fake.Shown {
 		i := *s.identity
 		i.Trust.Shard = shard
 		keys := i.Keys(t)
-		keys.Epoch = 1 // the worker's status says 0
+		keys.Epoch = number
 		d := &binding.Document{TrustConfig: i.Trust.Encode(), Keys: keys, Epochs: binding.Epochs{keys.Hash()}}
 		cert, err := (&ratls.Self{Account: i.Account, TLSKey: key, Platform: i.Platform}).Certificate(tee.Binding{Purpose: i.Purpose,
 			TrustConfig: i.Trust.Hash(), Shard: shard, Keys: d.Epochs.Hash(), Block: i.Block, BlockNumber: i.Number})
@@ -602,30 +603,60 @@ func TestJudgedAgainOfAnotherShard(t *testing.T) {
 		d.Statement = scale.MustMarshal(statement)
 		return &fake.Shown{Certificate: cert, Binding: statement.Binding, Document: d}
 	}
-	s.alter = func(shown *fake.Shown) { *shown = *show(testShard) }
-	w := s.serve()
+	s.alter = func(shown *fake.Shown) { *shown = *show(testShard, 1) }
+	w = s.serve()
 	conn, err := client.DialWorker(t.Context(), w.URL, s.trust)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	w.Show(show([32]byte{6}))
+	t.Cleanup(func() { conn.Close() })
 	sender := fake.Pair(t, "//Sender")
-	for _, e := range []client.Envelope{client.RSA, client.X25519} {
+	return s, w, func(e client.Envelope) <-chan error {
 		session := &client.Session{Chain: s.chain, Worker: conn, Envelope: e}
 		ended := make(chan error, 1)
 		go func() {
 			_, err := session.Invoke(t.Context(), client.Invocation{Shard: testShard, Call: []byte("call"), Sender: sender.AccountID(), Signer: sender, Payer: fake.Pair(t, "//Alice")})
 			ended <- err
 		}()
+		return ended
+	}, show
+}
+
+// TestJudgedAgainOfAnotherShard: what is shown after the keys were rotated has to be
+// about the shard, too.
+func TestJudgedAgainOfAnotherShard(t *testing.T) {
+	s, w, call, show := rotating(t)
+	w.Show(show([32]byte{6}, 2))
+	for _, e := range []client.Envelope{client.RSA, client.X25519} {
 		select {
-		case err := <-ended:
+		case err := <-call(e):
 			if !errors.Is(err, client.ErrOtherShard) || !errors.Is(err, client.ErrNotTrusted) {
 				t.Errorf("%s: %v", e, err)
 			}
 		case <-s.node.Submitted():
 			t.Fatalf("%s: a call was encrypted to another shard's keys", e)
 		}
+	}
+}
+
+// TestWorkerUnsureOfEpoch: a client waits for a worker that does not know for a while
+// which keys count.
+func TestWorkerUnsureOfEpoch(t *testing.T) {
+	s, w, call, show := rotating(t)
+	w.Show(&fake.Shown{Certificate: show(testShard, 1).Certificate})
+	ended := call(client.RSA)
+	for w.Asked()["ocw_status"] < 2 {
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	w.Show(show(testShard, 2))
+	select {
+	case err := <-ended:
+		t.Fatal(err)
+	case <-s.node.Submitted():
 	}
 }
 

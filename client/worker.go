@@ -224,24 +224,33 @@ func (w *Worker) ShieldingKey(ctx context.Context) (*ShieldingKey, error) {
 // be encrypted now, nil if no evidence was asked for. They are of the shard that is
 // given.
 func (w *Worker) bound(ctx context.Context, shard ShardID) (*binding.Keys, error) {
-	_, keys, err := w.boundNow(ctx, shard)
-	if keys == nil || err != nil {
-		return nil, err
+	var unsure absence
+	for {
+		_, keys, err := w.boundNow(ctx, shard)
+		if keys == nil || err != nil {
+			return nil, err
+		}
+		status, err := w.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// That may have made the connection anew.
+		rpc, keys, err := w.boundNow(ctx, shard)
+		if keys == nil || err != nil || status.Epoch == keys.Epoch {
+			return keys, err
+		}
+		if status.Epoch == 0 && !unsure.over() { // many blocks became final at once, for example
+			if err := sleep(ctx, commitPoll); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		subject, err := w.judgeAgain(ctx, rpc)
+		if err == nil {
+			err = w.checkShard(subject, shard)
+		}
+		return subject.keys, err
 	}
-	status, err := w.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// That may have made the connection anew.
-	rpc, keys, err := w.boundNow(ctx, shard)
-	if keys == nil || err != nil || status.Epoch == keys.Epoch {
-		return keys, err
-	}
-	subject, err := w.judgeAgain(ctx, rpc)
-	if err == nil {
-		err = w.checkShard(subject, shard)
-	}
-	return subject.keys, err
 }
 
 // boundNow returns the keys for which the worker at the other end of the connection

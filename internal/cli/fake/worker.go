@@ -208,7 +208,11 @@ func (w *Worker) register(rpc *rpcserver.Server) {
 	handle("ocw_status", func([]byte) any {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return map[string]any{"number": w.number, "health": "ok", "phase": "running"}
+		status := map[string]any{"number": w.number, "health": "ok", "phase": "running"}
+		if d := w.shown.Document; d != nil {
+			status["epoch"] = d.Keys.Epoch
+		}
+		return status
 	})
 	handle("ocw_getReceipt", func(raw []byte) any {
 		q, err := stf.DecodeReceiptQuery(raw)
