@@ -178,7 +178,7 @@ func TestFastJoinOverRotation(t *testing.T) {
 	}
 	s.calling("the keys are not rotated", transfer, func() bool { return epochOf(first) == 1 })
 	since := first.core.Load().View().Epochs().Since
-	s.until(w, "it stands still", func() bool { j := w.Status().Joined; return j != nil && j.Number > since })
+	s.calling("it stands still", transfer, func() bool { j := w.Status().Joined; return j != nil && j.Number > since })
 	if st := w.Status(); st.Number > 2 || st.Epoch != 1 {
 		t.Errorf("%+v", st)
 	}
