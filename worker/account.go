@@ -164,7 +164,7 @@ func newAccountRestorer(d *dataDir, p *attestation, trustFile, approvals, releas
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.checkClass(trust.Class), p.checkPrograms(trust.Class, a.measurements())); err != nil {
+	if err := errors.Join(p.checkTrust(&trust), p.checkPrograms(trust.Class, a.measurements())); err != nil {
 		return nil, err
 	}
 	key, of, err := loadRestoring(d, p, accountKeyFile)

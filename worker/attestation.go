@@ -274,10 +274,17 @@ func (a *attestation) run(ctx context.Context, h *health) error {
 	}
 }
 
-// checkClass refuses a platform or policy that a shard of this class must not
-// have.
-func (a *attestation) checkClass(c enclave.Class) error {
-	if c != enclave.Production {
+// checkTrust refuses a platform or policy that a shard with this trust config must
+// not have.
+func (a *attestation) checkTrust(t *enclave.TrustConfig) error {
+	// The parentchain lets every enclave with the shard's fingerprint pay, whatever it
+	// takes for granted. What it signs is bound to a block that it has seen (the era of
+	// an extrinsic), so an enclave on a forged chain signs nothing that counts on the
+	// real one; but one that believes a node's word about real blocks would.
+	if t.Insecure != 0 && a.Kind() != tee.Sim {
+		return fmt.Errorf("%w: an enclave with evidence that others believe must not believe a node: it is for the simulated platform only", errInsecureTEE)
+	}
+	if t.Class != enclave.Production {
 		return nil
 	}
 	var errs []error

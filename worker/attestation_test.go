@@ -446,10 +446,13 @@ func TestAttestationConfig(t *testing.T) {
 		{hardware, func(a *attestation) { a.policy.MaxVMPL, a.policy.Kinds = 0, []tee.Kind{tee.SGX, tee.Sim} }, "policy accepts the simulated"},
 	} {
 		c.change(c.p)
-		if err := c.p.checkClass(enclave.InsecureDev); err != nil {
+		if err := c.p.checkTrust(&enclave.TrustConfig{Class: enclave.InsecureDev}); err != nil {
 			t.Error(err)
 		}
-		if err := c.p.checkClass(enclave.Production); (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, errClass) || !strings.Contains(err.Error(), c.want)) {
+		if err := c.p.checkTrust(&enclave.TrustConfig{Class: enclave.InsecureDev, Insecure: 1}); (err == nil) != (c.p == simulated) || err != nil && !errors.Is(err, errInsecureTEE) {
+			t.Errorf("a node's word: %v", err)
+		}
+		if err := c.p.checkTrust(&enclave.TrustConfig{Class: enclave.Production}); (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, errClass) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}

@@ -273,7 +273,7 @@ func (s *submitter) round(ctx context.Context) error {
 		return nil
 	}
 	s.w.health.well("confirmations")
-	return s.send(ctx, p, info.Nonce)
+	return s.send(ctx, p, at, info.Nonce)
 }
 
 // standing reads this worker's account, and what in the state makes the pallet
@@ -439,8 +439,10 @@ func (s *submitter) funds(ctx context.Context, number header.Number) error {
 	return nil
 }
 
-// send submits pending effects that are not on their way.
-func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
+// send submits pending effects that are not on their way. They are anchored at the
+// block that they are judged by, of the chain on which they came about: on any other
+// one they do not count.
+func (s *submitter) send(ctx context.Context, p published, at verified, nonce uint32) error {
 	busy := map[enclave.EffectID]bool{}
 	for _, a := range s.inFlight {
 		busy[*a.effect] = true // no step of registration is on its way
@@ -487,7 +489,7 @@ func (s *submitter) send(ctx context.Context, p published, nonce uint32) error {
 		for s.inFlight[nonce] != nil {
 			nonce++
 		}
-		x, err := s.w.sender.sign(rt, call, nonce)
+		x, err := s.w.sender.signAt(rt, call, nonce, at)
 		if err != nil {
 			return err
 		}

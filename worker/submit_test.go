@@ -223,11 +223,25 @@ func TestRetriesLeaveRoom(t *testing.T) {
 		p.pending = append(p.pending, e)
 	}
 	s := newSubmitter(w)
-	if err := s.send(n.ctx, p, n.nextIndex(w.account.AccountID())); err != nil {
+	at, ok := w.chain.latest()
+	if !ok {
+		t.Fatal("no block")
+	}
+	if _, err := n.chain.Seal(n.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.chain.waitPast(n.ctx, at.header.Number); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.send(n.ctx, p, at, n.nextIndex(w.account.AccountID())); err != nil {
 		t.Fatal(err)
 	}
 	again := 0
 	for _, a := range s.inFlight {
+		// Not at a later block, which might be of another chain than the effects are.
+		if a.death != at.header.Number+eraPeriod {
+			t.Errorf("signed at another block than %d: dead at %d", at.header.Number, a.death)
+		}
 		if a.effect.Index < maxInFlight {
 			again++
 		}

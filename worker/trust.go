@@ -20,9 +20,11 @@ var devGenesis = hashing.Hash{0xc8, 0xab, 0x30, 0xac, 0xcd, 0x26, 0x37, 0x28, 0x
 
 // Why a trust config is refused.
 var (
-	errClass      = errors.New("a production shard cannot be served so")
-	errOtherTrust = errors.New("the trust config is not the one that the state was made under")
-	errInsecure   = errors.New("the trust config and the command line disagree on whether a node's word is enough")
+	errClass = errors.New("a production shard cannot be served so")
+	// errInsecureTEE means a node's word beside evidence that others believe.
+	errInsecureTEE = errors.New("--insecure-trust-parentchain-rpc is refused on this platform")
+	errOtherTrust  = errors.New("the trust config is not the one that the state was made under")
+	errInsecure    = errors.New("the trust config and the command line disagree on whether a node's word is enough")
 )
 
 // loadTrust finds the trust config: from Config.TrustConfig, or with
@@ -66,7 +68,7 @@ func (w *Worker) loadTrust(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.platform.checkClass(t.Class); err != nil {
+	if err := w.platform.checkTrust(&t); err != nil {
 		return fatal("%w", err)
 	}
 	if err := w.cfg.checkKind(&t); err != nil {
