@@ -158,6 +158,49 @@ func TestEpochLongAway(t *testing.T) {
 	n.sameState(first, second)
 }
 
+// TestEpochAwayElsewhere: on a parachain, and with a node that proves nothing, too, a
+// worker that was away obtains the keys without which it stands still.
+func TestEpochAwayElsewhere(t *testing.T) {
+	t.Parallel()
+	run := func(t *testing.T, n *network, config func(name, dir string) Config) {
+		dir, cfg := t.TempDir(), config("1", t.TempDir())
+		cfg.RotationOverlap = 16
+		first := n.start(cfg)
+		n.ready(first)
+		second := n.start(config("2", dir))
+		n.ready(second)
+		stopped(t, second)
+		if _, err := first.rotator.ask(); err != nil {
+			t.Fatal(err)
+		}
+		for s := n.session(first); epochOf(first) == 0; {
+			n.shield(s, alice.AccountID(), unit)
+		}
+		n.shield(n.session(first), alice.AccountID(), unit) // the epoch's first block is there
+		second = n.start(config("2", dir))
+		n.ready(second)
+		n.sameState(first, second)
+		if second.ring.Load().Len() != 2 {
+			t.Error("it does not have the keys of the epoch")
+		}
+	}
+	t.Run("parachain", func(t *testing.T) {
+		t.Parallel()
+		n := newParaNetwork(t, devchain.PairConfig{})
+		run(t, n.network, n.config)
+	})
+	t.Run("a node that proves nothing", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, devchain.Config{})
+		p, _ := newNodeWithoutProofs(t, n)
+		run(t, n, func(name, dir string) Config {
+			cfg := n.config(name, dir)
+			cfg.NodeURL, cfg.InsecureTrustParentchainRPC = p.url, true
+			return cfg
+		})
+	})
+}
+
 // TestFastJoinOverRotation: a worker that answers by another's snapshot goes on when
 // the keys are rotated, long before its replay comes to that.
 func TestFastJoinOverRotation(t *testing.T) {
