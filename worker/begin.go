@@ -68,7 +68,7 @@ func (w *Worker) beginBySnapshot(ctx context.Context, own *ownKeys, reason *dest
 		return err
 	}
 	w.health.well(beginPart)
-	w.health.well("keys")
+	w.health.well(missingPart)
 	w.log.Warn("the state of other workers is this one's own from now on", "number", core.View().Number(), "state_root", core.View().StateRoot())
 	return nil
 }

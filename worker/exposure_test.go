@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -166,5 +167,18 @@ func TestTrailingBytes(t *testing.T) {
 	var refused *integritee.RequestError
 	if _, err := value(c, "state_executeGetter", hexOf(request[:len(request)-1])); !errors.As(err, &refused) {
 		t.Errorf("cut off: %v", err)
+	}
+}
+
+// TestHealthIsDocumented compares the page for operators with the health codes.
+func TestHealthIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, text := range sentences {
+		if want := "| `" + code + "` | " + text + " |\n"; !strings.Contains(string(page), want) {
+			t.Errorf("docs/operating.md lacks: %s", want)
+		}
 	}
 }

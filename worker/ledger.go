@@ -56,6 +56,7 @@ func (l *shardLedger) commit(x *executed) error {
 	w.recovery.committed(commit, owed)
 	l.j.steps.committed(commit.Number)
 	w.metrics.committed(commit)
+	w.metrics.epoch.Set(float64(core.View().Epochs().Current.Number))
 	w.health.tasksLate(core.View().TasksLate())
 	w.chain.add(x.block.Header(), x.block.Hash())
 	if commit.NewRuntime {

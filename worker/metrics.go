@@ -38,6 +38,7 @@ type metrics struct {
 	left         *prometheus.CounterVec // endpoints by chain and reason
 	registered   prometheus.Gauge
 	epoch        prometheus.Gauge
+	lapsed       prometheus.Counter
 	// registrations counts those that were sent, by registrationReasons.
 	registrations *prometheus.CounterVec
 	balance       *prometheus.GaugeVec // without labels: absent until known
@@ -231,6 +232,8 @@ func newMetrics(w *Worker) *metrics {
 	m.add(m.registered)
 	m.epoch = prometheus.NewGauge(prometheus.GaugeOpts{Name: metricPrefix + "key_epoch", Help: "Epoch of the shielding keys that count in the next block."})
 	m.add(m.epoch)
+	m.lapsed = prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "key_announcements_lapsed_total", Help: "Announced shielding keys that too few workers held in time."})
+	m.add(m.lapsed)
 	m.registrations = counters("registrations_total", "Registrations sent, by reason: there was none, what is registered changed, its age, new collateral.", "reason", registrationReasons)
 	m.balance = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + "account_balance_ratio",
 		Help: "Free balance of the worker's account when last looked at, as a part of what it should have; below 0.1 it is low. Absent until known."}, nil)

@@ -69,6 +69,15 @@ type rotator struct {
 	told epoch.State
 }
 
+// Parts of health, besides that of a worker that has no keys at all.
+const (
+	rotationPart = "rotation"
+	lapsedPart   = "rotation: lapsed"
+	missingPart  = "missing keys"
+)
+
+var errLapsed = errors.New("announced keys have lapsed: too few workers held them in time")
+
 // begin takes the keys that the worker has.
 func (r *rotator) begin(own *ownKeys) {
 	r.mu.Lock()
@@ -102,7 +111,7 @@ func (r *rotator) add(ring *enclave.KeyRing, number uint32) error {
 		return err
 	}
 	if err := r.show(); err != nil { // run tries again
-		r.w.health.trouble("keys", fmt.Errorf("evidence for the keys of epoch %d: %w", number, err))
+		r.w.health.trouble(rotationPart, fmt.Errorf("evidence for the keys of epoch %d: %w", number, err))
 	}
 	return nil
 }
@@ -129,10 +138,10 @@ func (r *rotator) run(ctx context.Context) {
 	for {
 		_, changed := r.w.published.read()
 		round := func(ctx context.Context) error { return errors.Join(r.round(ctx), r.show()) }
-		if err := r.w.health.retry(ctx, "keys", round); ctx.Err() != nil {
+		if err := r.w.health.retry(ctx, rotationPart, round); ctx.Err() != nil {
 			return
 		} else if err != nil {
-			r.w.health.trouble("keys", err)
+			r.w.health.trouble(rotationPart, err)
 		}
 		select {
 		case <-changed:
@@ -220,17 +229,19 @@ func (r *rotator) settle(s epoch.State) {
 func (r *rotator) tell(s epoch.State) {
 	before, log := r.told, r.w.log
 	r.told = s
-	r.w.metrics.epoch.Set(float64(s.Current.Number))
 	id, announced := s.NextID()
 	switch {
 	case s.Current.Number > before.Current.Number:
 		log.Info("the shard's keys are those of an epoch", "epoch", s.Current.Number, "since", s.Since, "former_until", s.Until)
+		r.w.health.well(lapsedPart)
 	case announced && before.Next == nil:
 		log.Info("keys are announced", "epoch", id.Number, "keys", id.Keys, "holders_needed", s.Next.Terms.Holders)
-	case announced && s.Next.From != nil && before.Next.From == nil:
-		log.Info("enough workers hold the announced keys", "epoch", id.Number, "from", *s.Next.From)
 	case !announced && before.Next != nil:
-		log.Warn("announced keys have lapsed: too few workers held them in time", "epoch", before.Current.Number+1, "holders", len(before.Next.Holders))
+		r.w.metrics.lapsed.Inc()
+		r.w.health.trouble(lapsedPart, fmt.Errorf("%w: epoch %d, %d of %d", errLapsed, before.Current.Number+1, len(before.Next.Holders), before.Next.Terms.Holders))
+	}
+	if announced && s.Next.From != nil && (before.Next == nil || before.Next.From == nil) {
+		log.Info("enough workers hold the announced keys", "epoch", id.Number, "from", *s.Next.From)
 	}
 }
 
@@ -348,9 +359,9 @@ func (r *rotator) message(v *enclave.View) *epoch.Message {
 // next block. It registers where it is due, since who asks for keys has to be
 // registered, and not too long ago.
 func (w *Worker) obtainMissing(ctx context.Context, missing *enclave.EpochError) error {
-	w.health.trouble("keys", missing)
+	w.health.trouble(missingPart, missing)
 	return w.behind(ctx, func(ctx context.Context) error {
-		return w.health.retry(ctx, "keys", func(ctx context.Context) error {
+		return w.health.retry(ctx, missingPart, func(ctx context.Context) error {
 			err := w.rotator.obtain(ctx, missing.Epoch, nil)
 			if err == nil || isFatal(err) {
 				return err
@@ -368,7 +379,12 @@ func (w *Worker) behind(ctx context.Context, do func(context.Context) error) err
 	if core := w.core.Load(); core != nil { // it is decided long since whose keys are the shard's
 		at := core.LightClient()
 		begin = func(context.Context) (finality, error) { return w.restoreFinality(at) }
-		look = func(context.Context, []lightclient.FinalHeader) error { return nil }
+		look = func(_ context.Context, list []lightclient.FinalHeader) error {
+			if len(list) > 0 { // how far behind it is, is told all the same
+				w.published.update(func(p *published) { p.head, p.heard = max(p.head, list[len(list)-1].Number()), true })
+			}
+			return nil
+		}
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	var heads sync.WaitGroup
@@ -410,6 +426,45 @@ type rotateAnswer struct {
 	Epoch uint32 `json:"epoch"`
 	// From is the first block in which it can be announced.
 	From header.Number `json:"from"`
+	// Announced is what is known of it if it is announced already.
+	Announced *NextEpoch `json:"announced,omitempty"`
+}
+
+// String says what comes next.
+func (a *rotateAnswer) String() string {
+	switch n := a.Announced; {
+	case n == nil:
+		return fmt.Sprintf("epoch %d will be announced, from block %d on", a.Epoch, a.From)
+	case n.From != nil:
+		return fmt.Sprintf("epoch %d was announced in block %d and begins at block %d", a.Epoch, n.Announced, *n.From)
+	default:
+		return fmt.Sprintf("epoch %d was announced in block %d, and %d of the %d workers hold its keys that have to; if there are not enough before block %d it lapses, and this worker announces one",
+			a.Epoch, n.Announced, n.Holders, n.Needed, n.Lapses)
+	}
+}
+
+// NextEpoch is what is known of announced keys.
+type NextEpoch struct {
+	Number    uint32        `json:"number"`
+	Announced header.Number `json:"announced"` // in which block
+	// Holders of Needed workers have published that they hold the keys.
+	Holders int `json:"holders"`
+	Needed  int `json:"needed"`
+	// From is the epoch's first block; nil while there are not enough holders.
+	From *header.Number `json:"from,omitempty"`
+	// Lapses is the block before which there have to be enough.
+	Lapses header.Number `json:"lapses"`
+}
+
+// nextEpoch returns what a state knows of the next epoch, nil if none is announced.
+func nextEpoch(s epoch.State) *NextEpoch {
+	id, ok := s.NextID()
+	if !ok {
+		return nil
+	}
+	n := s.Next
+	return &NextEpoch{Number: id.Number, Announced: n.Block, Holders: len(n.Holders), Needed: int(n.Terms.Holders), From: n.From,
+		Lapses: n.Block + header.Number(n.Terms.Overlap)}
 }
 
 // registerRotation serves ocw_rotateKeys to the operator: token.
@@ -444,12 +499,10 @@ func (r *rotator) ask() (a rotateAnswer, err error) {
 	v := r.w.core.Load().View()
 	s := v.Epochs()
 	r.mu.Lock()
-	if s.Next == nil {
-		r.asked = &s.Current.Number
-	}
+	r.asked = &s.Current.Number
 	r.mu.Unlock()
 	r.w.published.update(func(*published) {}) // has run look
-	return rotateAnswer{s.Current.Number + 1, max(s.Until, v.Number()+1)}, nil
+	return rotateAnswer{s.Current.Number + 1, max(s.Until, v.Number()+1), nextEpoch(s)}, nil
 }
 
 func rotateCommand(app *stf.App, f *flags) *cobra.Command {
@@ -470,7 +523,7 @@ Make a new backup of the keys afterwards: the old one does not have them.`,
 				if err := f.askOperator(cmd.Context(), &a, "ocw_rotateKeys"); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "epoch %d is announced from block %d on; the worker's log and `ocw verify worker` show when it begins\n", a.Epoch, a.From)
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), &a)
 				return err
 			})(cmd, args)
 		}}

@@ -189,7 +189,7 @@ func TestEpochWithoutKeys(t *testing.T) {
 	g1.open.Store(false)
 	g2.open.Store(false)
 	third = n.start(n.config("3", away))
-	n.until(third, "it does not come to the block", func() bool { return third.Status().Number == from-1 && third.Status().HealthCode == "keys" })
+	n.until(third, "it does not come to the block", func() bool { return third.Status().Number == from-1 && third.Status().HealthCode == "keys-missing" })
 	if _, err := third.publicKeys(); err == nil {
 		t.Error("it shows keys that do not count any more")
 	}

@@ -79,7 +79,7 @@ func TestNoRotationOfLegacyChain(t *testing.T) {
 	cfg.RotateKeys, cfg.ConfirmAll = 1, true
 	w := n.start(cfg)
 	n.ready(w)
-	n.until(w, "nothing is said", func() bool { return w.Status().HealthCode == "keys" })
+	n.until(w, "nothing is said", func() bool { return w.Status().HealthCode == "rotation" })
 	var refused *rpcclient.Error
 	if err := n.dialRPC(w).Call(n.ctx, "ocw_rotateKeys", []any{w.operator}, nil); !errors.As(err, &refused) || refused.Message != errNoRotation.Error() {
 		t.Errorf("%v", err)

@@ -487,6 +487,7 @@ func (w *Worker) serveState(ctx context.Context, own *ownKeys, restarted bool) e
 		return err
 	}
 	w.core.Store(j.core)
+	w.metrics.epoch.Set(float64(j.core.View().Epochs().Current.Number))
 	w.health.setPhase("catching up")
 	careful := j.steps.careful != 0 // the follower writes it
 	g, ctx := errgroup.WithContext(ctx)
@@ -584,9 +585,6 @@ func (w *Worker) Status() Status {
 	for _, age := range p.ages() {
 		s.PendingBlocks = max(s.PendingBlocks, age)
 	}
-	if keys, err := w.publicKeys(); err == nil {
-		s.Epoch = keys.Epoch
-	}
 	s.Phase, s.HealthCode, s.Health, s.Since = w.health.read()
 	s.Progress, s.Joined = w.progress.read().status(), w.joined.status()
 	if w.cfg.InsecureTrustParentchainRPC {
@@ -599,6 +597,11 @@ func (w *Worker) Status() Status {
 	if core := w.core.Load(); core != nil {
 		v := core.View()
 		s.Number, s.Hash, s.StateRoot, s.RootsFrom = v.Number(), v.Hash(), v.StateRoot(), v.OldestRoots()
+		now := v.Epochs()
+		s.Epoch, s.NextEpoch = now.Current.Number, nextEpoch(now)
+	}
+	if keys, err := w.publicKeys(); err == nil {
+		s.Epoch = keys.Epoch
 	}
 	return s
 }

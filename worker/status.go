@@ -73,6 +73,8 @@ var sentences = map[string]string{
 	"registration":       "the worker is not registered on the parentchain as it should be, not yet or no longer (the log says why)",
 	"funding":            "the worker's account lacks funds on the parentchain",
 	"keys":               "no worker of the shard gave its keys or confirmed them yet",
+	"keys-missing":       "stands still: the keys of the epoch of the next block are not obtained from other workers yet, and without them it is not executed",
+	"rotation":           "keys of the shard's next epoch are not announced or obtained, or too few workers held announced ones in time; the present ones are not affected (the log says which)",
 	"sending":            "confirmations and payouts are not sent to the parentchain",
 	"shard-account":      "extrinsics that the app asks for do not get onto the parentchain: the shard's account lacks funds there, or the node refuses them (the log says which)",
 	"refused": "the parentchain takes nothing from this worker: it is not registered any more, the shard is configured for another program, " +
@@ -125,6 +127,10 @@ func healthCode(part string, err error) string {
 		return "chain"
 	case "registration", "funding", "keys":
 		return part
+	case missingPart:
+		return "keys-missing"
+	case rotationPart, lapsedPart:
+		return "rotation"
 	case "shard funding", "shard account":
 		return "shard-account"
 	case "confirmations":

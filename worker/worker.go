@@ -185,9 +185,11 @@ type Status struct {
 	Hash      hashing.Hash  `json:"hash"`
 	StateRoot hashing.Hash  `json:"stateRoot"`
 	RootsFrom header.Number `json:"rootsFrom"` // the first block whose roots are kept
-	// Epoch is the one whose keys operations are to be encrypted to, 0 while that is
-	// not known.
+	// Epoch is the one whose keys operations are to be encrypted to. While that is not
+	// known it is the one in the worker's last state.
 	Epoch uint32 `json:"epoch"`
+	// NextEpoch is what is known of announced keys; nil if there are none.
+	NextEpoch *NextEpoch `json:"nextEpoch,omitempty"`
 	// Keepers is how many other workers keep this one's account (Config.Instance).
 	Keepers int `json:"keepers,omitempty"`
 	// Divergences are the workers that publish other roots than this one.
