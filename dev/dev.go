@@ -31,6 +31,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
 	"github.com/offchain-worker/sdk/worker"
@@ -69,7 +70,7 @@ func Main(app App, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root.SetArgs(args)
+	root.SetArgs(appcli.Numbers(args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, err)
 		return usage.ExitCode(err)

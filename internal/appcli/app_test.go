@@ -3,8 +3,11 @@ package appcli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/stf"
@@ -173,21 +176,28 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestNegative: a number below zero is no flag, and the error says how it is given.
+// TestNegative: a number below zero is no flag, wherever it stands; of other commands
+// it is left alone.
 func TestNegative(t *testing.T) {
+	if other := []string{"transfer", "-5"}; !slices.Equal(Numbers(other), other) {
+		t.Errorf("%q", Numbers(other))
+	}
 	a := declare(t)
 	for line, want := range map[string]string{
-		"Walker.go -5 null":           "-5 is taken for a flag: write -- before the arguments, and flags before that: call [flags] MODULE METHOD -- -5",
-		"Walker.go --scale -15 null":  "-15 is taken for a flag",
-		"Walker.go --bogus 5":         "unknown flag: --bogus",
-		"--scale Walker.go -- -5 nil": "ran Walker.go -5 nil true",
+		"call Walker.go -5 null":           "ran Walker.go -5 null false",
+		"call Walker.go --scale -1.5 null": "ran Walker.go -1.5 null true",
+		"call Walker.go -5 -6 --scale":     "ran Walker.go -5 -6 true",
+		"call Walker.go --bogus 5":         "unknown flag: --bogus",
+		"call Walker.go -x":                "unknown shorthand flag: 'x' in -x",
+		"call --scale Walker.go -- -5 -x":  "ran Walker.go -5 -x true",
 	} {
 		cmd := CallCommand(func(context.Context) (*App, error) { return a, nil }, func(_ context.Context, args []string, scale bool) error {
 			return fmt.Errorf("ran %s %v", strings.Join(args, " "), scale)
 		})
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		cmd.SetArgs(strings.Fields(line))
-		if err := cmd.Execute(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		root := &cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true}
+		root.AddCommand(cmd)
+		root.SetArgs(Numbers(strings.Fields(line)))
+		if err := root.Execute(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 	}

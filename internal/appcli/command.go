@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,34 @@ func QueryCommand(load Loader, run func(ctx context.Context, args []string, scal
 		func(a *App) []Method { return a.Getters }, run)
 }
 
-// negative is a number in the error about a flag that there is not.
-var negative = regexp.MustCompile(`-[0-9][0-9.]*$`)
+// negative is how a number below zero begins.
+var negative = regexp.MustCompile(`^-[0-9]`)
+
+// escape stands before such a number, so that it is not taken for a flag.
+const escape = " "
+
+// Numbers returns the command line of a whole program with the numbers below zero
+// escaped that are arguments of call or query, up to --. The commands undo it.
+func Numbers(args []string) []string {
+	out := slices.Clone(args)
+	at := slices.IndexFunc(out, func(arg string) bool { return arg == "call" || arg == "query" })
+	for i := max(at, 0) + 1; at >= 0 && i < len(out) && out[i] != "--"; i++ {
+		if negative.MatchString(out[i]) {
+			out[i] = escape + out[i]
+		}
+	}
+	return out
+}
+
+func unescape(args []string) []string {
+	out := slices.Clone(args)
+	for i, arg := range out {
+		if number, ok := strings.CutPrefix(arg, escape); ok && negative.MatchString(number) {
+			out[i] = number
+		}
+	}
+	return out
+}
 
 func command(name, short, scaleHelp string, load Loader, methods func(*App) []Method, run func(context.Context, []string, bool) error) *cobra.Command {
 	var asSCALE bool
@@ -41,10 +68,11 @@ func command(name, short, scaleHelp string, load Loader, methods func(*App) []Me
 		Short: short,
 		Long: strings.ToUpper(short[:1]) + short[1:] + ". Without a method, those that there are are listed.\n\n" +
 			"MODULE.METHOD is the same. Names are as in the list or as in Go. An argument is JSON, or plain text for accounts, numbers, strings and\n" +
-			"bytes (0x…). One that begins with a minus stands behind --. The account that it is about, or that makes the call, is no argument.",
+			"bytes (0x…). Text that begins with a minus, and is no number, stands behind --. The account that it is about, or that makes the call,\n" +
+			"is no argument.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return run(cmd.Context(), args, asSCALE)
+				return run(cmd.Context(), unescape(args), asSCALE)
 			}
 			a, err := load(cmd.Context())
 			if err == nil {
@@ -67,9 +95,6 @@ func command(name, short, scaleHelp string, load Loader, methods func(*App) []Me
 		},
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if m := negative.FindString(err.Error()); m != "" {
-			err = fmt.Errorf("%s is taken for a flag: write -- before the arguments, and flags before that: %s [flags] MODULE METHOD -- %s", m, cmd.CommandPath(), m)
-		}
 		return &usage.Error{Err: err}
 	})
 	cmd.Flags().BoolVar(&asSCALE, "scale", false, scaleHelp)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/offchain-worker/sdk/apps/sample"
 	"github.com/offchain-worker/sdk/client"
+	"github.com/offchain-worker/sdk/internal/appcli"
 	"github.com/offchain-worker/sdk/internal/inspect"
 	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/stf"
@@ -72,7 +73,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	usage.Prepare(root)
-	root.SetArgs(append([]string{}, args...)) // never nil: cobra would take those of the process
+	root.SetArgs(append([]string{}, appcli.Numbers(args)...)) // never nil: cobra would take those of the process
 	return a.exit(root.ExecuteContext(ctx))
 }
 
