@@ -39,11 +39,20 @@ var negative = regexp.MustCompile(`^-[0-9]`)
 const escape = " "
 
 // Numbers returns the command line of a whole program with the numbers below zero
-// escaped that are arguments of call or query, up to --. The commands undo it.
+// escaped, up to --, that stand behind call or query. The commands undo it.
 func Numbers(args []string) []string {
+	at := slices.IndexFunc(args, func(arg string) bool { return arg == "call" || arg == "query" })
+	if at < 0 {
+		return args
+	}
+	return append(slices.Clone(args[:at]), Escape(args[at:])...)
+}
+
+// Escape returns arguments with the numbers below zero escaped, up to --, of which
+// no flag consists. Who runs a command with them takes them through [Unescape].
+func Escape(args []string) []string {
 	out := slices.Clone(args)
-	at := slices.IndexFunc(out, func(arg string) bool { return arg == "call" || arg == "query" })
-	for i := max(at, 0) + 1; at >= 0 && i < len(out) && out[i] != "--"; i++ {
+	for i := 0; i < len(out) && out[i] != "--"; i++ {
 		if negative.MatchString(out[i]) {
 			out[i] = escape + out[i]
 		}
@@ -51,7 +60,8 @@ func Numbers(args []string) []string {
 	return out
 }
 
-func unescape(args []string) []string {
+// Unescape undoes [Escape].
+func Unescape(args []string) []string {
 	out := slices.Clone(args)
 	for i, arg := range out {
 		if number, ok := strings.CutPrefix(arg, escape); ok && negative.MatchString(number) {
@@ -72,7 +82,7 @@ func command(name, short, scaleHelp string, load Loader, methods func(*App) []Me
 			"is no argument.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return run(cmd.Context(), unescape(args), asSCALE)
+				return run(cmd.Context(), Unescape(args), asSCALE)
 			}
 			a, err := load(cmd.Context())
 			if err == nil {

@@ -73,7 +73,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	usage.Prepare(root)
-	root.SetArgs(append([]string{}, appcli.Numbers(args)...)) // never nil: cobra would take those of the process
+	root.SetArgs(append([]string{}, appcli.Escape(args)...)) // never nil: cobra would take those of the process
 	return a.exit(root.ExecuteContext(ctx))
 }
 
@@ -199,7 +199,7 @@ func (a *app) lines(lines []string, object map[string]any) {
 func (a *app) command(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, args []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: args, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.run(cmd.Context(), func(ctx context.Context) error { return run(ctx, args) })
+			return a.run(cmd.Context(), func(ctx context.Context) error { return run(ctx, appcli.Unescape(args)) })
 		}}
 }
 
@@ -254,7 +254,7 @@ func group(use, short string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unrecognized subcommand '%s'", args[0])
+				return fmt.Errorf("unrecognized subcommand '%s'", appcli.Unescape(args)[0])
 			}
 			return nil
 		},
