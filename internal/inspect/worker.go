@@ -198,7 +198,7 @@ Exits 0 if the worker is accepted, 1 if not, 2 on wrong usage.`,
 			v, err := f.verify(ctx, args[0])
 			if err != nil {
 				if wrong := (*usage.Error)(nil); f.asJSON && !errors.As(err, &wrong) {
-					err = errors.Join(printJSON(cmd.OutOrStdout(), &WorkerReport{URL: args[0], Basis: client.ByNothing.String(), Reasons: []*reason{failed(err)}}), err)
+					err = errors.Join(printJSON(cmd.OutOrStdout(), NoReport(args[0], err)), err)
 				}
 				return err
 			}
@@ -388,6 +388,11 @@ func ReportWorker(ctx context.Context, url string, trust client.Trust) (*WorkerR
 		}
 	}
 	return v, nil
+}
+
+// NoReport is the report where an error left nobody to report on.
+func NoReport(url string, err error) *WorkerReport {
+	return &WorkerReport{URL: url, Basis: client.ByNothing.String(), Reasons: []*reason{failed(err)}}
 }
 
 // failed names an error for which there is nobody to report on, or no file to
