@@ -99,7 +99,7 @@ func (t *trusted) queryAny() *cobra.Command {
 			return &usage.Error{Err: err}
 		}
 		if err != nil {
-			return err
+			return otherShard(ctx, s.Worker, s.Shard, err)
 		}
 		text := "0x" + hex.EncodeToString(value)
 		answer, err := json.Marshal(text)

@@ -95,7 +95,7 @@ func (t *trusted) public(ctx context.Context, out, method any, args ...any) erro
 	}
 	getter := sample.PublicGetter(method, args...)
 	some, err := get(ctx, t.getter(worker), shard, client.Question{Getter: getter}, out)
-	return t.noValue(ctx, worker, true, getter, some, err)
+	return t.noValue(ctx, worker, true, getter, some, otherShard(ctx, worker, shard, err))
 }
 
 func (t *trusted) getTotalIssuance() *cobra.Command {

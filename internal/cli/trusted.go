@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,7 +201,7 @@ func (t *trusted) private(ctx context.Context, account, proxy string, out, metho
 	}
 	asked := sample.Getter(method, p.account, args...)
 	some, err := get(ctx, t.getter(worker), shard, p.question(asked), out)
-	return t.noValue(ctx, worker, false, asked, some, err)
+	return t.noValue(ctx, worker, false, asked, some, otherShard(ctx, worker, shard, err))
 }
 
 // noValue is the error of an answer that is none.
@@ -262,7 +263,7 @@ func (t *trusted) query(use, short string, pick func(sample.AccountInfo) (token 
 		var refused *client.RequestError
 		switch {
 		case errors.As(err, &refused):
-			t.notice("warning: %s", t.describe(err))
+			t.notice("warning: %s", t.describe(otherShard(ctx, worker, shard, err)))
 			info = sample.AccountInfo{}
 		case err != nil:
 			return err
@@ -392,4 +393,13 @@ func serves(ctx context.Context, w *client.Worker, shard client.ShardID) error {
 		return fmt.Errorf("the worker serves shard %v, not %v", served, shard)
 	}
 	return nil
+}
+
+// otherShard returns the error of a getter, in plain words if the worker has refused
+// it because it serves another shard.
+func otherShard(ctx context.Context, w *client.Worker, shard client.ShardID, err error) error {
+	if refused := (*client.RequestError)(nil); !errors.As(err, &refused) {
+		return err
+	}
+	return cmp.Or(serves(ctx, w, shard), err)
 }
