@@ -143,7 +143,7 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra --parentchain para":                      "needs --relay-url",
 		"run --dev --skip-ra --relay-url ws://a:1":                    "no effect",
 		"run --dev --skip-ra --para-id 5":                             "no effect",
-		"run --dev --skip-ra --parentchain para --relay-url ws://a:x": "relay chain: URL 1 of 1",
+		"run --dev --skip-ra --parentchain para --relay-url ws://a:x": "relay chain: the URL is not valid",
 		"run --dev --skip-ra --no-block-archive --block-archive a":    "exclude each other",
 		"run --dev --skip-ra --archive-peer http://x":                 "trusted RPC",
 		"archive":        "needs a subcommand",

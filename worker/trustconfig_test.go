@@ -115,7 +115,7 @@ func TestTrustConfigCommand(t *testing.T) {
 		"-u " + solo.url + " trust-config --upgrade-key 5Fnobody":                          "--upgrade-key",
 		"-u " + solo.url + " trust-config --upgrade-threshold 1":                           "1 of 0 upgrade keys",
 		"-u " + solo.url + " trust-config --class safe":                                    "--class",
-		"-u ws://a:b trust-config":                                                         "URL 1 of 1",
+		"-u ws://a:b trust-config":                                                         "the URL is not valid",
 		"-u " + solo.url + " trust-config 0OIl":                                            "SHARD",
 		"-u " + solo.url + " trust-config --parentchain para":                              "--relay-url",
 		"-u " + solo.url + " trust-config --parentchain para --relay-url " + para.relayURL: "which parachain",

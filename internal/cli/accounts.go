@@ -33,7 +33,7 @@ func recipient(arg string) (client.AccountID, error) {
 		return accountOfURI(arg)
 	}
 	if isHex(arg) {
-		return client.AccountID{}, errors.New("an account here is //Name or an ss58 address, not hex")
+		return client.AccountID{}, invalid("an account here is //Name or an ss58 address, not hex")
 	}
 	return address(arg)
 }
@@ -61,7 +61,7 @@ func signer(arg string, store *keystore.Store, storeName string) (*keyring.Pair,
 	}
 	pair, err := keyring.FromURI(keyring.Sr25519, arg)
 	if err != nil || arg == "" {
-		return nil, errors.New("a signer is //Name, a 0x seed, an ss58 address of the keystore or a mnemonic")
+		return nil, invalid("a signer is //Name, a 0x seed, an ss58 address of the keystore or a mnemonic")
 	}
 	return pair, nil
 }
@@ -71,7 +71,7 @@ func isHex(arg string) bool { return strings.HasPrefix(arg, "0x") }
 func accountOfURI(arg string) (client.AccountID, error) {
 	pair, err := keyring.FromURI(keyring.Sr25519, arg)
 	if err != nil {
-		return client.AccountID{}, err // names no secret
+		return client.AccountID{}, &usage.Error{Err: err} // names no secret
 	}
 	return pair.AccountID(), nil
 }
@@ -79,7 +79,7 @@ func accountOfURI(arg string) (client.AccountID, error) {
 func address(arg string) (client.AccountID, error) {
 	who, err := keyring.ParseAccountID(arg)
 	if err != nil || isHex(arg) {
-		return client.AccountID{}, errors.New("not an account: want //Name or an ss58 address")
+		return client.AccountID{}, invalid("not an account: want //Name or an ss58 address")
 	}
 	return who, nil
 }

@@ -69,6 +69,11 @@ func (t *trusted) session(ctx context.Context, account, proxy string, needed boo
 	if account == "" && needed {
 		return nil, invalid("--as ACCOUNT is missing")
 	}
+	if account != "" {
+		if _, err := trustedAccount(account); err != nil {
+			return nil, err
+		}
+	}
 	fp, shard, err := t.identifiers(ctx)
 	if err != nil {
 		return nil, err

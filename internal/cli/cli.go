@@ -209,6 +209,9 @@ func (a *app) run(ctx context.Context, run func(context.Context) error) error {
 	if err := a.envelope.Check(); err != nil {
 		return &usage.Error{Err: err}
 	}
+	if err := each(inspect.CheckURL("--node-url, --node-port", withPort(a.nodeURL, a.nodePort)), inspect.CheckURL("--worker-url, --trusted-worker-port", a.workerAddress())); err != nil {
+		return err
+	}
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.timeout)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/keystore"
@@ -35,7 +34,7 @@ func (a *app) shieldFunds() *cobra.Command {
 func shardArgument(arg string) (client.ShardID, error) {
 	shard, err := client.ParseShardID(arg)
 	if err != nil || isHex(arg) {
-		return client.ShardID{}, fmt.Errorf("shard argument must be base58 of 32 bytes")
+		return client.ShardID{}, invalid("a shard is base58 of 32 bytes")
 	}
 	return shard, nil
 }
@@ -43,7 +42,7 @@ func shardArgument(arg string) (client.ShardID, error) {
 func fingerprintArgument(arg string) (client.Fingerprint, error) {
 	f, err := client.ParseFingerprint(arg)
 	if err != nil || isHex(arg) {
-		return client.Fingerprint{}, fmt.Errorf("mrenclave has to be base58 of 32 bytes")
+		return client.Fingerprint{}, invalid("--mrenclave is base58 of 32 bytes")
 	}
 	return f, nil
 }

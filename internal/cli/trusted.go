@@ -159,6 +159,9 @@ func (t *trusted) party(account, proxy string, shard client.ShardID) (party, err
 
 // subject resolves the account of a query and connects to the worker.
 func (t *trusted) subject(ctx context.Context, account, proxy string) (*client.Worker, client.ShardID, party, error) {
+	if _, err := trustedAccount(account); err != nil {
+		return nil, client.ShardID{}, party{}, err
+	}
 	_, shard, err := t.identifiers(ctx)
 	if err != nil {
 		return nil, shard, party{}, err
@@ -340,6 +343,9 @@ func (t *trusted) invoke(ctx context.Context, sender, proxy string, compose func
 	payer, err := signer(t.xtSigner, keystore.New(keystoreDir), keystoreDir)
 	if err != nil {
 		return fmt.Errorf("--xt-signer: %w", err)
+	}
+	if _, err := trustedAccount(sender); err != nil {
+		return err
 	}
 	fp, shard, err := t.identifiers(ctx)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/offchain-worker/sdk/client"
 	"github.com/offchain-worker/sdk/internal/devchain"
+	"github.com/offchain-worker/sdk/internal/parentchain"
 	"github.com/offchain-worker/sdk/internal/trustconfig"
 	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/internal/verifiers"
@@ -152,6 +153,15 @@ func loopback(raw string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// CheckURL refuses what is no address of a server, before one is dialled. what names
+// the option, of which the error does not repeat the value.
+func CheckURL(what, url string) error {
+	if _, err := parentchain.ParseURLs(url); err != nil {
+		return &usage.Error{Err: fmt.Errorf("%s: %w", what, err)}
+	}
+	return nil
+}
+
 // workerFlags are the flags of verify worker.
 type workerFlags struct {
 	TrustFlags
@@ -227,6 +237,9 @@ Exits 0 if the worker is accepted, 1 if not, 2 on wrong usage.`,
 }
 
 func (f *workerFlags) verify(ctx context.Context, url string) (*WorkerReport, error) {
+	if err := cmp.Or(CheckURL("URL", url), CheckURL("--node", f.node)); err != nil {
+		return nil, err
+	}
 	t, err := f.Trust()
 	if err != nil {
 		return nil, err

@@ -80,6 +80,7 @@ var table = map[string]int{
 	"worker":                      assembly,
 	"client":                      assembly,
 	"internal/demo":               assembly,
+	"internal/devchain/nodecmd":   command,
 	"internal/inspect":            command,
 	"internal/doctor":             command,
 	"internal/bench":              command,

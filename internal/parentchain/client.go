@@ -106,14 +106,18 @@ func ParseURLs(list string) ([]string, error) {
 		return nil, fmt.Errorf("%d URLs, at most %d are of use", len(urls), maxEndpoints)
 	}
 	for i := range urls {
+		which := "the URL"
+		if len(urls) > 1 {
+			which = fmt.Sprintf("URL %d of %d", i+1, len(urls))
+		}
 		urls[i] = strings.TrimSpace(urls[i])
 		u, err := url.Parse(urls[i])
 		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" {
-			return nil, fmt.Errorf("URL %d of %d is not valid, want ws://host:port or wss://host:port", i+1, len(urls))
+			return nil, fmt.Errorf("%s is not valid, want ws://host:port or wss://host:port", which)
 		}
 		if p := u.Port(); p != "" {
 			if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
-				return nil, fmt.Errorf("URL %d of %d: the port is not a number from 1 to 65535", i+1, len(urls))
+				return nil, fmt.Errorf("%s is not valid: the port is no number from 1 to 65535", which)
 			}
 		}
 	}

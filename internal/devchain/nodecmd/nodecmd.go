@@ -22,6 +22,7 @@ import (
 
 	"github.com/offchain-worker/sdk/internal/devchain"
 	"github.com/offchain-worker/sdk/internal/devchain/runtime"
+	"github.com/offchain-worker/sdk/internal/usage"
 	"github.com/offchain-worker/sdk/tee/dcap"
 )
 
@@ -106,6 +107,9 @@ that need older blocks than that must have another source of them.`,
 	return cmd
 }
 
+// wrong is an error of the command line.
+func wrong(format string, args ...any) error { return &usage.Error{Err: fmt.Errorf(format, args...)} }
+
 // pruning reads a number of states or blocks; 0 is all.
 func pruning(flag, text string) (int, error) {
 	if text == "archive" || text == "archive-canonical" {
@@ -113,7 +117,7 @@ func pruning(flag, text string) (int, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf(`--%s %s: want "archive" or a number greater than 0`, flag, text)
+		return 0, wrong(`--%s %s: want "archive" or a number greater than 0`, flag, text)
 	}
 	return int(n), nil
 }
@@ -138,16 +142,16 @@ func readRoot(path string) (string, error) {
 
 func run(ctx context.Context, cmd *cobra.Command, o options) error {
 	if !o.dev {
-		return errors.New("there is only the development chain: pass --dev")
+		return wrong("there is only the development chain: pass --dev")
 	}
 	if o.blockTime <= 0 {
-		return fmt.Errorf("--block-time %s is not positive; use --instant for blocks without a clock", o.blockTime)
+		return wrong("--block-time %s is not positive; use --instant for blocks without a clock", o.blockTime)
 	}
 	if !slices.Contains([]string{"auto", "safe", "unsafe"}, strings.ToLower(o.rpcMethods)) {
-		return fmt.Errorf("--rpc-methods %s: want auto, safe or unsafe", o.rpcMethods)
+		return wrong("--rpc-methods %s: want auto, safe or unsafe", o.rpcMethods)
 	}
 	if o.para && o.paraID == 0 {
-		return errors.New("--para-id 0 is no parachain")
+		return wrong("--para-id 0 is no parachain")
 	}
 	level := slog.LevelInfo
 	if o.verbose {
