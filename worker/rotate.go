@@ -170,13 +170,16 @@ func (r *rotator) round(ctx context.Context) error {
 		return errNoRotation
 	}
 	own := r.w.account.AccountID()
+	if !state.mayRotate(own) {
+		return errNoSigner
+	}
 	others, before := state.active(own), 0
 	for _, p := range others {
 		if bytes.Compare(p[:], own[:]) < 0 {
 			before++
 		}
 	}
-	if r.requested() == nil && uint32(v.Number()-s.Since) < r.w.cfg.RotateKeys+uint32(before*staggerBlocks) {
+	if r.requested() == nil && r.age(v, s) < r.w.cfg.RotateKeys+uint32(before*staggerBlocks) {
 		return nil
 	}
 	terms := epoch.Terms{Holders: uint8((len(others)+1)/2 + 1), Notice: r.w.cfg.rotationOverlap() / 4, Overlap: r.w.cfg.rotationOverlap()}
@@ -193,6 +196,17 @@ func (s *shardState) active(but keyring.AccountID) (out []keyring.AccountID) {
 	return out
 }
 
+// mayRotate reports whether a worker publishes anything about the next epoch: an active
+// signer, or any worker of a shard that has none. So strangers, who can run as many
+// genuine workers as they like, begin no epoch with keys that they keep to themselves
+// unless they are more than half of the few signers.
+func (s *shardState) mayRotate(own keyring.AccountID) bool {
+	active := s.active(keyring.AccountID{})
+	return len(active) == 0 || slices.Contains(active, own)
+}
+
+var errNoSigner = errors.New("this worker is none of the shard's active signers, while others are: they have to rotate the keys")
+
 // errNoRotation is for parentchains on which nothing can be announced.
 var errNoRotation = errors.New("keys are not rotated here: the parentchain's pallet Teerex is of 2022 and takes no publications")
 
@@ -202,7 +216,13 @@ func (r *rotator) due(v *enclave.View, s epoch.State) bool {
 		return false
 	}
 	every := r.w.cfg.RotateKeys
-	return r.requested() != nil || every > 0 && uint32(v.Number()-min(s.Since, v.Number())) >= every
+	return r.requested() != nil || every > 0 && r.age(v, s) >= every
+}
+
+// age returns for how many blocks the present keys have counted.
+func (r *rotator) age(v *enclave.View, s epoch.State) uint32 {
+	since := max(s.Since, r.w.trust.StartNumber)
+	return uint32(v.Number() - min(since, v.Number()))
 }
 
 func (r *rotator) requested() *uint32 {

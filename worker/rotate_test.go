@@ -334,3 +334,44 @@ func TestRotationsByQuote(t *testing.T) {
 		}
 	}
 }
+
+// TestRotationBySigners: a worker that is none of the shard's active signers neither
+// has keys announced nor counts as a holder, and has them all the same.
+func TestRotationBySigners(t *testing.T) {
+	n := newNetwork(t, devchain.Config{})
+	start := func(name string) *Worker {
+		cfg := n.config(name, t.TempDir())
+		cfg.RotationOverlap = 32
+		w := n.start(cfg)
+		n.ready(w)
+		return w
+	}
+	first := start("1")
+	n.shield(n.session(first), alice.AccountID(), unit)
+	n.signers(first, 1)
+	second := start("2")
+	if _, err := second.rotator.ask(); err != nil {
+		t.Fatal(err)
+	}
+	n.until(second, "it does not say that it is no signer", func() bool { return second.Status().HealthCode == "rotation" })
+	if next := second.Status().NextEpoch; next != nil {
+		t.Errorf("announced: %+v", next)
+	}
+	if _, err := first.rotator.ask(); err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	n.tick(first, "the keys are not rotated", func() bool {
+		if next := first.core.Load().View().Epochs().Next; next != nil {
+			most = max(most, len(next.Holders))
+			if next.Terms.Holders != 1 || next.Holders[0] != first.account.AccountID() {
+				t.Errorf("%+v", next)
+			}
+		}
+		return epochOf(first) == 1 && epochOf(second) == 1
+	})
+	if most != 1 {
+		t.Errorf("%d holders", most)
+	}
+	n.sameState(first, second)
+}

@@ -334,9 +334,17 @@ func (s *submitter) publishEpoch(ctx context.Context, p published, at verified, 
 	if m == nil {
 		return false, nil
 	}
-	values, err := s.w.chain.proveAt(ctx, at, shardStatusKey(integritee.ShardID(s.w.fingerprint())))
+	values, err := s.w.chain.proveAt(ctx, at, shardStatusKey(integritee.ShardID(s.w.fingerprint())), shardStatusKey(s.w.shard))
 	if err != nil {
 		return false, err
+	}
+	state := shardState{at: at}
+	if _, err := decodeProven(values[1], &state.signers); err != nil {
+		return false, fmt.Errorf("shard status: %w", err)
+	}
+	if !state.mayRotate(s.w.account.AccountID()) {
+		s.nextEpoch = p.number + epochPause
+		return false, nil
 	}
 	remark, err := takesNoMore(values[0], s.w.account.AccountID())
 	if err != nil {
