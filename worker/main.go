@@ -48,7 +48,7 @@ func execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
-	err := cmd.ExecuteContext(ctx)
+	ran, err := cmd.ExecuteContextC(ctx)
 	var failure *failure
 	switch {
 	case err == nil:
@@ -57,7 +57,7 @@ func execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "integritee-service:", err)
 		return 1
 	default:
-		fmt.Fprintf(stderr, "integritee-service: %v\nSee integritee-service --help.\n", err)
+		fmt.Fprintf(stderr, "integritee-service: %v\nSee %s --help.\n", err, ran.CommandPath())
 		return 2
 	}
 }
@@ -154,8 +154,32 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 		if !c.DisableFlagParsing {
 			c.Flags().Bool("help", false, "print this help")
 		}
+		takeNoArguments(c)
 	}
+	root.SetUsageTemplate(root.UsageTemplate() + globalHelp)
 	return root
+}
+
+// globalHelp is what the help of a subcommand says of the flags that stand before it.
+const globalHelp = `{{if .HasParent}}
+Global Flags, before the subcommand:
+{{.Root.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}`
+
+// takeNoArguments has the commands whose usage names no argument say so, where cobra
+// says that an argument is no command.
+func takeNoArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		takeNoArguments(sub)
+	}
+	if words := strings.Fields(c.Use); !c.HasSubCommands() && !c.DisableFlagParsing && (len(words) == 1 || strings.HasPrefix(words[1], "--")) {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s takes no arguments, and was given %q", cmd.Name(), args[0])
+			}
+			return nil
+		}
+	}
 }
 
 // deprecatedCommand says why a subcommand does nothing.

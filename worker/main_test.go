@@ -146,8 +146,11 @@ func TestUsage(t *testing.T) {
 		"run --dev --skip-ra --parentchain para --relay-url ws://a:x": "relay chain: the URL is not valid",
 		"run --dev --skip-ra --no-block-archive --block-archive a":    "exclude each other",
 		"run --dev --skip-ra --archive-peer http://x":                 "trusted RPC",
-		"archive":        "needs a subcommand",
-		"archive export": "accepts 1 arg",
+		"archive":                                "needs a subcommand",
+		"backup":                                 "See integritee-service backup --help.",
+		"backup create --recipients a --out b c": "create takes no arguments, and was given \"c\"",
+		"rotate-keys extra":                      "rotate-keys takes no arguments, and was given \"extra\"\nSee integritee-service rotate-keys --help.",
+		"archive export":                         "accepts 1 arg",
 		"run --dev --skip-ra --confirm-interval 0":  "at least 1",
 		"run --dev --skip-ra --publish-interval 96": "power of two",
 		"run --dev --skip-ra --receipt-blocks 0":    "at least 1",
@@ -182,6 +185,14 @@ func TestSubcommands(t *testing.T) {
 		if out, _ := run(help, 0); !strings.Contains(out, "Usage:") {
 			t.Errorf("%s: %q", help, out)
 		}
+	}
+	for _, help := range []string{"run --help", "backup create --help"} {
+		if out, _ := run(help, 0); !strings.Contains(out, "Global Flags, before the subcommand:\n") || !strings.Contains(out, "-P, --trusted-worker-port port") {
+			t.Errorf("%s does not show the global flags: %q", help, out)
+		}
+	}
+	if out, _ := run("--help", 0); strings.Count(out, "--data-dir") != 1 {
+		t.Errorf("--help: %q", out)
 	}
 	if out, _ := run("--version", 0); !strings.Contains(out, Version) {
 		t.Errorf("--version: %q", out)
