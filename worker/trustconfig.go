@@ -109,6 +109,7 @@ func trustConfigCommand(app *stf.App, f *flags) *cobra.Command {
 
 // parseUpgradeKeys reads the accounts of upgrade keys.
 func parseUpgradeKeys(accounts []string, threshold uint32) (u trustconfig.UpgradeKeys, err error) {
+	u.Keys = []keyring.AccountID{} // none are [] in JSON
 	for _, a := range accounts {
 		k, err := keyring.ParseAccountID(a)
 		if err != nil {

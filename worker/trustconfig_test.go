@@ -28,6 +28,9 @@ func TestTrustConfigCommand(t *testing.T) {
 		if err := os.WriteFile(file, stdout.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if bytes.Contains(stdout.Bytes(), []byte("null")) {
+			t.Errorf("%s: %s", line, &stdout)
+		}
 		var c enclave.TrustConfig
 		if err := json.Unmarshal(stdout.Bytes(), &c); err != nil {
 			t.Fatal(err)
