@@ -375,7 +375,13 @@ func TestOtherChain(t *testing.T) {
 	if s := w.Status(); s.HealthCode != "chain-other" || !strings.Contains(s.Health, "genesis") {
 		t.Errorf("health: %s, %s", s.HealthCode, s.Health)
 	}
+	stops := watch.next("worker stops")
 	stopped(t, w)
+	select {
+	case <-stops:
+	default:
+		t.Error("it does not say that it stops")
+	}
 	// The state is forgotten on request, the keys of the other shard stay and
 	// are not used for this one.
 	cfg.CleanReset = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -364,5 +365,27 @@ func TestNoSecretsInLogs(t *testing.T) {
 	}
 	if pair.Scheme() != keyring.Ed25519 {
 		t.Errorf("the account is of scheme %s", pair.Scheme())
+	}
+}
+
+// TestPortInUse: the error names the flag of the port.
+func TestPortInUse(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	for ports, want := range map[string]string{
+		"-P " + port + " -r 0 -h 0":                  "(-P, --trusted-worker-port)",
+		"-P 0 -r " + port + " -h 0":                  "(-r, --mu-ra-port)",
+		"-P 0 -r 0 -h " + port:                       "(-h, --untrusted-http-port)",
+		"-P 0 -r 0 -h 0 --enable-metrics -i " + port: "(-i, --metrics-port)",
+	} {
+		var stdout, stderr bytes.Buffer
+		code := Main(sampleApp(t), strings.Fields("-d "+t.TempDir()+" "+ports+" run --dev --skip-ra"), &stdout, &stderr)
+		if last := strings.Split(strings.TrimSpace(stderr.String()), "\n"); code != 1 || !strings.HasSuffix(last[len(last)-1], want) {
+			t.Errorf("%s: exit code %d, %s", ports, code, &stderr)
+		}
 	}
 }

@@ -244,14 +244,14 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 	w.certificate.Store(&bare)
 
 	for _, l := range []struct {
-		ln            *net.Listener
-		addr, initial string
+		ln                  *net.Listener
+		addr, initial, flag string
 	}{
-		{&w.listeners.trusted, cfg.TrustedAddr, DefaultTrustedAddr},
-		{&w.listeners.plain, cfg.PlainAddr, ""},
-		{&w.listeners.muRa, cfg.MuRaAddr, DefaultMuRaAddr},
-		{&w.listeners.http, cfg.HTTPAddr, DefaultHTTPAddr},
-		{&w.listeners.metrics, cfg.MetricsAddr, ""},
+		{&w.listeners.trusted, cfg.TrustedAddr, DefaultTrustedAddr, "-P, --trusted-worker-port"},
+		{&w.listeners.plain, cfg.PlainAddr, "", "--insecure-ws-port"},
+		{&w.listeners.muRa, cfg.MuRaAddr, DefaultMuRaAddr, "-r, --mu-ra-port"},
+		{&w.listeners.http, cfg.HTTPAddr, DefaultHTTPAddr, "-h, --untrusted-http-port"},
+		{&w.listeners.metrics, cfg.MetricsAddr, "", "-i, --metrics-port"},
 	} {
 		if l.addr == "" {
 			l.addr = l.initial
@@ -260,7 +260,7 @@ func (w *Worker) prepare(ctx context.Context) (err error) {
 			continue
 		}
 		if *l.ln, err = net.Listen("tcp", l.addr); err != nil {
-			return err
+			return fmt.Errorf("%w (%s)", err, l.flag)
 		}
 	}
 	or := func(v, otherwise string) string {
@@ -300,6 +300,11 @@ func (w *Worker) run(ctx context.Context) error {
 	defer w.node.Close()
 	defer w.listeners.close()
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		<-ctx.Done()
+		w.log.Info("worker stops")
+		return nil
+	})
 	g.Go(func() error { return w.serveTrusted(ctx) })
 	g.Go(func() error { return w.servePlain(ctx) })
 	g.Go(func() error { return w.serveHTTP(ctx) })
