@@ -118,11 +118,11 @@ func (p *program) queryCommand() *cobra.Command {
 func (p *program) receiptCommand() *cobra.Command {
 	var uri string
 	cmd := &cobra.Command{Use: "receipt OPERATION", Short: "Tell how a call ended that was not awaited to its end",
-		Args: cobra.ExactArgs(1),
+		Args: one("OPERATION, the hash that an interrupted call has printed"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			operation, err := hashing.ParseHash(args[0])
 			if err != nil {
-				return &usage.Error{Err: fmt.Errorf("OPERATION is the hash that call has printed: %w", err)}
+				return &usage.Error{Err: fmt.Errorf("OPERATION is the hash that an interrupted call has printed: %w", err)}
 			}
 			return p.withClient(cmd.Context(), uri, func(ctx context.Context, s *session) error {
 				if _, err := s.account.Outcome(ctx, operation); err != nil {
@@ -134,6 +134,16 @@ func (p *program) receiptCommand() *cobra.Command {
 		}}
 	asFlag(cmd, &uri)
 	return cmd
+}
+
+// one is the Args of a command with one argument.
+func one(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want one argument, %s; there are %d", what, len(args))
+		}
+		return nil
+	}
 }
 
 func asFlag(cmd *cobra.Command, uri *string) {
@@ -167,7 +177,7 @@ func (p *program) withClient(ctx context.Context, uri string, run func(context.C
 	}
 	a, err := client.Open(ctx, client.Target{Node: at.Chain, Worker: at.Workers[0], Trust: client.Trust{InsecureDev: true}}, app, signer)
 	if err != nil {
-		return err
+		return remedy(err)
 	}
 	defer a.Close()
 	ask := func(ctx context.Context, _ client.ShardID, q client.Question) ([]byte, bool, error) {
@@ -177,9 +187,15 @@ func (p *program) withClient(ctx context.Context, uri string, run func(context.C
 	return remedy(err)
 }
 
-// remedy says what to do about a network that was started before the app changed.
+var errInterrupted = errors.New("interrupted")
+
+// remedy says what to do about a network that was started before the app changed, and
+// puts an interrupt into words.
 func remedy(err error) error {
-	if errors.Is(err, client.ErrOtherLogic) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errInterrupted
+	case errors.Is(err, client.ErrOtherLogic):
 		return fmt.Errorf("%w; the network was started with another state of the source: end it and start go run . dev again, with --watch to follow the source", err)
 	}
 	return err
@@ -197,7 +213,7 @@ func (s *session) call(ctx context.Context, args []string) error {
 	_, err = s.account.Send(ctx, call)
 	if last != nil && slices.ContainsFunc(open, func(e error) bool { return errors.Is(err, e) }) {
 		err = fmt.Errorf("%w\nextrinsic %v is %s, and the call may yet be executed: do not make it again; how it ended is told, to the same --as, by\n  go run . receipt %v",
-			err, last.Extrinsic, last.Stage, last.Operation)
+			remedy(err), last.Extrinsic, last.Stage, last.Operation)
 	}
 	return err
 }

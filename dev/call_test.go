@@ -55,7 +55,7 @@ func TestReceipt(t *testing.T) {
 	cmd := p.command()
 	cmd.SetArgs([]string{"call", "Counter.Increment", "3"})
 	err = cmd.ExecuteContext(ctx)
-	m := regexp.MustCompile(`(?s)is confirmed, and the call may yet be executed.*go run \. receipt (0x[0-9a-f]{64})$`).FindStringSubmatch(errorText(err))
+	m := regexp.MustCompile(`(?s)^interrupted\nextrinsic 0x[0-9a-f]{64} is confirmed, and the call may yet be executed.*go run \. receipt (0x[0-9a-f]{64})$`).FindStringSubmatch(errorText(err))
 	if m == nil {
 		t.Fatalf("the call ended with %v", err)
 	}

@@ -30,7 +30,12 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s (%d) lacks %s:\n%s", line, code, want, said)
 		}
 	}
-	for _, line := range []string{"", "frobnicate", "dev --bogus", "dev more", "run --bogus", "completion ksh", "lock more", "receipt", "receipt 0x12", "ts", "help frobnicate"} {
+	for line, want := range map[string]string{"receipt": "want one argument, OPERATION, the hash", "ts": "want one argument, FOLDER"} {
+		if code, said := run(line); code != 2 || !strings.Contains(said, want) {
+			t.Errorf("%s (%d) lacks %s:\n%s", line, code, want, said)
+		}
+	}
+	for _, line := range []string{"", "frobnicate", "dev --bogus", "dev more", "run --bogus", "completion ksh", "lock more", "receipt 0x12", "help frobnicate"} {
 		if code, said := run(strings.Fields(line)...); code != 2 {
 			t.Errorf("%q ends with %d: %s", line, code, said)
 		}

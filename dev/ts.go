@@ -15,7 +15,7 @@ func (p *program) tsCommand() *cobra.Command {
 		Long: "Writes a package with typed functions for the calls and getters of the app, and the library that they use. Run it again\n" +
 			"after a change of the app or a new version of the SDK: " + tsclient.Generated + " and src/ocw are written anew, and the other files,\n" +
 			"once they are there, are left alone.",
-		Args: cobra.ExactArgs(1),
+		Args: one("FOLDER, where the package is or is to be"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			app, err := p.New()
 			if err != nil {

@@ -128,7 +128,7 @@ func pick(list []Method, kind string, args []string) (*Method, []string, error) 
 			return m, rest, nil
 		}
 	}
-	return nil, nil, misuse("the app has no such %s: %s", kind, names(list, module))
+	return nil, nil, misuse("there is no %s %s.%s; there are: %s", kind, module, method, cmp.Or(names(list, module), "none"))
 }
 
 // LacksGetter returns an error if an app does not have the getter that encoded
@@ -169,7 +169,11 @@ func names(list []Method, module string) string {
 // arguments encodes the arguments of a method behind what precedes them.
 func (a *App) arguments(to []byte, m *Method, args []string) (_ []byte, err error) {
 	if len(args) != len(m.Args) {
-		return nil, misuse("%s takes %d arguments, and was given %d", a.Signature(m), len(m.Args), len(args))
+		plural := "s"
+		if len(m.Args) == 1 {
+			plural = ""
+		}
+		return nil, misuse("%s takes %d argument%s, and was given %d", a.Signature(m), len(m.Args), plural, len(args))
 	}
 	for i, arg := range m.Args {
 		if to, err = a.words.Append(to, arg.Type, args[i]); err != nil {

@@ -65,6 +65,9 @@ func TestCommandLines(t *testing.T) {
 	if err != nil || fmt.Sprintf("%x", getter) != "0105040100000000000000" || !m.Public {
 		t.Errorf("%x, %v", getter, err)
 	}
+	if _, _, err := a.ParseGetter(who, []string{"Walker", "TotalSum"}); err == nil || !strings.Contains(err.Error(), "takes 1 argument, and was given 0") {
+		t.Error(err)
+	}
 	if text, err := a.Format(m, make([]byte, 16)); err != nil || text != `"0"` {
 		t.Error(text, err)
 	}
@@ -73,10 +76,10 @@ func TestCommandLines(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"Walker":              "want a module and one of its calls: Walker.go",
-		"Walker fly":          "no such call: Walker.go",
-		"Nobody.go":           "no such call",
+		"Walker fly":          "there is no call Walker.fly; there are: Walker.go",
+		"Nobody.go":           "there is no call Nobody.go; there are: ",
 		"Walker.go":           "Walker.go(to: u64, with: account or null) takes 2 arguments, and was given 0",
-		"Walker.go far null":  "argument to of Walker.go: want an integer of 64 bits",
+		"Walker.go far null":  "argument to of Walker.go: want an unsigned integer of 64 bits",
 		"Walker.go 1 nowhere": "argument with of Walker.go",
 	} {
 		if _, err := a.ParseCall(who, strings.Fields(line)); err == nil || !strings.Contains(err.Error(), want) {

@@ -317,13 +317,17 @@ func integer(node any, bits int, signed bool) (*big.Int, error) {
 	case string:
 		text = n
 	}
+	want := fmt.Sprintf("an integer of %d bits", bits)
+	if !signed {
+		want = fmt.Sprintf("an unsigned integer of %d bits", bits)
+	}
 	// Longer ones are out of range, and would take long.
 	n, ok := new(big.Int), len(text) <= 80
 	if ok {
 		_, ok = n.SetString(text, 10)
 	}
 	if !ok {
-		return nil, fmt.Errorf("want an integer of %d bits", bits)
+		return nil, errors.New("want " + want)
 	}
 	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(bits))
 	if signed {
@@ -331,7 +335,7 @@ func integer(node any, bits int, signed bool) (*big.Int, error) {
 		low.Neg(high)
 	}
 	if n.Cmp(low) < 0 || n.Cmp(high) >= 0 {
-		return nil, fmt.Errorf("it is not in the range of %d bits", bits)
+		return nil, errors.New("it is not in the range of " + want)
 	}
 	return n, nil
 }
