@@ -42,6 +42,9 @@ type runtime struct {
 // DialChain connects to a node (ws:// or wss://host:port). The error wraps
 // [ErrUnavailable] if nobody answers there.
 func DialChain(ctx context.Context, url string) (*Chain, error) {
+	if _, err := parentchain.ParseURLs(url); err != nil {
+		return nil, fmt.Errorf("client: parentchain node: %w", err)
+	}
 	c := &Chain{
 		node:     parentchain.New(url, rpcclient.Options{CallTimeout: chainCallTimeout}),
 		runtimes: make(map[uint32]*runtime),

@@ -72,7 +72,7 @@ func Dial(ctx context.Context, url string, opts Options) (*Client, error) {
 	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		transport.CloseIdleConnections()
-		return nil, dialError(url, err)
+		return nil, dialError(url, otherServer(resp, err))
 	}
 	conn.SetReadLimit(opts.ReadLimit)
 	runCtx, cancel := context.WithCancel(context.Background())

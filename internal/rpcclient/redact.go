@@ -1,8 +1,10 @@
 package rpcclient
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -51,4 +53,19 @@ func secrets(rawURL string) (parts []string) {
 		}
 	}
 	return parts
+}
+
+// otherServer puts into words that a server of another kind is at the port; other
+// errors it returns as they are. resp is the answer to the handshake, or nil.
+func otherServer(resp *http.Response, err error) error {
+	noTLS := tls.RecordHeaderError{}
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &noTLS):
+		return errors.New("the server there has no TLS: is it a parentchain node, and no worker?")
+	case resp != nil && resp.StatusCode == http.StatusBadRequest:
+		return errors.New("the server there has no WebSocket (HTTP status 400): is it a worker, which has TLS, and no parentchain node?")
+	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
+		return fmt.Errorf("the server there has no WebSocket (HTTP status %d)", resp.StatusCode)
+	}
+	return err
 }
