@@ -53,7 +53,7 @@ func (r *reporter) step(name string, f func() (string, error)) error {
 	if err != nil {
 		mark = "FAIL"
 	}
-	_, perr := fmt.Fprintf(r.out, "%6.1fs  %s  %-44s %s (%.1fs)\n", r.now().Sub(r.began).Seconds(), mark, name, s.Result, s.Seconds)
+	_, perr := fmt.Fprintf(r.out, "%6.1fs  %s  %-46s %s (%.1fs)\n", r.now().Sub(r.began).Seconds(), mark, name, s.Result, s.Seconds)
 	return firstError(err, perr)
 }
 
