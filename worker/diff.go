@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/offchain-worker/sdk/internal/rpcclient"
 	"github.com/offchain-worker/sdk/internal/rpcserver"
 	"github.com/offchain-worker/sdk/internal/store"
 	"github.com/offchain-worker/sdk/stf"
@@ -162,14 +163,23 @@ func (f *flags) askOperator(ctx context.Context, answer any, method string, para
 	if err != nil {
 		return fmt.Errorf("no worker has run in this data folder: %w", err)
 	}
-	url := "wss://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(f.trustedPort)))
-	// On this machine, and what is asked and answered is no secret but the token.
-	c, err := dialTrusted(ctx, url)
+	c, err := f.dialHere(ctx)
 	if err != nil {
-		return fmt.Errorf("no worker runs at %s (--trusted-worker-port): %w", url, err)
+		return err
 	}
 	defer c.Close()
 	return c.Call(ctx, method, append([]any{strings.TrimSpace(string(token))}, params...), answer)
+}
+
+// dialHere connects to the worker that runs on this machine, whoever it is: what is
+// asked and answered is no secret but the operator's token.
+func (f *flags) dialHere(ctx context.Context) (*rpcclient.Client, error) {
+	url := "wss://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(f.trustedPort)))
+	c, err := dialTrusted(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("no worker runs at %s (--trusted-worker-port): %w", url, err)
+	}
+	return c, nil
 }
 
 func (a *diffAnswer) print(w io.Writer) error {

@@ -144,7 +144,7 @@ func newCommand(app *stf.App, f *flags, run func(context.Context, Config) error)
 	g.StringVar(&f.attestation.TDXSecret, "tdx-secret", "", "`file` with a secret of this machine and program, from which a TD derives its sealing keys")
 	g.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	g.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f), accountCommand(app, f), rotateCommand(app, f), destroyCommand(app, f),
+	root.AddCommand(runCommand(app, f, run), measurementCommand(app, f), signingKeyCommand(app, f), shieldingKeyCommand(app, f), dumpRACommand(app, f), archiveCommand(f), statusCommand(app, f), diffCommand(app, f), trustConfigCommand(app, f), selftestCommand(app, f), backupCommand(app, f), accountCommand(app, f), rotateCommand(app, f), destroyCommand(app, f),
 		deprecatedCommand("request-state", "run obtains the keys from another worker by itself and rebuilds the state from the parentchain"),
 		deprecatedCommand("init-shard", "run creates the shard by itself if there is none"),
 		&cobra.Command{Use: "test", Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
