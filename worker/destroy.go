@@ -16,7 +16,7 @@ import (
 	"github.com/offchain-worker/sdk/substrate/keyring"
 )
 
-// How old keys are destroyed (decision 27). An operator asks each worker to. Nobody
+// How old keys are destroyed (decision 28). An operator asks each worker to. Nobody
 // can execute the blocks of those epochs again afterwards, so before that it has to
 // be certain that nobody has to: the state after them is on this worker's disk, and
 // others that have come to the same have published its roots, for those who begin
