@@ -64,11 +64,12 @@ func (p *program) writeLock(dir string) (changed bool, err error) {
 	return write(filepath.Join(dir, stf.LockFile), []byte(app.Lock()))
 }
 
+// write replaces a file, if it has not this content already.
 func write(name string, content []byte) (changed bool, err error) {
 	if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, content) {
 		return false, nil
 	}
-	// As a whole: others read it while dev --watch and ocw add write it.
+	// As a whole: others read it meanwhile.
 	temporary := name + ".tmp"
 	if err := os.WriteFile(temporary, content, 0o644); err != nil {
 		return false, err

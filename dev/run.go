@@ -177,5 +177,6 @@ func writeEndpoints(at endpoints) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(runDir, endpointsFile), raw, 0o644)
+	_, err = write(filepath.Join(runDir, endpointsFile), raw)
+	return err
 }
