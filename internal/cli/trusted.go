@@ -43,48 +43,41 @@ func (a *app) trustedGroup() *cobra.Command {
 	return cmd
 }
 
-// pinned returns the fingerprint given by --mrenclave, nil if none was.
-func (t *trusted) pinned() (*client.Fingerprint, error) {
-	if t.mrenclave == "" {
-		return nil, nil
+// pinned returns the fingerprint and the shard given by --mrenclave and --shard, nil
+// if they were not.
+func (t *trusted) pinned() (pin *client.Fingerprint, shard *client.ShardID, err error) {
+	if t.mrenclave != "" {
+		f, err := fingerprintArgument(t.mrenclave)
+		if err != nil {
+			return nil, nil, err
+		}
+		pin = &f
 	}
-	f, err := fingerprintArgument(t.mrenclave)
-	return &f, err
+	if t.shard != "" {
+		s, err := shardArgument(t.shard)
+		if err != nil {
+			return nil, nil, err
+		}
+		shard = &s
+	}
+	return pin, shard, nil
 }
 
 // dial connects to the worker.
 func (t *trusted) dial(ctx context.Context) (*client.Worker, error) {
-	pin, err := t.pinned()
-	if err != nil {
-		return nil, err
-	}
-	shard, err := t.pinnedShard()
+	pin, shard, err := t.pinned()
 	if err != nil {
 		return nil, err
 	}
 	return t.worker(ctx, pin, shard)
 }
 
-// pinnedShard returns the shard given by --shard, nil if none was.
-func (t *trusted) pinnedShard() (*client.ShardID, error) {
-	if t.shard == "" {
-		return nil, nil
-	}
-	s, err := shardArgument(t.shard)
-	return &s, err
-}
-
 // identifiers returns fingerprint and shard: as given, else the worker's
 // fingerprint, else the shard of the same bytes.
 func (t *trusted) identifiers(ctx context.Context) (fp client.Fingerprint, shard client.ShardID, err error) {
-	pin, err := t.pinned()
+	pin, given, err := t.pinned()
 	if err != nil {
 		return fp, shard, err
-	}
-	if t.shard != "" {
-		if shard, err = shardArgument(t.shard); err != nil {
-			return fp, shard, err
-		}
 	}
 	if pin != nil {
 		fp = *pin
@@ -97,10 +90,10 @@ func (t *trusted) identifiers(ctx context.Context) (fp client.Fingerprint, shard
 			return fp, shard, err
 		}
 	}
-	if t.shard == "" {
-		shard = client.ShardID(fp)
+	if given != nil {
+		return fp, *given, nil
 	}
-	return fp, shard, nil
+	return fp, client.ShardID(fp), nil
 }
 
 // shardID is identifiers for commands that need the shard only, which asks the

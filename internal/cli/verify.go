@@ -37,11 +37,7 @@ func (t *trusted) verifyCommand() *cobra.Command {
 }
 
 func (t *trusted) report(ctx context.Context) (*inspect.WorkerReport, error) {
-	pin, err := t.pinned()
-	if err != nil {
-		return nil, err
-	}
-	shard, err := t.pinnedShard()
+	pin, shard, err := t.pinned()
 	if err != nil {
 		return nil, err
 	}
