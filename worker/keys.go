@@ -82,7 +82,8 @@ type sealedMaterial struct {
 type ownKeys struct {
 	status keyStatus
 	trust  hashing.Hash
-	// ring grows while the worker runs, by rotator.add.
+	// ring is replaced by save while the worker runs: with the keys of further epochs,
+	// or without those that are destroyed.
 	ring atomic.Pointer[enclave.KeyRing]
 }
 

@@ -106,6 +106,21 @@ func changesCode(e *metadata.EventRecord) bool {
 	return e.Pallet == systemPallet && e.Name == "CodeUpdated" || e.Pallet == "ParachainSystem" && e.Name == "ValidationFunctionApplied"
 }
 
+// remarkText returns what an encoded call remarks with an event; nil if it is another
+// call.
+func (r *runtimeInfo) remarkText(call []byte) []byte {
+	index, ok := r.meta.CallIndex(remarkCall[0], remarkCall[1])
+	if !ok || !bytes.HasPrefix(call, index[:]) {
+		return nil
+	}
+	d := scale.NewDecoder(call[len(index):])
+	text := d.BytesNoCopy()
+	if d.Finish() != nil {
+		return nil
+	}
+	return text
+}
+
 // remarked returns the claim in an extrinsic that is a remark, as its event
 // says; nil if it is none. The event has only the hash of what was remarked, so
 // one inside another call is not looked for.
@@ -114,12 +129,8 @@ func (r *Runtime) remarked(e *metadata.EventRecord, raw []byte, data []byte) *Cl
 	if err != nil || x.Signed == nil || x.Signed.Signer == nil {
 		return nil
 	}
-	if index, ok := r.meta.CallIndex(remarkCall[0], remarkCall[1]); !ok || x.Index() != index {
-		return nil
-	}
-	d := scale.NewDecoder(x.Args())
-	keys, ok := bytes.CutPrefix(d.BytesNoCopy(), data)
-	if d.Finish() != nil || !ok || len(keys) != len(hashing.Hash{}) {
+	keys, ok := bytes.CutPrefix(r.remarkText(x.Call), data)
+	if !ok || len(keys) != len(hashing.Hash{}) {
 		return nil
 	}
 	remark := hashing.Blake2b256(data, keys)

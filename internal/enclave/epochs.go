@@ -1,7 +1,6 @@
 package enclave
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"github.com/offchain-worker/sdk/internal/integritee"
 	"github.com/offchain-worker/sdk/internal/shielding"
 	"github.com/offchain-worker/sdk/internal/state"
-	"github.com/offchain-worker/sdk/scale"
 	"github.com/offchain-worker/sdk/substrate/hashing"
 	"github.com/offchain-worker/sdk/substrate/header"
 	"github.com/offchain-worker/sdk/substrate/keyring"
@@ -124,13 +122,11 @@ func (c *Core) addEpochMessage(in *scanned, e *integritee.EventPublishedHash) {
 // remarkEpochMessage notes the message that an extrinsic may be which is a remark:
 // who is no signer of the shard, because it has ten, publishes by those.
 func (c *Core) remarkEpochMessage(x *scanned) {
-	index, ok := c.runtime.meta.CallIndex(remarkCall[0], remarkCall[1])
-	if !ok || x.signer == nil || x.status != statusSuccess || !bytes.HasPrefix(x.call, index[:]) {
+	if x.signer == nil || x.status != statusSuccess {
 		return
 	}
-	d := scale.NewDecoder(x.call[len(index):])
-	remark := d.BytesNoCopy()
-	if d.Finish() != nil || len(remark) != epoch.DataLen+len(hashing.Hash{}) {
+	remark := c.runtime.remarkText(x.call)
+	if len(remark) != epoch.DataLen+len(hashing.Hash{}) {
 		return
 	}
 	data, keys := remark[:epoch.DataLen], hashing.Hash(remark[epoch.DataLen:])
